@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "os/netlink.hpp"
+#include "os/tap.hpp"
+
+namespace weave::attach {
+
+struct HostSettings {
+    std::string bridge = "weave";
+    std::string tap = "weave-tap";
+    /** Of the bridge, the tap and both ends of each pod's link, in bytes. */
+    unsigned mtu = 1376;
+    /** The bridge's MAC address is derived from it, so that it survives a restart. */
+    NodeId node;
+};
+
+struct PodSpec {
+    std::string ifname = "eth0";
+    std::vector<Prefix> addresses;
+    /** Random and locally administered when not given. */
+    std::optional<MacAddress> mac;
+    /** The caller's own name for the pod; at most 128 characters, printable, no '|'. */
+    std::string id;
+};
+
+struct Attachment {
+    std::string id;
+    /** "wv" and ten hexadecimal digits. */
+    std::string host_ifname;
+    std::string ifname;
+    /** Of the pod's interface. */
+    MacAddress mac;
+    std::vector<Prefix> addresses;
+    std::uint64_t netns_inode = 0;
+};
+
+/** 02 and five bytes of a hash of the node id: what bridge_mac of a node always is. */
+MacAddress bridge_mac(const NodeId& node);
+
+/** The host end's name for an interface of a network namespace: "wv" and ten hexadecimal digits. */
+std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname);
+
+/** A sentence why `spec` cannot be used; empty when it can. */
+std::string check_pod(const PodSpec& spec);
+
+/**
+ * The node's bridge, tap and pod links in the network namespace where it was made. All state is the
+ * kernel's: each call converges on what is wanted over whatever is left from before. Blocking; one thread at a time.
+ * Throws std::system_error with a sentence.
+ */
+class Host {
+public:
+    explicit Host(HostSettings settings);
+
+    /** Creates or repairs the bridge and sets it up. */
+    void ensure_bridge();
+    /** Opens the tap (removing one that nobody holds), makes it a port of the bridge and sets it up. */
+    os::Tap ensure_tap(unsigned queues);
+    /** Makes the already opened tap a port of the bridge again. */
+    void adopt_tap();
+
+    /**
+     * Gives the namespace an interface on the bridge. The same namespace and interface again: what is
+     * missing is added, nothing is taken away.
+     */
+    Attachment attach_pod(int netns_fd, const PodSpec& spec);
+    /** False when there was no such attachment. */
+    bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
+    /** Detaches every attachment with this id; returns how many. */
+    unsigned detach_pod(const std::string& id);
+    /** Addresses of one attachment that are not the pod's any more; returns how many were there. */
+    unsigned remove_addresses(int netns_fd, const std::string& ifname, const std::vector<Prefix>& addresses);
+    /** All attachments, read from the kernel. */
+    std::vector<Attachment> list();
+
+    /** Gives the host an address on the network; false when it has it. */
+    bool expose(const Prefix& prefix);
+    /** False when the host had no such address. */
+    bool hide(const Prefix& prefix);
+    std::vector<Prefix> exposed();
+
+    /** Removes the pods' links, the tap and the bridge. */
+    void teardown();
+
+private:
+    os::Link bridge();
+    void converge_bridge(const os::Link& link);
+    os::Link ensure_pod_link(int netns_fd, const PodSpec& spec, std::uint64_t inode);
+    void configure_pod(int netns_fd, const PodSpec& spec);
+
+    HostSettings settings_;
+    os::Netlink netlink_;
+};
+
+} // namespace weave::attach

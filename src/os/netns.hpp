@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <sys/types.h>
+
+#include "os/fd.hpp"
+
+namespace weave::os {
+
+/** The calling thread's network namespace. Throws std::system_error. */
+UniqueFd current_netns();
+
+/**
+ * Opens a network namespace by path and checks that it is one. Throws std::system_error with a sentence
+ * (missing, not a network namespace, no permission).
+ */
+UniqueFd open_netns(const std::string& path);
+
+/** "/proc/PID/ns/net" */
+std::string netns_path(pid_t pid);
+
+/** The number that names a namespace while it lives. Throws std::system_error. */
+std::uint64_t netns_inode(int netns_fd);
+
+/**
+ * Runs `work` in the given network namespace, in a short-lived thread of its own so that the caller's
+ * thread never moves; waits for it and rethrows what it throws.
+ */
+void run_in_netns(int netns_fd, const std::function<void()>& work);
+
+/** Writes a value to /proc/sys/`key` ("net/ipv6/conf/eth0/accept_ra") in that namespace. Throws std::system_error. */
+void write_sysctl(int netns_fd, const std::string& key, const std::string& value);
+
+} // namespace weave::os

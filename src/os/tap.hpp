@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "os/fd.hpp"
+
+namespace weave::os {
+
+struct TapOptions {
+    std::string name;
+    /** More than one opens a multi-queue device; the kernel picks the queue by flow. */
+    unsigned queues = 1;
+};
+
+/** What the kernel may hand us as one large frame, described by its virtio-net header. */
+struct TapFeatures {
+    bool tso = false;
+    bool uso = false;
+};
+
+struct Tap {
+    /** Non-blocking; each read or write is one 10-byte virtio_net_hdr followed by one Ethernet frame. */
+    std::vector<UniqueFd> queues;
+    TapFeatures features;
+};
+
+/** Bytes of the virtio-net header in front of each frame. */
+inline constexpr int kVnetHeaderSize = 10;
+
+/**
+ * Creates (or attaches to a persistent) TAP device in the calling thread's network namespace. The device
+ * lives as long as its queues do. Throws std::system_error with a sentence that says what to do.
+ */
+Tap open_tap(const TapOptions& options);
+
+} // namespace weave::os
