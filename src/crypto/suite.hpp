@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weave::crypto {
+
+/** The number that goes over the wire. */
+enum class Suite : std::uint8_t { aes256gcm = 1, chacha20poly1305 = 2 };
+
+/** Who does the arithmetic of the packet path. */
+enum class Provider : std::uint8_t { sodium, ipsec_mb };
+
+/** Bytes every sealed message grows by. */
+inline constexpr std::size_t kTagSize = 16;
+
+/** Built in, and this processor has the instructions that make it usable (AES-NI and PCLMUL for AES-GCM). */
+bool available(Provider provider, Suite suite) noexcept;
+/** Some provider has it. */
+bool available(Suite suite) noexcept;
+/** The fastest provider for a suite; sodium when none is available. */
+Provider best_provider(Suite suite) noexcept;
+/** AES-256-GCM where the hardware does it, ChaCha20-Poly1305 elsewhere. */
+Suite preferred_suite() noexcept;
+
+/** "AES-256-GCM", "ChaCha20-Poly1305" */
+const char* name(Suite suite) noexcept;
+/** "libsodium", "ipsec-mb" */
+const char* name(Provider provider) noexcept;
+
+} // namespace weave::crypto
