@@ -1,0 +1,100 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+// What the daemon tells. Plain values, texts as a person would write them; fields are only ever added
+// at the end of a struct. An empty text and a zero mean "not known" unless the field says otherwise.
+
+namespace weave {
+
+/** One node in a few lines. */
+struct NodeStatus {
+    std::string version;
+    std::string name;
+    std::string node_id;                // 32 hexadecimal characters
+    std::string cluster_id;             // 32 hexadecimal characters
+    std::vector<std::string> addresses; // underlay addresses other nodes may use, "192.0.2.1:6783"
+    std::uint16_t port = 0;             // TCP and UDP
+    bool encryption = true;
+    std::string cipher_provider; // "ipsec-mb", "sodium"
+    std::uint64_t uptime_seconds = 0;
+    std::uint32_t lanes = 0;
+    std::uint32_t peers_direct = 0;
+    std::uint32_t peers_relayed = 0;
+    std::uint32_t peers_unreachable = 0;
+    std::uint32_t connections_established = 0;
+    std::uint32_t connections_pending = 0; // dialling, shaking hands or waiting to try again
+    std::uint32_t connections_failed = 0;  // refused for good: see the reason of the connection
+    std::uint32_t targets = 0;
+    std::uint32_t attachments = 0;
+    std::uint64_t drops_total = 0;
+    std::uint64_t handshakes_total = 0;
+    std::uint64_t rekeys_total = 0;
+    std::uint64_t udp_socket_drops_total = 0; // datagrams the kernel dropped because a socket was full
+    std::vector<std::string> exposed;         // host addresses on the pod network, "10.32.0.1/12"
+    std::vector<std::string> warnings;        // one sentence each: what is degraded and how to mend it
+};
+
+/** One control connection, made or attempted. */
+struct ConnectionRow {
+    std::string direction; // "in" or "out"
+    std::string endpoint;  // "192.0.2.1:6783"
+    std::string peer;      // the peer's name; empty until it is known
+    std::string state;     // "connecting", "handshake", "established", "retrying", "failed"
+    std::string path;      // "direct", "relay via NAME"
+    std::string cipher;    // "aes256gcm", "chacha20poly1305", "none"
+    std::uint32_t mtu = 0; // bytes of the largest underlay packet that passes
+    double rtt_ms = 0;     // milliseconds
+    std::string reason;    // why it is not established, one sentence
+};
+
+/** One node that this one knows, this one excepted. */
+struct PeerRow {
+    std::string name; // unique: a second holder of a name is "name~fingerprint"
+    std::string id;   // 32 hexadecimal characters
+    std::vector<std::string> addresses;
+    std::string path; // "direct", "relay via NAME", "unreachable"
+    double rtt_ms = 0;
+    std::uint32_t mtu = 0;
+    std::uint64_t transmit_bytes = 0; // sealed traffic to this peer
+    std::uint64_t transmit_packets = 0;
+    std::uint64_t receive_bytes = 0;
+    std::uint64_t receive_packets = 0;
+    std::int64_t key_age_seconds = -1; // -1: there is no data session
+    std::uint32_t pods = 0;            // addresses of pods this peer announces
+    std::string cipher;
+};
+
+/** An endpoint this node was told to connect to. */
+struct TargetRow {
+    std::string target; // as given: an address or a host name, with or without a port
+    std::string origin; // "start", "connect", "discovery"
+    std::string state;  // "connected", "connecting", "waiting", "stopped"
+    std::string peer;   // the name behind it; empty until it is known
+    std::uint32_t attempts = 0;
+    std::uint32_t next_attempt_ms = 0; // milliseconds until the next attempt
+    std::string reason;                // why the last attempt failed, one sentence
+};
+
+/** One named reason to drop, and how often it happened. */
+struct DropRow {
+    std::string name; // stable, snake_case: the label of the metric
+    std::string text; // the same for a person
+    std::uint64_t count = 0;
+};
+
+/** A pod interface on this host. */
+struct AttachmentRow {
+    std::string id;
+    std::string ifname;      // inside the pod, "eth0"
+    std::string host_ifname; // on the host, "wv1a2b3c4d"
+    std::string mac;
+    std::vector<std::string> addresses; // "10.32.0.5/12"
+    std::uint64_t netns_inode = 0;
+};
+
+} // namespace weave
