@@ -1,0 +1,148 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "crypto/identity.hpp"
+#include "crypto/transport_keys.hpp"
+#include "session/types.hpp"
+#include "wire/datagram.hpp"
+
+namespace weave::session {
+
+/** Why a peer has no session any more. */
+enum class DownReason : std::uint8_t {
+    expired,      ///< the last key reached its age limit and no newer one came
+    gave_up,      ///< nobody answered for Settings::give_up_after
+    peer_removed, ///< remove_peer(), or set_peer() with another key
+    closed,       ///< close()
+};
+/** A sentence for a person. */
+std::string_view sentence(DownReason reason);
+
+struct Settings {
+    /** Age at which the side that initiated starts a new handshake; the other side waits 10 s more. */
+    Duration rekey_after = std::chrono::seconds(120);
+    /** Age at which a key is not used any more, in either direction. */
+    Duration reject_after = std::chrono::seconds(180);
+    /** How long a superseded key still opens what was in flight. */
+    Duration grace = std::chrono::seconds(10);
+    Duration retry_first = std::chrono::milliseconds(500);
+    Duration retry_longest = std::chrono::seconds(5);
+    Duration give_up_after = std::chrono::seconds(90);
+    /** Records under one key after which a new handshake starts (the hard limit is crypto's, 2^36). */
+    std::uint64_t rekey_records = std::uint64_t{1} << 34;
+    /** Initiations answered per second without a cookie, from all sources and from each one. */
+    unsigned handshakes_per_second = 200;
+    unsigned handshakes_per_source = 20;
+    /** Refusals sent per second, all of them together. */
+    unsigned refusals_per_second = 20;
+    std::uint8_t lanes = 1;
+    std::uint32_t features = 0;
+    std::size_t max_peers = 4096;
+};
+
+/** Who this node is. The identity must outlive the manager. */
+struct Local {
+    const crypto::Identity* identity = nullptr;
+    wire::ClusterId cluster_id{};
+    /** One or two; the first is proposed, any is accepted. */
+    std::vector<ClusterSecret> secrets;
+    std::uint64_t boot_epoch = 0;
+    /** Proposed suite; the other one is accepted too where this machine can do it. */
+    crypto::Suite suite = crypto::preferred_suite();
+    bool accept_aes = crypto::available(crypto::Suite::aes256gcm);
+};
+
+/** A datagram for a peer. Without `reply_to` it goes by the current path, or by every one that may work. */
+struct SendTo {
+    NodeId peer;
+    Bytes datagram;
+    std::optional<Origin> reply_to;
+};
+/** A datagram for whoever is at `to`, member or not. */
+struct Reply {
+    Origin to;
+    Bytes datagram;
+};
+/** New keys. With `send_now` send with them, and send something at once; otherwise only receive until Promote. */
+struct Install {
+    NodeId peer;
+    std::shared_ptr<crypto::TransportKeys> keys;
+    bool send_now = false;
+    Origin from; ///< where the authenticated handshake message came from
+};
+/** The peer has proved that it has these keys: send with them. */
+struct Promote {
+    NodeId peer;
+    std::uint32_t local_index = 0;
+};
+/** Forget these keys. */
+struct Retire {
+    NodeId peer;
+    std::uint32_t local_index = 0;
+};
+/** Nothing can be sent to the peer now. `hint` is what the peer last refused with, if it did (not authenticated). */
+struct SessionDown {
+    NodeId peer;
+    DownReason reason = DownReason::expired;
+    std::optional<wire::RefusalCode> hint;
+};
+/** Something to count under this name; static storage. */
+struct Counted {
+    std::string_view name;
+};
+using Action = std::variant<SendTo, Reply, Install, Promote, Retire, SessionDown, Counted>;
+
+/**
+ * All UDP data sessions of a node: Noise IKpsk2 handshakes, rekeying, retries, expiry and protection
+ * against floods. Sans-I/O: the driver passes datagrams and time in and carries actions out, in order.
+ * One thread. Memory is bounded by Settings::max_peers.
+ */
+class Manager {
+public:
+    Manager(Settings settings, Local local, RandomSource random);
+    ~Manager();
+    Manager(const Manager&) = delete;
+    Manager& operator=(const Manager&) = delete;
+
+    /** Lets `node` in under this X25519 key. A changed key ends the sessions under the old one. */
+    void set_peer(const NodeId& node, const crypto::PublicKey& static_key);
+    void remove_peer(const NodeId& node);
+    /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there is. */
+    void open(const NodeId& node, TimePoint now);
+    /** Drops the sessions of a peer without telling it. */
+    void close(const NodeId& node);
+    /** Replaces the live secrets; running sessions go on until their next handshake. */
+    void set_secrets(std::vector<ClusterSecret> secrets);
+    /** A greater epoch than before, after someone else was heard to use ours. */
+    void set_boot_epoch(std::uint64_t epoch);
+
+    /** Types 1, 2, 3 and 6; others are counted and dropped. */
+    void on_datagram(ByteView datagram, const Origin& from, TimePoint now);
+    /** A record under this key opened. Needed once per key; more calls are harmless. */
+    void on_authenticated(std::uint32_t local_index, TimePoint now);
+    /** Records sealed so far under this key, on the lane with most. */
+    void on_key_usage(std::uint32_t local_index, std::uint64_t records, TimePoint now);
+    void tick(TimePoint now);
+    /** When tick() is due; TimePoint::max() when nothing is waiting. */
+    [[nodiscard]] TimePoint next_deadline() const;
+
+    std::vector<Action> take_actions();
+
+    /** A session that can send exists. */
+    [[nodiscard]] bool usable(const NodeId& node) const;
+    [[nodiscard]] std::size_t peer_count() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace weave::session

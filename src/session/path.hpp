@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "session/types.hpp"
+
+namespace weave::session {
+
+struct PathSettings {
+    /** One-way silence (we send, nothing comes back) after which probing starts, and its pace. */
+    Duration silence = std::chrono::milliseconds(200);
+    Duration fast_probe = std::chrono::milliseconds(130);
+    /** Unanswered fast probes that make a path down. */
+    unsigned lost_limit = 3;
+    /** Pace of probes on a path without traffic, and on candidates that are not in use. */
+    Duration idle_probe = std::chrono::seconds(2);
+    Duration candidate_probe = std::chrono::seconds(5);
+    /** How much faster, as a ratio of round-trip times, another direct path must be to take over. */
+    double switch_ratio = 0.7;
+    /** Sizes are of whole IP packets, headers included. */
+    std::uint16_t base_mtu = 1280;
+    std::uint16_t interface_mtu = 1500;
+    Duration mtu_verify = std::chrono::seconds(2);
+    Duration mtu_raise = std::chrono::seconds(60);
+    /** Unanswered probes of one size that fail it. */
+    unsigned mtu_lost_limit = 3;
+    std::size_t max_candidates = 16;
+};
+
+/** Send a probe record with this id; pad it so that the IP packet has `datagram_size` bytes (0: do not pad). */
+struct SendProbe {
+    std::uint64_t id = 0;
+    std::optional<Endpoint> direct; ///< nullopt: via the relay
+    std::uint16_t datagram_size = 0;
+};
+/** Send records this way from now on. */
+struct Use {
+    enum class Kind : std::uint8_t { none, direct, relay };
+
+    Kind kind = Kind::none;
+    Endpoint direct; ///< with Kind::direct
+    NodeId relay;    ///< with Kind::relay: the next hop
+
+    bool operator==(const Use&) const = default;
+};
+/** The greatest IP packet that is proved to get through on the path in use. */
+struct Mtu {
+    std::uint16_t size = 0;
+};
+/** Some path works again, or none does any more. */
+struct PathUp {};
+struct PathDown {};
+using PathAction = std::variant<SendProbe, Use, Mtu, PathUp, PathDown>;
+
+/**
+ * Watches the ways to one peer: every candidate endpoint and the relay. Says which one to use, when none
+ * works, and how large a packet may be (in the manner of RFC 8899). Sans-I/O, one thread, bounded by
+ * PathSettings::max_candidates.
+ */
+class PathMonitor {
+public:
+    PathMonitor(PathSettings settings, RandomSource random);
+
+    /** Endpoints where the peer may be; those that are gone are dropped, state of others is kept. */
+    void set_candidates(const std::vector<Endpoint>& candidates, TimePoint now);
+    /** The next hop towards the peer, where the mesh knows one. */
+    void set_relay(std::optional<NodeId> relay, TimePoint now);
+    /** An authenticated datagram came from here: roaming and NAT make candidates nobody announced. */
+    void on_received(const Endpoint& from, TimePoint now);
+    /** Last authenticated receipt from, and last send to, the peer on the path in use. */
+    void on_traffic(TimePoint last_received, TimePoint last_sent);
+    /** Packets close to the current size are flowing: its verification is worth the probes. */
+    void on_large_packets(TimePoint now);
+    /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's effect). */
+    void on_too_big(TimePoint now);
+    /** An answer; `direct` is where it came from (nullopt: via relay), `size` the size the peer received. */
+    void on_probe_ack(std::uint64_t id, const std::optional<Endpoint>& direct, std::uint16_t size,
+                      TimePoint now);
+    void tick(TimePoint now);
+    [[nodiscard]] TimePoint next_deadline() const;
+    std::vector<PathAction> take_actions();
+
+    [[nodiscard]] bool up() const { return use_.kind != Use::Kind::none; }
+    [[nodiscard]] const Use& in_use() const { return use_; }
+    [[nodiscard]] std::uint16_t mtu() const { return mtu_.current; }
+    /** Smoothed round-trip time of the path in use. */
+    [[nodiscard]] std::optional<Duration> rtt() const;
+
+private:
+    struct Probe {
+        std::uint64_t id = 0;
+        TimePoint sent;
+        std::uint16_t size = 0; ///< 0: a small one
+    };
+    /** One way to the peer: a candidate endpoint, or the relay (no endpoint). */
+    struct Way {
+        std::optional<Endpoint> endpoint;
+        bool announced = true;
+        bool up = false;
+        unsigned lost = 0; ///< unanswered in a row
+        std::optional<Duration> rtt;
+        TimePoint next_probe;
+        TimePoint last_alive = TimePoint::min();
+        std::vector<Probe> flying;
+    };
+    struct MtuSearch {
+        std::uint16_t current = 0;  ///< proved
+        std::uint16_t low = 0;      ///< proved in this search
+        std::uint16_t high = 0;     ///< failed in this search, exclusive
+        std::uint16_t probing = 0;  ///< size in flight; 0: none
+        unsigned lost = 0;          ///< of `probing`
+        std::uint64_t probe_id = 0;
+        TimePoint probe_sent;
+        bool small_through = false; ///< a small probe sent after the big one was answered
+        TimePoint next = TimePoint::max();
+        TimePoint raise_at = TimePoint::max();
+        TimePoint large_until = TimePoint::min();
+    };
+
+    Way* find(const std::optional<Endpoint>& endpoint);
+    const Way* active() const;
+    Way* active();
+    void send_small(Way& way, TimePoint now);
+    void expire_probes(Way& way, TimePoint now);
+    void probe_way(Way& way, TimePoint now);
+    bool silent(TimePoint now) const;
+    Duration timeout(const Way& way) const;
+    Duration jittered(Duration duration);
+    std::uint64_t fresh_id();
+    void choose(TimePoint now);
+    void use(const Use& next, TimePoint now);
+    void restart_mtu(TimePoint now);
+    void tick_mtu(TimePoint now);
+    void send_mtu_probe(std::uint16_t size, TimePoint now);
+    void mtu_answered(TimePoint now);
+    void mtu_failed(TimePoint now);
+    void next_mtu_step(TimePoint now);
+    void set_mtu(std::uint16_t size);
+
+    PathSettings settings_;
+    RandomSource random_;
+    std::vector<Way> ways_;
+    std::optional<NodeId> relay_;
+    Use use_;
+    TimePoint last_received_ = TimePoint::min();
+    TimePoint last_sent_ = TimePoint::min();
+    MtuSearch mtu_;
+    std::vector<PathAction> actions_;
+};
+
+} // namespace weave::session
