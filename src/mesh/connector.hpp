@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "mesh/link_id.hpp"
+
+namespace weave::mesh {
+
+using DialId = std::uint64_t;
+
+struct ConnectorSettings {
+    Duration first_retry = std::chrono::seconds(2);
+    double growth = 1.5;
+    Duration retry_cap = std::chrono::minutes(6);
+    Duration target_retry_cap = std::chrono::seconds(60);
+    /** A connection that lived at least this long is redialled at once. */
+    Duration long_lived = std::chrono::minutes(1);
+    /** Between parallel candidates of one node. */
+    Duration stagger = std::chrono::milliseconds(250);
+    /** How long the higher node id leaves dialling to the lower. */
+    Duration courtesy = std::chrono::seconds(2);
+    /** A dial the driver has not reported on after this long is given up. */
+    Duration dial_limit = std::chrono::seconds(30);
+    std::size_t max_targets = 1024;
+    std::size_t max_nodes = 20000;
+};
+
+/** Why a dial or a link ended: decides about the next try. */
+enum class Failure {
+    unreachable, ///< No connection, or it broke: back off and retry.
+    refused,     ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the sentence.
+    duplicate,   ///< The peer has another link to us: not a failure of the endpoint.
+};
+
+/** Open a TCP connection; answer with on_connected() or on_failed(). */
+struct Dial {
+    DialId dial;
+    Endpoint endpoint;
+};
+/** Give up a dial, if it is still going; no answer is needed. */
+struct CancelDial {
+    DialId dial;
+};
+/** Close a link; answer with on_closed() or not at all. */
+struct Close {
+    LinkId link;
+    std::string reason;
+};
+using ConnectorAction = std::variant<Dial, CancelDial, Close>;
+
+/** A finished handshake. */
+struct Connected {
+    LinkId link = 0;
+    /** Empty for a connection that the peer opened. */
+    std::optional<DialId> dial;
+    NodeId node;
+    Endpoint remote;
+    std::uint64_t local_nonce = 0;
+    std::uint64_t remote_nonce = 0;
+    /** The peer's boot epoch: a link to an earlier life of the peer gives way. */
+    std::uint64_t boot_epoch = 0;
+};
+
+struct ConnectionStatus {
+    enum class State { established, connecting, retrying, failed, waiting, self };
+    enum class Direction { none, outbound, inbound };
+
+    State state = State::waiting;
+    Direction direction = Direction::none;
+    /** The first candidate when nothing is connected. */
+    Endpoint endpoint;
+    std::optional<NodeId> node;
+    /** Asked for by the user. */
+    bool target = false;
+    /** The last failure, a sentence; kept while retrying. */
+    std::string reason;
+    /** When state is retrying, failed or waiting. */
+    std::optional<Duration> next_retry_in;
+    std::optional<LinkId> link;
+};
+
+/**
+ * Decides whom to dial and which of two links to one node survives, so that every node ends with
+ * exactly one link to every other. Sans-I/O; one thread.
+ */
+class Connector {
+public:
+    Connector(const NodeId& self, std::function<void(ByteSpan)> random, ConnectorSettings settings = {});
+
+    /** False when the endpoint is already a target or there are too many. A known one is retried at once. */
+    bool add_target(const Endpoint& endpoint, TimePoint now);
+    /** Also closes the link that the target led to, unless the node is discovered too. False when unknown. */
+    bool forget(const Endpoint& endpoint);
+    void replace(const std::vector<Endpoint>& endpoints, TimePoint now);
+    /** What the driver persists, in order. */
+    [[nodiscard]] std::vector<Endpoint> targets() const;
+
+    /** The endpoints a node advertises; replaces what was known of it. An empty list is kept: it may dial us. */
+    void on_discovered(const NodeId& node, const std::vector<Endpoint>& endpoints, TimePoint now);
+    void on_gone(const NodeId& node);
+
+    void on_connected(const Connected& connected, TimePoint now);
+    /** `reason` is a sentence for people. An unknown dial is ignored. */
+    void on_failed(DialId dial, Failure failure, const std::string& reason, TimePoint now);
+    void on_closed(LinkId link, Failure failure, const std::string& reason, TimePoint now);
+
+    void tick(TimePoint now);
+    [[nodiscard]] TimePoint next_deadline() const;
+    std::vector<ConnectorAction> take_actions();
+
+    [[nodiscard]] std::vector<ConnectionStatus> status(TimePoint now) const;
+    /** The link that survives to this node. */
+    [[nodiscard]] std::optional<LinkId> link_to(const NodeId& node) const;
+    /** True when every known endpoint of the node failed since the last link to it. */
+    [[nodiscard]] bool failing(const NodeId& node) const;
+
+private:
+    /** One thing to be connected to: a target of the user, or a node. */
+    struct Goal {
+        std::vector<Endpoint> candidates;
+        /** Candidates not yet dialled in this round: an index. */
+        std::size_t next_candidate = 0;
+        bool in_round = false;
+        std::set<DialId> dials;
+        std::optional<NodeId> node;
+        bool is_self = false;
+        bool ever_failed = false;
+        bool refused = false;
+        std::string reason;
+        Duration interval{};
+        TimePoint next_try;
+    };
+    struct Dialing {
+        Endpoint endpoint;
+        std::optional<Endpoint> target;
+        std::optional<NodeId> node;
+        TimePoint started;
+    };
+    struct Link {
+        NodeId node;
+        Endpoint remote;
+        bool outbound = false;
+        std::uint64_t order = 0;
+        std::uint64_t boot_epoch = 0;
+        TimePoint since;
+    };
+
+    void run(Goal& goal, const std::optional<Endpoint>& target, TimePoint now);
+    void dial_next(Goal& goal, const std::optional<Endpoint>& target, TimePoint now);
+    void round_failed(Goal& goal, bool target, TimePoint now);
+    void stop_round(Goal& goal);
+    void satisfy(const NodeId& node, const std::string& why_cancelled);
+    void lost(const NodeId& node, bool soon, Failure failure, const std::string& reason, TimePoint now);
+    void drop_link(LinkId link, const std::string& reason);
+    [[nodiscard]] bool connected(const Goal& goal) const;
+    [[nodiscard]] Goal* goal_of(const Dialing& dialing);
+    [[nodiscard]] bool being_dialed(const Endpoint& endpoint) const;
+    [[nodiscard]] TimePoint deadline_of(const Goal& goal) const;
+    [[nodiscard]] ConnectionStatus describe(const Goal& goal, TimePoint now) const;
+    Duration jittered(Duration interval);
+
+    NodeId self_;
+    std::function<void(ByteSpan)> random_;
+    ConnectorSettings settings_;
+    std::map<Endpoint, Goal> targets_;
+    std::map<NodeId, Goal> nodes_;
+    std::map<DialId, Dialing> dialing_;
+    std::map<LinkId, Link> links_;
+    std::map<NodeId, LinkId> link_of_;
+    DialId next_dial_ = 1;
+    std::vector<ConnectorAction> actions_;
+};
+
+} // namespace weave::mesh

@@ -1,0 +1,232 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "mesh/link_id.hpp"
+#include "mesh/routes.hpp"
+#include "mesh/store.hpp"
+#include "wire/link_message.hpp"
+#include "wire/record.hpp"
+
+namespace weave::mesh {
+
+/** What the mesh cannot do itself: it never calls a cryptographic library. */
+struct Ports {
+    wire::Signer sign;
+    wire::Verifier verify;
+    wire::Identify identify;
+    std::function<void(ByteSpan)> random;
+};
+
+struct MeshSettings {
+    Duration publish_interval = std::chrono::milliseconds(100);
+    Duration digest_interval = std::chrono::seconds(10);
+    Duration forget_after = std::chrono::minutes(5);
+    /** Records handed to one link per flush; the rest follows every flush_interval. */
+    std::size_t flush_bytes = 512 * 1024;
+    Duration flush_interval = std::chrono::milliseconds(50);
+    StoreLimits limits;
+};
+
+/** Hand these bytes, one sealed message, to the link. At most wire::kMaxLinkMessage bytes. */
+struct Send {
+    LinkId link;
+    Bytes message;
+};
+/** A record was accepted, our own included. */
+struct RecordChanged {
+    wire::RecordPtr record;
+};
+/** Anything NodeInfo shows about the node changed (its topology, its reachability, its shown name). */
+struct NodeChanged {
+    NodeId node;
+};
+/** The node was forgotten with all its records. */
+struct NodeGone {
+    NodeId node;
+};
+/** Our own id was heard with an epoch not below ours: persist `epoch`, which is now in use. */
+struct EpochRaised {
+    std::uint64_t epoch;
+};
+/** Two reachable nodes use one name: `holder` is shown with it, `other` as name~fingerprint. */
+struct NameCollision {
+    std::string name;
+    NodeId holder;
+    NodeId other;
+};
+/** Two nodes whose ids start with the same six bytes: relaying to `other` is ambiguous. */
+struct RelayCollision {
+    NodeId holder;
+    NodeId other;
+};
+/** Something to count; `name` is a literal. */
+struct Counted {
+    const char* name;
+};
+using MeshAction = std::variant<Send, RecordChanged, NodeChanged, NodeGone, EpochRaised, NameCollision,
+                                RelayCollision, Counted>;
+
+/** What is known of one node. */
+struct NodeInfo {
+    NodeId id;
+    wire::RecordKey key{};
+    std::string name;
+    /** `name`, or name~fingerprint while another reachable node has a better claim to it. */
+    std::string shown_name;
+    std::vector<Endpoint> endpoints;
+    std::array<std::uint8_t, 32> static_key{};
+    std::vector<NodeId> unreachable;
+    std::uint32_t flags = 0;
+    std::uint8_t lanes = 1;
+    std::string software;
+    std::uint64_t epoch = 0;
+    bool reachable = false;
+    bool self = false;
+};
+
+/**
+ * The gossip machine: keeps the newest signed record of each (node, kind), spreads changes over the
+ * control links, and derives nodes, names and routes. Sans-I/O; one thread. Nothing a peer sends
+ * closes anything: bad input is counted and dropped.
+ */
+class Mesh {
+public:
+    Mesh(const wire::RecordKey& own_key, std::uint64_t boot_epoch, Ports ports, TimePoint now,
+         MeshSettings settings = {});
+
+    [[nodiscard]] const NodeId& self() const { return self_; }
+    [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+
+    void on_link_up(LinkId link, const NodeId& peer, TimePoint now);
+    void on_link_down(LinkId link);
+    /** A slow link: nothing but what is already out is handed to it until it is unblocked. */
+    void set_link_blocked(LinkId link, bool blocked);
+    /** One whole link message. Kinds hello and close are the driver's and are ignored here. */
+    void on_message(LinkId link, ByteView message, TimePoint now);
+
+    /** Replaces our topology; its `unreachable` list is ignored, see mark_unreachable(). */
+    void set_own_topology(const wire::Topology& topology, TimePoint now);
+    /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do not fit. */
+    bool set_own(std::uint16_t kind, Bytes tlvs, TimePoint now);
+    /**
+     * Lists or unlists a node in our topology: set it when the node was tried and cannot be reached
+     * directly, clear it when a direct path works. A dead node lists nobody, so it counts as
+     * reachable through everyone who has not listed it.
+     */
+    void mark_unreachable(const NodeId& node, bool unreachable, TimePoint now);
+
+    /** Publishes, flushes, gossips, forgets; call at next_deadline() or later, and after any input. */
+    void tick(TimePoint now);
+    [[nodiscard]] TimePoint next_deadline() const;
+    std::vector<MeshAction> take_actions();
+
+    /** All known nodes, ourselves included, in order of id. Recomputed at most once per change. */
+    std::vector<NodeInfo> nodes();
+    std::optional<NodeInfo> node(const NodeId& id);
+    /** Nodes with this shown name or plain name; the holder of the plain name first. */
+    std::vector<NodeId> find_name(const std::string& name);
+    /** Cached; a new object after a change. Never null. */
+    RoutesPtr routes();
+    [[nodiscard]] const Store& store() const { return store_; }
+    [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
+    /** Nodes whose shown name is qualified, with the plain name. */
+    [[nodiscard]] std::size_t pending_records() const;
+
+private:
+    enum class Give : std::uint8_t { line, record };
+    struct Link {
+        NodeId peer;
+        bool blocked = false;
+        /** What the peer is to get; a set of ids, so it never outgrows the store. */
+        std::map<wire::RecordId, Give> pending;
+        TimePoint flush_at = TimePoint::max();
+    };
+    struct Own {
+        Bytes tlvs;
+        bool dirty = true;
+    };
+
+    // mesh.cpp: own records
+    void publish(TimePoint now);
+    void refresh_own_topology();
+    void reissue(TimePoint now);
+    void heard_own(const wire::Record& record, TimePoint now);
+    void adopt_own_kind(std::uint16_t kind);
+    // gossip.cpp
+    void on_digest(LinkId id, Link& link, ByteView body, TimePoint now);
+    void on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now);
+    void on_line(Link& link, const wire::DigestLine& line, std::vector<wire::RecordId>& wanted,
+                 TimePoint now);
+    void on_records(LinkId id, Link& link, ByteView body, TimePoint now);
+    void on_request(Link& link, ByteView body, TimePoint now);
+    void ingest(LinkId id, Link& link, wire::Record record, TimePoint now);
+    void spread(const wire::RecordPtr& record, const LinkId* from, bool from_owner, TimePoint now);
+    void offer(Link& link, const wire::RecordId& id, Give give, TimePoint at);
+    void send_lines(LinkId id, std::uint64_t mask);
+    void send_request(LinkId id, const std::vector<wire::RecordId>& wanted);
+    void send_buckets(LinkId id);
+    void gossip(TimePoint now);
+    void flush(LinkId id, Link& link, TimePoint now);
+    void expire_requests(TimePoint now);
+    // view.cpp
+    void refresh_view();
+    void decode_node(const wire::RecordPtr& record);
+    void name_nodes();
+    void forget_dead(TimePoint now);
+    void forget(const NodeId& node, TimePoint now);
+
+    void count(const char* name);
+    void send(LinkId link, Bytes message) { actions_.emplace_back(Send{link, std::move(message)}); }
+    std::uint64_t random_number(std::uint64_t below);
+
+    wire::RecordKey key_;
+    NodeId self_;
+    std::uint64_t epoch_;
+    std::uint64_t version_ = 0;
+    Ports ports_;
+    MeshSettings settings_;
+    Store store_;
+    std::map<std::uint16_t, Own> own_;
+    wire::Topology own_topology_;
+    bool have_topology_ = false;
+    /** Who we list, and from when on the entry may go: max() while the node is known. */
+    std::map<NodeId, TimePoint> unreachable_;
+    TimePoint publish_at_ = TimePoint::max();
+    TimePoint last_publish_;
+    TimePoint last_reissue_;
+    TimePoint last_raise_;
+    unsigned raises_ = 0;
+
+    std::map<LinkId, Link> links_;
+    LinkId last_gossiped_ = 0;
+    TimePoint next_gossip_;
+    /** Asked for and not yet come: until when not to ask again. */
+    std::unordered_map<wire::RecordId, TimePoint> requested_;
+
+    std::map<NodeId, NodeInfo> infos_;
+    /** Since when a node cannot be reached. */
+    std::map<NodeId, TimePoint> dead_since_;
+    TimePoint next_forget_;
+    RoutesPtr routes_;
+    bool view_dirty_ = true;
+    std::set<std::pair<NodeId, NodeId>> collisions_;
+    std::deque<MeshAction> actions_;
+};
+
+} // namespace weave::mesh

@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <unordered_map>
+
+#include "base/time.hpp"
+#include "wire/link_message.hpp"
+#include "wire/record.hpp"
+
+namespace weave::mesh {
+
+struct StoreLimits {
+    std::size_t nodes = 20000;
+    std::size_t records_per_node = 16;
+    std::size_t tombstones = 4096;
+};
+
+/**
+ * The newest record of each (node, kind), with the digest over all of them kept up to date.
+ * A stamp never goes down: not while a record is held, nor, for a while, after it was forgotten.
+ */
+class Store {
+public:
+    enum class Put { stored, not_newer, too_many_nodes, too_many_records };
+    using Kinds = std::map<std::uint16_t, wire::RecordPtr>;
+
+    explicit Store(StoreLimits limits) : limits_(limits) {}
+
+    [[nodiscard]] wire::RecordPtr find(const wire::RecordId& id) const;
+    /** Would put() of this stamp be refused as not newer? Cheap: to be asked before a signature is verified. */
+    [[nodiscard]] bool is_newer(const wire::RecordId& id, wire::Stamp stamp) const;
+    /** Keeps the record if it is newer than what is held or was forgotten. The signature was verified by the caller. */
+    Put put(wire::RecordPtr record);
+    /** Drops a node and remembers its greatest stamp until `until`. */
+    void forget(const NodeId& node, TimePoint until);
+    [[nodiscard]] std::optional<wire::Stamp> tombstone(const NodeId& node) const;
+    void lift_tombstone(const NodeId& node);
+    void expire_tombstones(TimePoint now);
+
+    [[nodiscard]] const std::map<NodeId, Kinds>& nodes() const { return nodes_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] const wire::BucketDigest& digest() const { return digest_; }
+
+private:
+    struct Tombstone {
+        wire::Stamp stamp;
+        TimePoint until;
+    };
+    void toggle(const wire::Record& record);
+
+    StoreLimits limits_;
+    std::map<NodeId, Kinds> nodes_;
+    std::size_t size_ = 0;
+    wire::BucketDigest digest_;
+    std::unordered_map<NodeId, Tombstone> tombstones_;
+    std::deque<NodeId> tombstone_order_;
+};
+
+} // namespace weave::mesh

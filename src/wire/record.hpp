@@ -1,0 +1,137 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
+namespace weave::wire {
+
+/** Ed25519 public key and signature, as raw bytes: this module checks nothing about them. */
+using RecordKey = std::array<std::uint8_t, 32>;
+using RecordSignature = std::array<std::uint8_t, 64>;
+
+/** magic 1 | key 32 | epoch 8 | version 8 | kind 2 | length 2 */
+inline constexpr std::size_t kRecordHeaderSize = 53;
+inline constexpr std::size_t kRecordSignatureSize = 64;
+/** Header, TLVs and signature together. */
+inline constexpr std::size_t kMaxRecordSize = 32 * 1024;
+inline constexpr std::size_t kMaxTlvBytes = kMaxRecordSize - kRecordHeaderSize - kRecordSignatureSize;
+/** Longest node name, in bytes. */
+inline constexpr std::size_t kMaxNameSize = 63;
+/** Most entries decoded or encoded of one repeated TLV; what is beyond is left out. */
+inline constexpr std::size_t kMaxEndpoints = 32;
+inline constexpr std::size_t kMaxUnreachable = 1024;
+
+/** Kinds this version reads. Others are kept and passed on unread. */
+inline constexpr std::uint16_t kTopologyKind = 1;
+inline constexpr std::uint16_t kAddressesKind = 2;
+
+/** What orders the records of one owner: greater wins. */
+struct Stamp {
+    std::uint64_t epoch = 0;
+    std::uint64_t version = 0;
+    auto operator<=>(const Stamp&) const = default;
+};
+
+/** Which record: one owner has at most one of each kind. */
+struct RecordId {
+    NodeId node;
+    std::uint16_t kind = 0;
+    auto operator<=>(const RecordId&) const = default;
+};
+
+/** One signed record: the bytes its owner signed and the decoded header. Immutable once shared. */
+struct Record {
+    NodeId node;
+    RecordKey key{};
+    Stamp stamp;
+    std::uint16_t kind = 0;
+    Bytes raw;
+
+    [[nodiscard]] RecordId id() const { return {node, kind}; }
+    [[nodiscard]] ByteView tlvs() const;
+    /** What the signature covers: everything before it. */
+    [[nodiscard]] ByteView signed_part() const;
+    [[nodiscard]] RecordSignature signature() const;
+};
+using RecordPtr = std::shared_ptr<const Record>;
+
+/** Node id of an Ed25519 key (BLAKE2b-128): a port, because hashing belongs to crypto. */
+using Identify = std::function<NodeId(const RecordKey&)>;
+/** Ed25519 over the given bytes. */
+using Signer = std::function<RecordSignature(ByteView)>;
+using Verifier = std::function<bool(const RecordKey&, ByteView message, const RecordSignature&)>;
+
+/**
+ * Decodes one record and checks its layout, TLV lengths included; never its signature. Errors:
+ * message_size (longer than kMaxRecordSize), bad_message (anything else).
+ */
+Result<Record> decode_record(ByteView raw, const Identify& identify);
+
+/** Builds and signs a record. Error: message_size when `tlvs` do not fit. */
+Result<Record> sign_record(const NodeId& node, const RecordKey& key, Stamp stamp, std::uint16_t kind,
+                           ByteView tlvs, const Signer& sign);
+
+/** True when the owner's signature holds. */
+bool verify_record(const Record& record, const Verifier& verify);
+
+struct Tlv {
+    std::uint8_t type = 0;
+    ByteView value;
+};
+/** Splits a TLV section; nullopt when a length runs past the end. The views point into `tlvs`. */
+std::optional<std::vector<Tlv>> split_tlvs(ByteView tlvs);
+
+/** Kind 1: who and where a node is. */
+struct Topology {
+    static constexpr std::uint32_t kBridgePods = 1;
+
+    std::string name;
+    std::vector<Endpoint> endpoints;
+    /** X25519 static for data sessions, vouched for by the record's signature. */
+    std::array<std::uint8_t, 32> static_key{};
+    /** Nodes this one has tried by UDP and cannot reach. */
+    std::vector<NodeId> unreachable;
+    std::uint32_t flags = 0;
+    std::uint8_t lanes = 1;
+    std::string software;
+    /** TLVs of types this version does not know, as they came (type, length, value). */
+    Bytes unknown;
+
+    bool operator==(const Topology&) const = default;
+};
+Bytes encode_topology(const Topology& topology);
+/** Error: bad_message for a known TLV of a wrong size or a name with characters outside [A-Za-z0-9._-]. */
+Result<Topology> decode_topology(ByteView tlvs);
+
+/** Kind 2: the MACs and prefixes whose frames this node owns. */
+struct Addresses {
+    std::vector<MacAddress> macs;
+    std::vector<Prefix> prefixes;
+    std::optional<MacAddress> router_mac;
+    Bytes unknown;
+
+    bool operator==(const Addresses&) const = default;
+};
+/** The result may be longer than kMaxTlvBytes; sign_record() then refuses it. */
+Bytes encode_addresses(const Addresses& addresses);
+Result<Addresses> decode_addresses(ByteView tlvs);
+
+} // namespace weave::wire
+
+template <> struct std::hash<weave::wire::RecordId> {
+    std::size_t operator()(const weave::wire::RecordId& id) const noexcept {
+        return std::hash<weave::NodeId>{}(id.node) * 31 + id.kind;
+    }
+};
