@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace weave {
+
+/**
+ * Bounded single-producer single-consumer ring of reusable slots. One thread calls
+ * claim()/publish(), one thread front()/release(); neither ever blocks or allocates after
+ * construction. Slots are reused as they are: a producer overwrites what it needs.
+ */
+template <class Slot> class SpscRing {
+  public:
+    /** `capacity` must be a power of two. */
+    explicit SpscRing(std::size_t capacity)
+        : mask_(capacity - 1)
+        , slots_(std::make_unique<Slot[]>(capacity)) {}
+
+    SpscRing(const SpscRing&) = delete;
+    SpscRing& operator=(const SpscRing&) = delete;
+
+    /** The slot to fill next, or nullptr when the ring is full. */
+    [[nodiscard]] Slot* claim() {
+        const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+        if (tail - head_.load(std::memory_order_acquire) > mask_) {
+            return nullptr;
+        }
+        return &slots_[tail & mask_];
+    }
+
+    /** Hands the claimed slot over. True when the consumer may have been asleep (the ring was
+     * empty). */
+    bool publish() {
+        const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
+        tail_.store(tail + 1, std::memory_order_seq_cst);
+        return head_.load(std::memory_order_seq_cst) == tail;
+    }
+
+    /** The oldest slot, or nullptr when the ring is empty. */
+    [[nodiscard]] Slot* front() {
+        const std::uint64_t head = head_.load(std::memory_order_relaxed);
+        return head == tail_.load(std::memory_order_seq_cst) ? nullptr : &slots_[head & mask_];
+    }
+
+    /** Gives the slot of front() back to the producer. */
+    void release() {
+        head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    }
+
+  private:
+    std::uint64_t mask_;
+    std::unique_ptr<Slot[]> slots_;
+    alignas(64) std::atomic<std::uint64_t> tail_{0};
+    alignas(64) std::atomic<std::uint64_t> head_{0};
+};
+
+} // namespace weave

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/drop.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace weave::dataplane {
+
+/** A number that one thread raises and any thread reads: a plain add on the hot path, no bus lock.
+ */
+class Counter {
+  public:
+    void add(std::uint64_t amount = 1) {
+        value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    }
+
+    void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+
+    [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/** What one lane counts. Written by the lane's thread only, readable by any. */
+struct alignas(64) LaneCounters {
+    std::array<Counter, kDropCount> drops;
+    Counter tap_reads;         ///< frames and superframes read from the TAP
+    Counter tap_writes;        ///< frames and superframes written to the TAP
+    Counter records_sealed;    ///< datagrams sealed
+    Counter records_opened;    ///< datagrams opened
+    Counter sends;             ///< sendmsg calls that took a train or a datagram
+    Counter receives;          ///< datagrams or trains received
+    Counter relayed;           ///< datagrams forwarded for others
+    Counter gso_fallbacks;     ///< trains that were sent again one datagram at a time
+    Counter tap_gso_fallbacks; ///< superframes that were written again one frame at a time
+
+    void drop(Drop reason, std::uint64_t amount = 1) {
+        drops[static_cast<std::size_t>(reason)].add(amount);
+    }
+
+    [[nodiscard]] std::uint64_t dropped(Drop reason) const {
+        return drops[static_cast<std::size_t>(reason)].value();
+    }
+};
+
+} // namespace weave::dataplane

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "crypto/aead.hpp"
+#include "crypto/replay.hpp"
+#include "crypto/transport_keys.hpp"
+#include "dataplane/counters.hpp"
+#include "dataplane/tables.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace weave::dataplane {
+
+/**
+ * The keys of one data session as lanes use them. Lane l touches only its own Sender and the
+ * Receivers of the remote lanes it serves (remote lane modulo local lanes), so nothing here is
+ * locked.
+ */
+class DataSession {
+  public:
+    /** One remote lane's key and window; type 4 and type 5 datagrams share the counter. */
+    struct alignas(64) Receiver {
+        explicit Receiver(crypto::OpeningKey opening)
+            : key(std::move(opening)) {}
+
+        crypto::OpeningKey key;
+        crypto::ReplayWindow<> window;
+        Counter records;
+        Counter failures;
+    };
+
+    struct alignas(64) Sender {
+        explicit Sender(crypto::SealingKey sealing)
+            : key(std::move(sealing)) {}
+
+        crypto::SealingKey key;
+        Counter records;
+    };
+
+    /** Takes the keys. Throws std::invalid_argument when this host lacks the suite. */
+    DataSession(PeerIndex peer, crypto::TransportKeys&& keys);
+    /** The same with a given provider, for tests. */
+    DataSession(PeerIndex peer, crypto::TransportKeys&& keys, crypto::Provider provider);
+
+    [[nodiscard]] PeerIndex peer() const { return peer_; }
+
+    [[nodiscard]] std::uint32_t local_index() const { return local_index_; }
+
+    [[nodiscard]] std::uint32_t remote_index() const { return remote_index_; }
+
+    [[nodiscard]] crypto::Suite suite() const { return suite_; }
+
+    [[nodiscard]] Sender& sender(unsigned lane) { return *senders_[lane]; }
+
+    /** nullptr when the peer has no such lane. */
+    [[nodiscard]] Receiver* receiver(unsigned remote_lane) {
+        return remote_lane < receivers_.size() ? receivers_[remote_lane].get() : nullptr;
+    }
+
+    /** The local lane that alone may open what remote lane `remote_lane` sealed. */
+    [[nodiscard]] unsigned owner_lane(unsigned remote_lane) const {
+        return remote_lane % static_cast<unsigned>(senders_.size());
+    }
+
+    /** True exactly once: for the first record that authenticated, on whatever lane. */
+    bool confirm() {
+        return !confirmed_.load(std::memory_order_relaxed) &&
+               !confirmed_.exchange(true, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] bool confirmed() const { return confirmed_.load(std::memory_order_relaxed); }
+
+    /** The most records sealed under any one key: what rekeying by count looks at. Any thread. */
+    [[nodiscard]] std::uint64_t most_sealed() const;
+    /** Datagrams that did not authenticate, all lanes. Any thread. */
+    [[nodiscard]] std::uint64_t failures() const;
+
+  private:
+    PeerIndex peer_;
+    crypto::Suite suite_;
+    std::uint32_t local_index_;
+    std::uint32_t remote_index_;
+    std::vector<std::unique_ptr<Sender>> senders_;
+    std::vector<std::unique_ptr<Receiver>> receivers_;
+    std::atomic<bool> confirmed_{false};
+};
+
+} // namespace weave::dataplane

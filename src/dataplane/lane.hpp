@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/time.hpp"
+#include "dataplane/counters.hpp"
+#include "dataplane/punt.hpp"
+#include "dataplane/snapshot_cell.hpp"
+#include "os/event_fd.hpp"
+#include "os/udp_socket.hpp"
+
+#include <atomic>
+#include <memory>
+
+namespace weave::dataplane {
+
+/** What a lane works with. Descriptors, sockets, the cell and the event outlive the lane, which
+ * owns none. */
+struct LaneConfig {
+    unsigned index = 0;
+    unsigned lanes = 1;
+    /** This lane's TAP queue: non-blocking, 10-byte virtio-net header. -1 = none. */
+    int tap = -1;
+    /** The TAP takes coalesced UDP. */
+    bool tap_uso = false;
+    const os::UdpSocket* udp4 = nullptr;
+    const os::UdpSocket* udp6 = nullptr;
+    SnapshotCell* cell = nullptr;
+    /** Signalled when a punt waits. */
+    os::EventFd* control = nullptr;
+    /** Slots of the punt and of the injection ring; powers of two. */
+    std::size_t ring_slots = 256;
+};
+
+/**
+ * One worker: moves frames between its TAP queue and its sockets under the current snapshot. run()
+ * is the body of its thread; everything else but the rings, wake(), stop() and counters() belongs
+ * to that thread.
+ */
+class Lane {
+  public:
+    explicit Lane(const LaneConfig& config);
+    ~Lane();
+    Lane(const Lane&) = delete;
+    Lane& operator=(const Lane&) = delete;
+
+    /** Works until stop(). */
+    void run();
+    /** One wait of at most `timeout` (negative = for ever) and one batch of whatever was ready. */
+    void run_once(Duration timeout);
+    /** Any thread. */
+    void stop();
+    /** Any thread: makes the lane look at its injections. */
+    void wake();
+
+    /** The control thread is the consumer of punts() and the producer of injections(). */
+    [[nodiscard]] PuntRing& punts();
+    [[nodiscard]] InjectionRing& injections();
+    [[nodiscard]] const LaneCounters& counters() const;
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace weave::dataplane

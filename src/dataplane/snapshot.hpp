@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/address.hpp"
+#include "base/time.hpp"
+#include "dataplane/counters.hpp"
+#include "dataplane/data_session.hpp"
+#include "dataplane/tables.hpp"
+#include "wire/datagram.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+namespace weave::dataplane {
+
+/** At most this many lanes: the receiver index has six bits for them. */
+using crypto::kMaxLanes;
+
+/** How datagrams reach a peer now. */
+struct Path {
+    enum class Kind : std::uint8_t { none, direct, relay };
+    Kind kind = Kind::none;
+    Endpoint endpoint; ///< direct
+    IpAddress source;  ///< direct: local address to send from; unspecified = the kernel's choice
+    PeerIndex via = kNoPeer; ///< relay: the next hop, itself a peer with a direct path
+};
+
+/** What lanes keep about a peer from snapshot to snapshot. Each lane writes its own part only. */
+class PeerState {
+  public:
+    struct alignas(64) LanePart {
+        Counter tx_bytes, tx_packets; ///< inner frames and their bytes, chunks counted one by one
+        Counter rx_bytes, rx_packets;
+        Counter last_tx, last_rx; ///< Clock time in nanoseconds, 0 = never
+        Endpoint reported;        ///< the lane's own: the endpoint last punted as roamed
+    };
+
+    explicit PeerState(unsigned lanes)
+        : parts_(lanes) {}
+
+    [[nodiscard]] LanePart& lane(unsigned index) { return parts_[index]; }
+
+    [[nodiscard]] unsigned lanes() const { return static_cast<unsigned>(parts_.size()); }
+
+    struct Totals {
+        std::uint64_t tx_bytes = 0, tx_packets = 0, rx_bytes = 0, rx_packets = 0;
+        TimePoint last_tx{}, last_rx{};
+    };
+
+    /** Sums over all lanes. Any thread. */
+    [[nodiscard]] Totals totals() const;
+
+  private:
+    std::vector<LanePart> parts_;
+};
+
+struct PeerEntry {
+    NodeId node;
+    RelayAddress relay{};
+    Path path;
+    /** Path MTU in bytes: the largest IP packet, headers included, that the first hop carries. */
+    std::uint16_t mtu = 1280;
+    bool wants_broadcast = true;
+    std::shared_ptr<PeerState> state;
+    /** The session frames are sealed under; empty until one is up (a responder's: once promoted).
+     */
+    std::shared_ptr<DataSession> session;
+
+    /** A free slot keeps its place so that the indexes of others stay. */
+    [[nodiscard]] bool vacant() const { return state == nullptr; }
+};
+
+/** All peers and all sessions that may still receive. Immutable after construction. */
+class PeerTable {
+  public:
+    PeerTable() = default;
+    /** `receiving`: every session whose records are still opened, also those not (or no longer)
+     * sent on. */
+    PeerTable(std::vector<PeerEntry> peers,
+              std::span<const std::shared_ptr<DataSession>> receiving);
+
+    /** nullptr for an index that names no peer (kNoPeer, kLocalPeer, vacant). */
+    [[nodiscard]] const PeerEntry* peer(PeerIndex index) const {
+        return index < peers_.size() && !peers_[index].vacant() ? &peers_[index] : nullptr;
+    }
+
+    [[nodiscard]] std::span<const PeerEntry> all() const { return peers_; }
+
+    /** Peers that take group frames. */
+    [[nodiscard]] std::span<const PeerIndex> broadcast() const { return broadcast_; }
+
+    /** The session a receiver index names; its low six bits (the sender's lane) are ignored. */
+    [[nodiscard]] DataSession* session(std::uint32_t receiver) const;
+    [[nodiscard]] PeerIndex by_relay_address(const RelayAddress& address) const;
+
+  private:
+    std::vector<PeerEntry> peers_;
+    std::vector<PeerIndex> broadcast_;
+    std::unordered_map<std::uint32_t, std::shared_ptr<DataSession>> sessions_;
+    std::unordered_map<std::uint64_t, PeerIndex> relays_;
+};
+
+/** What changes seldom. */
+struct Settings {
+    RelayAddress own_relay{};
+    /** Frames to this MAC go by destination IP (routed mode); zero = none. */
+    MacAddress router_mac{};
+    /** What the receiver puts in place of router_mac. */
+    MacAddress bridge_mac{};
+    /** Send frames to MACs nobody owns to every peer that takes group frames. */
+    bool flood_unknown = true;
+    /** Refuse source IPs that no node owns (link-local and unspecified ones always pass). */
+    bool strict_source = true;
+    /** Finish every checksum before sealing (for pods that read raw frames). */
+    bool finish_checksums = false;
+    /** Hop limit of relayed datagrams. */
+    std::uint8_t relay_ttl = 4;
+};
+
+/** All that lanes read. Parts are immutable and shared between successive snapshots. */
+struct Snapshot {
+    std::shared_ptr<const PeerTable> peers = std::make_shared<PeerTable>();
+    std::shared_ptr<const AddressTable> addresses = std::make_shared<AddressTable>();
+    std::shared_ptr<const Settings> settings = std::make_shared<Settings>();
+};
+
+} // namespace weave::dataplane
