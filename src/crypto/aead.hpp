@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "crypto/secret.hpp"
+#include "crypto/suite.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <span>
-
-#include "crypto/secret.hpp"
-#include "crypto/suite.hpp"
 
 namespace weave::crypto {
 
@@ -21,7 +21,8 @@ struct SealItem {
     std::uint32_t len = 0;
     /** Room for len + 16 bytes: ciphertext || tag. May equal `in`, may not overlap it otherwise. */
     std::uint8_t* out = nullptr;
-    /** Eight bytes: the record's counter is stored here, little-endian, before sealing; usually within `ad`. */
+    /** Eight bytes: the record's counter is stored here, little-endian, before sealing; usually
+     * within `ad`. */
     std::uint8_t* counter_field = nullptr;
     const std::uint8_t* ad = nullptr;
     std::uint32_t ad_len = 0;
@@ -44,12 +45,13 @@ struct OpenItem {
 class AeadContext;
 
 /**
- * Seals records with counters 0, 1, 2... Nonces are 4 zero bytes and the counter (big-endian for AES-GCM,
- * little-endian for ChaCha20-Poly1305). Used by one thread at a time.
+ * Seals records with counters 0, 1, 2... Nonces are 4 zero bytes and the counter (big-endian for
+ * AES-GCM, little-endian for ChaCha20-Poly1305). Used by one thread at a time.
  */
 class SealingKey {
-public:
-    /** Throws std::invalid_argument when the provider has no such suite here. `first` is for tests. */
+  public:
+    /** Throws std::invalid_argument when the provider has no such suite here. `first` is for tests.
+     */
     SealingKey(Suite suite, Provider provider, const Key32& key, std::uint64_t first = 0);
     ~SealingKey();
     SealingKey(SealingKey&&) noexcept;
@@ -57,17 +59,19 @@ public:
 
     /** All or nothing: false, with nothing written, when the batch would pass kHardRecordLimit. */
     [[nodiscard]] bool seal_batch(std::span<SealItem> items) noexcept;
+
     /** Records sealed so far: the next counter. */
     [[nodiscard]] std::uint64_t sealed() const { return next_; }
 
-private:
+  private:
     std::unique_ptr<AeadContext> context_;
+    Suite suite_;
     std::uint64_t next_;
 };
 
 /** Opens records; replay is the caller's matter. Used by one thread at a time. */
 class OpeningKey {
-public:
+  public:
     /** Throws std::invalid_argument when the provider has no such suite here. */
     OpeningKey(Suite suite, Provider provider, const Key32& key);
     ~OpeningKey();
@@ -76,11 +80,13 @@ public:
 
     /** Sets `ok` of each item. */
     void open_batch(std::span<OpenItem> items) noexcept;
+
     /** Records that did not verify since construction. */
     [[nodiscard]] std::uint64_t failures() const { return failures_; }
 
-private:
+  private:
     std::unique_ptr<AeadContext> context_;
+    Suite suite_;
     std::uint64_t failures_ = 0;
 };
 

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "crypto/secret.hpp"
+
 #include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
-
-#include "crypto/secret.hpp"
 
 namespace weave::crypto {
 
@@ -32,7 +32,8 @@ void hmac_blake2b(ByteView key, ByteView message, std::span<std::uint8_t, 64> ou
 void hkdf(ByteView chaining_key, ByteView input, std::span<SecretBytes<64>> outputs);
 
 /** A 32-byte subkey of `master` (libsodium's crypto_kdf). `context` has exactly 8 characters. */
-Key32 derive_key(std::span<const std::uint8_t, 32> master, std::uint64_t id,
+Key32 derive_key(std::span<const std::uint8_t, 32> master,
+                 std::uint64_t id,
                  std::string_view context);
 
 /**
@@ -41,12 +42,17 @@ Key32 derive_key(std::span<const std::uint8_t, 32> master, std::uint64_t id,
  */
 Key32 password_key(std::string_view password, std::span<const std::uint8_t, 16> salt);
 
-/** XChaCha20-Poly1305 with a 24-byte nonce, for cookies: the result is ciphertext || 16-byte tag. */
-Bytes xchacha_seal(std::span<const std::uint8_t, 32> key, std::span<const std::uint8_t, 24> nonce,
-                   ByteView associated, ByteView plaintext);
+/** XChaCha20-Poly1305 with a 24-byte nonce, for cookies: the result is ciphertext || 16-byte tag.
+ */
+Bytes xchacha_seal(std::span<const std::uint8_t, 32> key,
+                   std::span<const std::uint8_t, 24> nonce,
+                   ByteView associated,
+                   ByteView plaintext);
 /** The opposite of xchacha_seal; false when the tag does not verify (`plaintext` is then empty). */
 [[nodiscard]] bool xchacha_open(std::span<const std::uint8_t, 32> key,
-                                std::span<const std::uint8_t, 24> nonce, ByteView associated,
-                                ByteView sealed, Bytes& plaintext);
+                                std::span<const std::uint8_t, 24> nonce,
+                                ByteView associated,
+                                ByteView sealed,
+                                Bytes& plaintext);
 
 } // namespace weave::crypto

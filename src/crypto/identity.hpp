@@ -14,35 +14,42 @@ struct KeyPair {
 
     static KeyPair generate();
     static KeyPair from_secret(Key32 secret);
+
     [[nodiscard]] KeyPair clone() const { return {secret.clone(), public_key}; }
 };
 
-/** Whoever holds this Ed25519 key: the first 16 bytes of BLAKE2b-128. */
+/** Whoever holds this Ed25519 key: BLAKE2b-128 of it. */
 NodeId node_id(const PublicKey& sign_public);
 
 /** False for a wrong signature and for a public key of low order. Thread-safe. */
 bool verify(const PublicKey& sign_public, ByteView message, const Signature& signature);
 
 /**
- * A node's long-term keys, all from one 32-byte seed: an Ed25519 pair that names it and an X25519 pair
- * for handshakes, derived apart from each other; the first vouches for the second.
- * Immutable after construction, so its const calls are thread-safe.
+ * A node's long-term keys, all from one 32-byte seed: an Ed25519 pair that names it and an X25519
+ * pair for handshakes, derived apart from each other; the first vouches for the second. Immutable
+ * after construction, so its const calls are thread-safe.
  */
 class Identity {
-public:
+  public:
     static Identity generate();
     static Identity from_seed(Key32 seed);
 
     [[nodiscard]] ByteView seed() const { return seed_.view(); }
+
     [[nodiscard]] const PublicKey& sign_public() const { return sign_public_; }
+
     [[nodiscard]] const PublicKey& static_public() const { return static_pair_.public_key; }
+
     [[nodiscard]] const KeyPair& static_pair() const { return static_pair_; }
+
     [[nodiscard]] const NodeId& id() const { return id_; }
+
     [[nodiscard]] Signature sign(ByteView message) const;
-    /** The signature that binds static_public() to sign_public(); checked by verify_static_vouch(). */
+    /** The signature that binds static_public() to sign_public(); checked by verify_static_vouch().
+     */
     [[nodiscard]] Signature static_vouch() const;
 
-private:
+  private:
     explicit Identity(Key32 seed);
 
     Key32 seed_;
@@ -53,7 +60,8 @@ private:
 };
 
 /** True when `vouch` is sign_public's signature over "weave static\0" || static_public. */
-bool verify_static_vouch(const PublicKey& sign_public, const PublicKey& static_public,
+bool verify_static_vouch(const PublicKey& sign_public,
+                         const PublicKey& static_public,
                          const Signature& vouch);
 
 } // namespace weave::crypto

@@ -9,16 +9,17 @@
 namespace weave::crypto {
 
 /**
- * Which counters were seen, after RFC 6479: a ring of 64-bit words, so that moving forward clears whole
- * words. A counter is accepted once, when it is newer than newest() - kWindow. check() before opening a
- * record, commit() after it verified. One thread at a time. `Bits` is a power of two.
+ * Which counters were seen, after RFC 6479: a ring of 64-bit words, so that moving forward clears
+ * whole words. A counter is accepted once, when it is newer than newest() - kWindow. check() before
+ * opening a record, commit() after it verified. One thread at a time. `Bits` is a power of two.
  */
 template <std::size_t Bits = 8192> class ReplayWindow {
     static_assert(Bits >= 128 && (Bits & (Bits - 1)) == 0);
     static constexpr std::size_t kWords = Bits / 64;
 
-public:
-    /** How far behind the newest counter one is still accepted; one word of the ring is always in transit. */
+  public:
+    /** How far behind the newest counter one is still accepted; one word of the ring is always in
+     * transit. */
     static constexpr std::uint64_t kWindow = Bits - 64;
 
     /** True when `counter` is neither seen nor too old. */
@@ -51,11 +52,14 @@ public:
     /** The greatest counter committed; 0 before the first. */
     [[nodiscard]] std::uint64_t newest() const { return newest_; }
 
-private:
+  private:
     static std::size_t word_of(std::uint64_t counter) {
         return static_cast<std::size_t>(counter / 64) & (kWords - 1);
     }
-    static std::uint64_t bit_of(std::uint64_t counter) { return std::uint64_t{1} << (counter % 64); }
+
+    static std::uint64_t bit_of(std::uint64_t counter) {
+        return std::uint64_t{1} << (counter % 64);
+    }
 
     /** Forgets the words after `from` up to and with `to` (counted in words). */
     void clear_between(std::uint64_t from, std::uint64_t to) {

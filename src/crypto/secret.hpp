@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/bytes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-
-#include "base/bytes.hpp"
 
 namespace weave::crypto {
 
@@ -15,19 +15,28 @@ namespace weave::crypto {
 void wipe(ByteSpan bytes) noexcept;
 
 /**
- * N bytes of key material. Not copyable by accident (clone() is the explicit way), wiped when it goes
- * or is moved from.
+ * N bytes of key material. Not copyable by accident (clone() is the explicit way), wiped when it
+ * goes or is moved from.
  */
 template <std::size_t N> class SecretBytes {
-public:
+  public:
     SecretBytes() = default;
-    explicit SecretBytes(const std::array<std::uint8_t, N>& bytes) : bytes_(bytes) {}
+
+    explicit SecretBytes(const std::array<std::uint8_t, N>& bytes)
+        : bytes_(bytes) {}
+
     explicit SecretBytes(std::span<const std::uint8_t, N> bytes) {
         std::copy(bytes.begin(), bytes.end(), bytes_.begin());
     }
+
     SecretBytes(const SecretBytes&) = delete;
     SecretBytes& operator=(const SecretBytes&) = delete;
-    SecretBytes(SecretBytes&& other) noexcept : bytes_(other.bytes_) { wipe(other.bytes_); }
+
+    SecretBytes(SecretBytes&& other) noexcept
+        : bytes_(other.bytes_) {
+        wipe(other.bytes_);
+    }
+
     SecretBytes& operator=(SecretBytes&& other) noexcept {
         if (this != &other) {
             bytes_ = other.bytes_;
@@ -35,14 +44,18 @@ public:
         }
         return *this;
     }
+
     ~SecretBytes() { wipe(bytes_); }
 
     [[nodiscard]] SecretBytes clone() const { return SecretBytes(bytes_); }
+
     [[nodiscard]] std::span<std::uint8_t, N> span() { return bytes_; }
+
     [[nodiscard]] std::span<const std::uint8_t, N> view() const { return bytes_; }
+
     [[nodiscard]] static constexpr std::size_t size() { return N; }
 
-private:
+  private:
     std::array<std::uint8_t, N> bytes_{};
 };
 

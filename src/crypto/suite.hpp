@@ -16,7 +16,8 @@ enum class Provider : std::uint8_t { sodium, ipsec_mb };
 /** Bytes every sealed message grows by. */
 inline constexpr std::size_t kTagSize = 16;
 
-/** Built in, and this processor has the instructions that make it usable (AES-NI and PCLMUL for AES-GCM). */
+/** Built in, and this processor has the instructions that make it usable (AES-NI and PCLMUL for
+ * AES-GCM). */
 bool available(Provider provider, Suite suite) noexcept;
 /** Some provider has it. */
 bool available(Suite suite) noexcept;

@@ -1,0 +1,128 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/aead.hpp"
+
+#include "crypto/aead_context.hpp"
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace weave::crypto {
+namespace {
+
+std::unique_ptr<AeadContext> require_context(Suite suite, Provider provider, const Key32& key) {
+    auto context = make_aead_context(suite, provider, key.view());
+    if (!context) {
+        throw std::invalid_argument(std::string(name(provider)) + " cannot do " + name(suite) +
+                                    " on this machine");
+    }
+    return context;
+}
+
+void store_le64(std::uint64_t value, std::uint8_t* out) noexcept {
+    for (unsigned i = 0; i < 8; ++i) {
+        out[i] = static_cast<std::uint8_t>(value >> (8 * i));
+    }
+}
+
+} // namespace
+
+bool available(Provider provider, Suite suite) noexcept {
+    return provider == Provider::sodium ? sodium_aead::available(suite)
+                                        : ipsec_mb_aead::available(suite);
+}
+
+bool available(Suite suite) noexcept {
+    return available(Provider::sodium, suite) || available(Provider::ipsec_mb, suite);
+}
+
+Provider best_provider(Suite suite) noexcept {
+    return available(Provider::ipsec_mb, suite) ? Provider::ipsec_mb : Provider::sodium;
+}
+
+Suite preferred_suite() noexcept {
+    return available(Suite::aes256gcm) ? Suite::aes256gcm : Suite::chacha20poly1305;
+}
+
+const char* name(Suite suite) noexcept {
+    return suite == Suite::aes256gcm ? "AES-256-GCM" : "ChaCha20-Poly1305";
+}
+
+const char* name(Provider provider) noexcept {
+    return provider == Provider::sodium ? "libsodium" : "ipsec-mb";
+}
+
+std::unique_ptr<AeadContext>
+make_aead_context(Suite suite, Provider provider, std::span<const std::uint8_t, 32> key) {
+    if (!available(provider, suite)) {
+        return nullptr;
+    }
+    return provider == Provider::sodium ? sodium_aead::make(suite, key)
+                                        : ipsec_mb_aead::make(suite, key);
+}
+
+void make_nonce(Suite suite, std::uint64_t counter, std::span<std::uint8_t, 12> out) noexcept {
+    const bool big_endian = suite == Suite::aes256gcm;
+    for (std::size_t i = 0; i < 4; ++i) {
+        out[i] = 0;
+    }
+    for (std::size_t i = 0; i < 8; ++i) {
+        const std::size_t shift = 8 * (big_endian ? 7 - i : i);
+        out[4 + i] = static_cast<std::uint8_t>(counter >> shift);
+    }
+}
+
+SealingKey::SealingKey(Suite suite, Provider provider, const Key32& key, std::uint64_t first)
+    : context_(require_context(suite, provider, key))
+    , suite_(suite)
+    , next_(first) {}
+
+SealingKey::~SealingKey() = default;
+SealingKey::SealingKey(SealingKey&&) noexcept = default;
+SealingKey& SealingKey::operator=(SealingKey&&) noexcept = default;
+
+bool SealingKey::seal_batch(std::span<SealItem> items) noexcept {
+    if (next_ > kHardRecordLimit || items.size() > kHardRecordLimit - next_) {
+        return false;
+    }
+    std::array<std::uint8_t, 12> nonce;
+    for (const SealItem& item : items) {
+        store_le64(next_, item.counter_field);
+        make_nonce(suite_, next_, nonce);
+        // Counted before use: whatever happens below, a nonce never serves twice.
+        ++next_;
+        context_->seal(nonce.data(), item.ad, item.ad_len, item.in, item.len, item.out);
+    }
+    return true;
+}
+
+OpeningKey::OpeningKey(Suite suite, Provider provider, const Key32& key)
+    : context_(require_context(suite, provider, key))
+    , suite_(suite) {}
+
+OpeningKey::~OpeningKey() = default;
+OpeningKey::OpeningKey(OpeningKey&&) noexcept = default;
+OpeningKey& OpeningKey::operator=(OpeningKey&&) noexcept = default;
+
+void OpeningKey::open_batch(std::span<OpenItem> items) noexcept {
+    std::array<std::uint8_t, 12> nonce;
+    for (OpenItem& item : items) {
+        item.ok = false;
+        if (item.len < kTagSize) {
+            ++failures_;
+            continue;
+        }
+        make_nonce(suite_, item.counter, nonce);
+        item.ok = context_->open(nonce.data(), item.ad, item.ad_len, item.in, item.len, item.out);
+        if (!item.ok) {
+            ++failures_;
+            if (item.len > kTagSize) {
+                std::memset(item.out, 0, item.len - kTagSize);
+            }
+        }
+    }
+}
+
+} // namespace weave::crypto
