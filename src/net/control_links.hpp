@@ -1,0 +1,90 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "session/control.hpp"
+
+namespace weave::net {
+
+/** Names one TCP link for as long as the process lives; never reused. */
+using LinkId = std::uint64_t;
+
+struct LinkSettings {
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds handshake_timeout{10'000};
+    /** A link whose peer acknowledges nothing for this long is closed (TCP_USER_TIMEOUT and keepalive). */
+    std::chrono::milliseconds dead_after{4'000};
+    /** Inbound connections that have not finished the handshake, in all and from one address. */
+    std::size_t max_half_open = 256;
+    std::size_t max_half_open_per_source = 16;
+    /** Bytes waiting to be written to one link; a slower reader is closed. */
+    std::size_t max_queue_bytes = 8U << 20;
+};
+
+struct LinkUp {
+    LinkId link = 0;
+    bool outbound = false;
+    Endpoint remote;
+    Endpoint local;
+    session::ControlPeer peer;
+    std::uint64_t own_nonce = 0;
+};
+
+/** What the owner does with links. Called on the io_context's thread, never from inside a call of ControlLinks. */
+struct LinkEvents {
+    std::function<void(const LinkUp&)> on_up;
+    std::function<void(LinkId, ByteView)> on_message;
+    /** A link that was up ended. */
+    std::function<void(LinkId, const std::string& reason)> on_down;
+    /** A dialled connection never came up; `refusal` when the handshake gave the reason. */
+    std::function<void(LinkId, const Endpoint&, std::optional<session::ControlFailure> refusal,
+                       const std::string& reason)>
+        on_failed;
+    /** An inbound connection was turned away: a name to count and a sentence. */
+    std::function<void(const Endpoint&, std::optional<session::ControlFailure>, const std::string& reason)>
+        on_refused;
+};
+
+/**
+ * Drives TCP connections between routers: Noise handshake, then length-prefixed sealed messages. It knows
+ * nothing of what the messages mean. One thread, the io_context's.
+ */
+class ControlLinks {
+public:
+    ControlLinks(boost::asio::io_context& io, LinkSettings settings,
+                 std::function<session::ControlLocal(std::uint64_t nonce)> local, LinkEvents events);
+    ~ControlLinks();
+    ControlLinks(const ControlLinks&) = delete;
+    ControlLinks& operator=(const ControlLinks&) = delete;
+
+    /** Throws std::system_error with a sentence when the address cannot be bound. */
+    void listen(const Endpoint& endpoint);
+    /** Starts to connect; ends in on_up or on_failed. */
+    LinkId dial(const Endpoint& endpoint);
+    /** Queues one message of at most kMaxMessage bytes; unknown links are ignored. */
+    void send(LinkId link, ByteView message);
+    /** Ends a link without further events for it. */
+    void close(LinkId link);
+    [[nodiscard]] std::size_t half_open() const;
+
+    /** A sealed message and its tag have to fit in a 16-bit length. */
+    static constexpr std::size_t kMaxMessage = 65'519;
+
+    struct State;
+    struct Link;
+
+private:
+    std::shared_ptr<State> state_;
+};
+
+} // namespace weave::net
