@@ -117,6 +117,11 @@ public:
     void remove_peer(const NodeId& node);
     /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there is. */
     void open(const NodeId& node, TimePoint now);
+    /**
+     * Records go out and nothing comes back, for seconds: the peer may have lost its keys (a restart).
+     * Starts a handshake unless the session is very young; the session stays in use meanwhile.
+     */
+    void suspect(const NodeId& node, TimePoint now);
     /** Drops the sessions of a peer without telling it. */
     void close(const NodeId& node);
     /** Replaces the live secrets; running sessions go on until their next handshake. */
