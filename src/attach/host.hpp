@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.hpp"
+#include "os/fd.hpp"
 #include "os/netlink.hpp"
 #include "os/tap.hpp"
 
@@ -42,7 +43,7 @@ struct Attachment {
     std::uint64_t netns_inode = 0;
 };
 
-/** 02 and five bytes of a hash of the node id: what bridge_mac of a node always is. */
+/** 02 and five bytes of a hash of the node id. */
 MacAddress bridge_mac(const NodeId& node);
 
 /** The host end's name for an interface of a network namespace: "wv" and ten hexadecimal digits. */
@@ -93,10 +94,12 @@ public:
 private:
     os::Link bridge();
     void converge_bridge(const os::Link& link);
-    os::Link ensure_pod_link(int netns_fd, const PodSpec& spec, std::uint64_t inode);
-    void configure_pod(int netns_fd, const PodSpec& spec);
+    void quiet_port(const os::Link& link);
+    os::Link ensure_pod_link(int netns_fd, os::Netlink& pod, const PodSpec& spec);
+    Attachment configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec);
 
     HostSettings settings_;
+    os::UniqueFd netns_;
     os::Netlink netlink_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -116,9 +117,12 @@ private:
     explicit Netlink(std::unique_ptr<mnl_socket, Close> socket);
     /** Sends and waits for the acknowledgement; returns 0 or an errno value. */
     int transact(nlmsghdr* message);
-    template <class Each> void dump(nlmsghdr* message, const char* what, Each&& each);
-    void change_link(const Link& link, const std::string& sentence, void (*fill)(nlmsghdr*, const void*),
-                     const void* value);
+    /** Sends a dump request and feeds its answers to `collect`; returns 0 or an errno value. */
+    int run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into);
+    template <class T>
+    std::vector<T> dump(nlmsghdr* message, const char* what, bool (*parse)(const nlmsghdr*, T&));
+    void change_link(const Link& link, const std::string& what,
+                     const std::function<void(nlmsghdr*)>& fill);
     int change_address(const Link& link, const Prefix& prefix, bool add);
     int change_route(const Route& route, bool add);
 

@@ -1,0 +1,395 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "attach/host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <string_view>
+#include <system_error>
+
+#include <sys/random.h>
+
+#include "os/error.hpp"
+#include "os/netns.hpp"
+
+namespace weave::attach {
+namespace {
+
+using os::Link;
+using os::Netlink;
+using os::throw_error;
+
+constexpr std::string_view kPortPrefix = "wv";
+constexpr std::string_view kAliasMark = "weave|";
+constexpr std::size_t kMaxName = 15; // IFNAMSIZ less the zero
+constexpr std::size_t kMaxId = 128;
+
+/** FNV-1a with a final mix: names only, nothing here has to resist an attacker. */
+std::uint64_t hash_text(ByteView bytes) {
+    std::uint64_t hash = 0xcbf29ce484222325;
+    for (const std::uint8_t byte : bytes) {
+        hash = (hash ^ byte) * 0x100000001b3;
+    }
+    hash ^= hash >> 32;
+    hash *= 0xd6e8feb86659fd93;
+    return hash ^ (hash >> 32);
+}
+
+MacAddress local_mac(std::uint64_t bits) {
+    MacAddress mac;
+    mac.octets[0] = 0x02;
+    for (std::size_t i = 1; i < mac.octets.size(); ++i) {
+        mac.octets[i] = static_cast<std::uint8_t>(bits >> (8 * i));
+    }
+    return mac;
+}
+
+MacAddress random_mac() {
+    std::uint64_t bits = 0;
+    if (::getrandom(&bits, sizeof bits, 0) != static_cast<ssize_t>(sizeof bits)) {
+        os::throw_errno("cannot get randomness for a MAC address");
+    }
+    return local_mac(bits);
+}
+
+/** What the host end of a pod's link remembers about it, in the kernel, over our restarts. */
+struct Label {
+    std::uint64_t netns_inode = 0;
+    std::string ifname;
+    std::string id;
+
+    [[nodiscard]] std::string text() const {
+        return std::string{kAliasMark} + std::to_string(netns_inode) + '|' + ifname + '|' + id;
+    }
+    static std::optional<Label> parse(std::string_view text) {
+        if (!text.starts_with(kAliasMark)) {
+            return std::nullopt;
+        }
+        text.remove_prefix(kAliasMark.size());
+        Label out;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.netns_inode);
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        const auto bar = text.find('|', 1);
+        if (error != std::errc{} || !text.starts_with('|') || bar == std::string_view::npos) {
+            return std::nullopt;
+        }
+        out.ifname = text.substr(1, bar - 1);
+        out.id = text.substr(bar + 1);
+        return out;
+    }
+};
+
+bool is_port(const Link& link) {
+    return link.kind == "veth" && link.name.starts_with(kPortPrefix) && Label::parse(link.alias);
+}
+
+/** The addresses a person gave, without those the kernel made up. */
+std::vector<Prefix> given_addresses(const std::vector<os::LinkAddress>& all, unsigned index) {
+    std::vector<Prefix> out;
+    for (const auto& entry : all) {
+        const bool made_up = entry.prefix.address.is_v6() && entry.prefix.address.is_link_local();
+        if (entry.index == index && !made_up) {
+            out.push_back(entry.prefix);
+        }
+    }
+    return out;
+}
+
+/** For settings the network works without: a kernel without IPv6, or a read-only /proc/sys. */
+bool try_sysctl(int netns_fd, const std::string& key, const std::string& value) {
+    try {
+        os::write_sysctl(netns_fd, key, value);
+        return true;
+    } catch (const std::system_error&) {
+        return false;
+    }
+}
+
+std::string check_ifname(const std::string& name) {
+    const bool odd = std::ranges::any_of(
+        name, [](char c) { return c <= ' ' || c > '~' || c == '/' || c == ':' || c == '|' || c == '%'; });
+    if (name.empty() || name.size() > kMaxName || odd || name == "." || name == ".." || name == "lo") {
+        return "'" + name + "' is no name for a network interface";
+    }
+    return {};
+}
+
+} // namespace
+
+MacAddress bridge_mac(const NodeId& node) { return local_mac(hash_text(node.octets)); }
+
+std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname) {
+    const std::uint64_t hash = hash_text(as_bytes(std::to_string(netns_inode) + '|' + ifname));
+    std::array<std::uint8_t, 5> octets;
+    for (std::size_t i = 0; i < octets.size(); ++i) {
+        octets[i] = static_cast<std::uint8_t>(hash >> (8 * i));
+    }
+    return std::string{kPortPrefix} + to_hex(octets);
+}
+
+std::string check_pod(const PodSpec& spec) {
+    if (std::string why = check_ifname(spec.ifname); !why.empty()) {
+        return why;
+    }
+    const bool odd = std::ranges::any_of(spec.id, [](char c) { return c < ' ' || c > '~' || c == '|'; });
+    if (spec.id.size() > kMaxId || odd) {
+        return "a pod's id must be at most 128 printable characters without '|'";
+    }
+    if (spec.mac && (spec.mac->is_group() || *spec.mac == MacAddress{})) {
+        return spec.mac->text() + " is no MAC address for one interface";
+    }
+    for (const Prefix& prefix : spec.addresses) {
+        if (prefix.address.is_multicast() || prefix.address.is_unspecified() ||
+            prefix.address.is_loopback() || prefix.length == 0) {
+            return prefix.text() + " cannot be a pod's address";
+        }
+    }
+    return {};
+}
+
+Host::Host(HostSettings settings)
+    : settings_(std::move(settings)), netns_(os::current_netns()), netlink_(Netlink::open()) {
+    for (const std::string& name : {settings_.bridge, settings_.tap}) {
+        if (const std::string why = check_ifname(name); !why.empty()) {
+            throw_error(EINVAL, why);
+        }
+    }
+}
+
+Link Host::bridge() {
+    Link link = netlink_.require_link(settings_.bridge);
+    if (link.kind != "bridge") {
+        throw_error(EEXIST, "the interface " + settings_.bridge + " exists and is not a bridge");
+    }
+    return link;
+}
+
+void Host::converge_bridge(const Link& link) {
+    netlink_.configure_bridge(link);
+    if (const MacAddress mac = bridge_mac(settings_.node); link.mac != mac) {
+        netlink_.set_mac(link, mac);
+    }
+    if (link.mtu != settings_.mtu) {
+        netlink_.set_mtu(link, settings_.mtu);
+    }
+    // Pods are not to configure the host: no router advertisements from the network.
+    try_sysctl(netns_.get(), "net/ipv6/conf/" + link.name + "/accept_ra", "0");
+    netlink_.set_up(link, true);
+}
+
+void Host::ensure_bridge() {
+    if (!netlink_.link(settings_.bridge)) {
+        netlink_.create_bridge({settings_.bridge, bridge_mac(settings_.node), settings_.mtu});
+    }
+    converge_bridge(bridge());
+}
+
+/** A port of the bridge has no business speaking IP itself. */
+void Host::quiet_port(const Link& link) {
+    try_sysctl(netns_.get(), "net/ipv6/conf/" + link.name + "/disable_ipv6", "1");
+}
+
+os::Tap Host::ensure_tap(unsigned queues) {
+    if (const auto old = netlink_.link(settings_.tap)) {
+        if (old->kind != "tun") {
+            throw_error(EEXIST, "the interface " + settings_.tap + " exists and is not a TAP device");
+        }
+        // Only a persistent one outlives its process; while a process holds it, it has a carrier.
+        if (!old->carrier) {
+            netlink_.delete_link(*old);
+        }
+    }
+    os::Tap tap;
+    os::run_in_netns(netns_.get(), [&] { tap = os::open_tap({settings_.tap, queues}); });
+    adopt_tap();
+    return tap;
+}
+
+void Host::adopt_tap() {
+    const Link tap = netlink_.require_link(settings_.tap);
+    const Link port_of = bridge();
+    quiet_port(tap);
+    if (tap.mtu != settings_.mtu) {
+        netlink_.set_mtu(tap, settings_.mtu);
+    }
+    if (tap.master != port_of.index) {
+        netlink_.set_master(tap, port_of.index);
+    }
+    netlink_.set_up(tap, true);
+}
+
+Link Host::ensure_pod_link(int netns_fd, Netlink& pod, const PodSpec& spec) {
+    const Label label{os::netns_inode(netns_fd), spec.ifname, spec.id};
+    const std::string name = host_ifname(label.netns_inode, spec.ifname);
+    const auto inside = pod.link(spec.ifname);
+    auto outside = netlink_.link(name);
+    const bool joined = outside && inside && outside->peer_index == inside->index;
+    if (inside && !joined) {
+        throw_error(EEXIST, "the pod already has an interface " + spec.ifname + " of another making");
+    }
+    if (outside && !joined) {
+        netlink_.delete_link(*outside); // its other end was renamed or moved: useless to anybody
+        outside.reset();
+    }
+    if (!outside) {
+        netlink_.create_veth({name, random_mac(), settings_.mtu, spec.ifname,
+                              spec.mac.value_or(random_mac()), netns_fd});
+        outside = netlink_.require_link(name);
+    }
+    if (const auto old = Label::parse(outside->alias); !old || (!spec.id.empty() && old->id != spec.id)) {
+        netlink_.set_alias(*outside, label.text());
+    }
+    return *outside;
+}
+
+Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) {
+    Link inside = pod.require_link(spec.ifname);
+    const std::string v4 = "net/ipv4/conf/" + spec.ifname + '/';
+    const std::string v6 = "net/ipv6/conf/" + spec.ifname + '/';
+    if (std::ranges::any_of(spec.addresses, [](const Prefix& p) { return p.address.is_v6(); })) {
+        try_sysctl(netns_fd, v6 + "disable_ipv6", "0");
+    }
+    try_sysctl(netns_fd, v6 + "accept_ra", "0");
+    // Neighbours that remember the address's last owner learn of the new one at once.
+    try_sysctl(netns_fd, v4 + "arp_notify", "1");
+    try_sysctl(netns_fd, v6 + "ndisc_notify", "1");
+    pod.set_up(pod.require_link("lo"), true);
+    if (inside.mtu != settings_.mtu) {
+        pod.set_mtu(inside, settings_.mtu);
+    }
+    if (spec.mac && inside.mac != *spec.mac) {
+        pod.set_mac(inside, *spec.mac);
+        inside.mac = *spec.mac;
+    }
+    for (const Prefix& prefix : spec.addresses) {
+        pod.add_address(inside, prefix);
+    }
+    pod.set_up(inside, true);
+    os::Route multicast;
+    multicast.destination = *Prefix::parse("224.0.0.0/4");
+    multicast.index = inside.index;
+    pod.add_route(multicast);
+    return {spec.id, {}, spec.ifname, inside.mac, given_addresses(pod.addresses(), inside.index),
+            os::netns_inode(netns_fd)};
+}
+
+Attachment Host::attach_pod(int netns_fd, const PodSpec& spec) {
+    if (const std::string why = check_pod(spec); !why.empty()) {
+        throw_error(EINVAL, why);
+    }
+    const std::uint64_t inode = os::netns_inode(netns_fd);
+    if (inode == os::netns_inode(netns_.get())) {
+        throw_error(EINVAL, "the pod shares the host's network namespace; expose an address instead");
+    }
+    Netlink pod = Netlink::open_in(netns_fd);
+    const Link port_of = bridge();
+    const bool had = netlink_.link(host_ifname(inode, spec.ifname)).has_value();
+    try {
+        const Link port = ensure_pod_link(netns_fd, pod, spec);
+        quiet_port(port);
+        if (port.mtu != settings_.mtu) {
+            netlink_.set_mtu(port, settings_.mtu);
+        }
+        if (port.master != port_of.index) {
+            netlink_.set_master(port, port_of.index);
+        }
+        netlink_.set_up(port, true);
+        Attachment out = configure_pod(netns_fd, pod, spec);
+        out.host_ifname = port.name;
+        if (const auto label = Label::parse(port.alias); label && out.id.empty()) {
+            out.id = label->id;
+        }
+        return out;
+    } catch (...) {
+        if (!had) {
+            detach_pod(inode, spec.ifname); // half an attachment is none
+        }
+        throw;
+    }
+}
+
+bool Host::detach_pod(std::uint64_t netns_inode, const std::string& ifname) {
+    const auto port = netlink_.link(host_ifname(netns_inode, ifname));
+    if (!port || port->kind != "veth") {
+        return false;
+    }
+    netlink_.delete_link(*port);
+    return true;
+}
+
+unsigned Host::detach_pod(const std::string& id) {
+    unsigned count = 0;
+    for (const Link& link : netlink_.links()) {
+        if (is_port(link) && Label::parse(link.alias)->id == id) {
+            netlink_.delete_link(link);
+            ++count;
+        }
+    }
+    return count;
+}
+
+unsigned Host::remove_addresses(int netns_fd, const std::string& ifname,
+                                const std::vector<Prefix>& addresses) {
+    Netlink pod = Netlink::open_in(netns_fd);
+    const Link inside = pod.require_link(ifname);
+    unsigned count = 0;
+    for (const Prefix& prefix : addresses) {
+        count += pod.delete_address(inside, prefix) ? 1u : 0u;
+    }
+    return count;
+}
+
+std::vector<Attachment> Host::list() {
+    struct Inside {
+        std::vector<Link> links;
+        std::vector<os::LinkAddress> addresses;
+    };
+    std::map<int, Inside> pods;
+    std::vector<Attachment> out;
+    for (const Link& port : netlink_.links()) {
+        if (!is_port(port)) {
+            continue;
+        }
+        const Label label = *Label::parse(port.alias);
+        Attachment entry{label.id, port.name, label.ifname, {}, {}, label.netns_inode};
+        try {
+            auto [found, fresh] = pods.try_emplace(port.peer_netns_id);
+            if (fresh) {
+                found->second = {netlink_.links(port.peer_netns_id), netlink_.addresses(port.peer_netns_id)};
+            }
+            for (const Link& inside : found->second.links) {
+                if (inside.index == port.peer_index) {
+                    entry.mac = inside.mac;
+                    entry.ifname = inside.name;
+                    entry.addresses = given_addresses(found->second.addresses, inside.index);
+                }
+            }
+        } catch (const std::system_error&) {
+            continue; // the namespace went away while we looked
+        }
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
+bool Host::expose(const Prefix& prefix) { return netlink_.add_address(bridge(), prefix); }
+
+bool Host::hide(const Prefix& prefix) { return netlink_.delete_address(bridge(), prefix); }
+
+std::vector<Prefix> Host::exposed() { return given_addresses(netlink_.addresses(), bridge().index); }
+
+void Host::teardown() {
+    const auto own = netlink_.link(settings_.bridge);
+    for (const Link& link : netlink_.links()) {
+        const bool port = is_port(link) && (link.master == 0 || (own && link.master == own->index));
+        const bool ours = port || (link.name == settings_.tap && link.kind == "tun") ||
+                          (link.name == settings_.bridge && link.kind == "bridge");
+        if (ours) {
+            netlink_.delete_link(link);
+        }
+    }
+}
+
+} // namespace weave::attach

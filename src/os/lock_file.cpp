@@ -1,0 +1,43 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "os/lock_file.hpp"
+
+#include <array>
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "os/error.hpp"
+
+namespace weave::os {
+namespace {
+
+std::string holder(int fd) {
+    std::array<char, 16> text{};
+    const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
+    const std::string all(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+    const std::string pid = all.substr(0, all.find_first_not_of("0123456789"));
+    return pid.empty() ? "another process" : "process " + pid;
+}
+
+} // namespace
+
+LockFile::LockFile(const std::string& path)
+    : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) {
+    if (!fd_) {
+        throw_errno("cannot open the lock file " + path);
+    }
+    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            throw_error(EWOULDBLOCK, path + " is locked by " + holder(fd_.get()));
+        }
+        throw_errno("cannot lock " + path);
+    }
+    const std::string pid = std::to_string(::getpid()) + '\n';
+    if (::ftruncate(fd_.get(), 0) != 0 ||
+        ::pwrite(fd_.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+        throw_errno("cannot write to the lock file " + path);
+    }
+}
+
+} // namespace weave::os

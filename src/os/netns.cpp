@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "os/netns.hpp"
+
+#include <exception>
+#include <thread>
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "os/error.hpp"
+
+namespace weave::os {
+
+UniqueFd current_netns() {
+    UniqueFd fd{::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)};
+    if (!fd) {
+        throw_errno("cannot open this thread's network namespace");
+    }
+    return fd;
+}
+
+UniqueFd open_netns(const std::string& path) {
+    // O_NONBLOCK: a path that turns out to be a FIFO must not hold us up.
+    UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+    if (!fd) {
+        throw_errno("cannot open network namespace " + path);
+    }
+    struct statfs info {};
+    const bool nsfs = ::fstatfs(fd.get(), &info) == 0 && info.f_type == NSFS_MAGIC;
+    if (!nsfs || ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+        throw_error(EINVAL, path + " is not a network namespace");
+    }
+    return fd;
+}
+
+std::string netns_path(pid_t pid) { return "/proc/" + std::to_string(pid) + "/ns/net"; }
+
+std::uint64_t netns_inode(int netns_fd) {
+    struct stat info {};
+    if (::fstat(netns_fd, &info) != 0) {
+        throw_errno("cannot look at a network namespace");
+    }
+    return info.st_ino;
+}
+
+void run_in_netns(int netns_fd, const std::function<void()>& work) {
+    std::exception_ptr failure;
+    std::thread{[&] {
+        try {
+            if (::setns(netns_fd, CLONE_NEWNET) != 0) {
+                throw_errno("cannot enter a network namespace");
+            }
+            work();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    }}.join();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+void write_sysctl(int netns_fd, const std::string& key, const std::string& value) {
+    // /proc/sys/net shows the namespace of the thread that opens it.
+    run_in_netns(netns_fd, [&] {
+        const std::string path = "/proc/sys/" + key;
+        const UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+        if (!fd || ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
+            throw_errno("cannot write " + value + " to " + path);
+        }
+    });
+}
+
+} // namespace weave::os
