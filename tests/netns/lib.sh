@@ -1,0 +1,233 @@
+# shellcheck shell=bash
+# SPDX-FileCopyrightText: weavemesh authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Hosts and pods in network namespaces, for the tests of this folder. Source it; everything made here is removed when the
+# script ends, however it ends.
+#
+#   host a 1                 a host "a" on the underlay, 192.168.77.1 and fd77::1 on its eth0
+#   start a [weaved's options] [PEER...]     weaved on it, through weave-launch
+#   pod a p1 10.32.0.1/12 fd32::1/64         a pod "p1" attached to host a
+#   in_host a COMMAND..., in_pod p1 COMMAND...
+#   ctl a status             weavectl on host a
+#   cut a c, heal a c        no packet passes between two hosts of the underlay
+#   eventually 5 COMMAND...  until it succeeds, at most that many seconds
+#   expect "what" COMMAND... fails the test unless the command succeeds
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${WEAVE_BUILD:-$repository/build}
+launch=$repository/packaging/weave-launch
+weavectl=$build/src/cli/weavectl
+export WEAVE_BUILD=$build
+
+prefix=wm$$             # of every namespace of this run
+underlay=${prefix}-wire # the namespace with the switch
+declare -A host_number=()
+background=() # processes of ours to end
+
+skip() {
+    echo "skipped: $*"
+    exit 77
+}
+
+begin() {
+    [[ $(id -u) -eq 0 ]] || skip "needs root"
+    [[ -x $build/src/daemon/weaved && -x $weavectl ]] || skip "weaved and weavectl are not built in $build"
+    local tool
+    for tool in ip nft ping "$@"; do
+        command -v "$tool" >/dev/null || skip "the program $tool is missing"
+    done
+    folder=$(mktemp -d "/tmp/weavemesh-test.XXXXXX")
+    trap cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    ip netns add "$underlay"
+    ip -n "$underlay" link add lan type bridge
+    ip -n "$underlay" link set lan up
+}
+
+cleanup() {
+    local status=$? name pid
+    trap - EXIT INT TERM
+    set +e
+    [[ $status -eq 0 || $status -eq 77 ]] || show_logs
+    for pid in "${background[@]}"; do
+        kill "$pid" 2>/dev/null
+    done
+    for name in "${!host_number[@]}"; do
+        stop "$name" >/dev/null 2>&1
+    done
+    wait
+    while read -r name _; do
+        [[ $name != "$prefix"-* ]] || ip netns delete "$name"
+    done < <(ip netns list)
+    rm -rf "$folder"
+    exit "$status"
+}
+
+show_logs() {
+    local name
+    for name in "${!host_number[@]}"; do
+        [[ -e $folder/$name/run/weaved.log ]] || continue
+        echo "---- host $name: the end of weaved.log"
+        tail -n 15 "$folder/$name/run/weaved.log"
+        ctl "$name" status
+    done 2>&1
+}
+
+# ---- Hosts and pods --------------------------------------------------------------------------------------------------
+
+host() {
+    local name=$1 number=$2 mtu=${3:-1500}
+    host_number[$name]=$number
+    mkdir -p "$folder/$name"
+    ip netns add "$prefix-$name"
+    ip -n "$prefix-$name" link set lo up
+    ip link add eth0 mtu "$mtu" netns "$prefix-$name" type veth peer name "to-$name" mtu "$mtu" netns "$underlay"
+    ip -n "$underlay" link set "to-$name" master lan up
+    [[ ${WEAVE_TEST_UNDERLAY:-both} == v6 ]] || ip -n "$prefix-$name" address add "192.168.77.$number/24" dev eth0
+    [[ ${WEAVE_TEST_UNDERLAY:-both} == v4 ]] || ip -n "$prefix-$name" address add "fd77::$number/64" dev eth0 nodad
+    ip -n "$prefix-$name" link set eth0 up
+}
+
+in_host() { ip netns exec "$prefix-$1" "${@:2}"; }
+in_pod() { in_host "$@"; }
+folders() { echo "--run-dir $folder/$1/run --state-dir $folder/$1/state"; }
+address() { echo "192.168.77.${host_number[$1]}"; }
+ctl() { in_host "$1" "$weavectl" --run-dir "$folder/$1/run" "${@:2}"; }
+
+# One secret for all hosts, unless the test put a cluster file of its own into place.
+secret() {
+    mkdir -p "$folder/$1/state"
+    [[ -e $folder/token ]] || (umask 077 && "$weavectl" genkey >"$folder/token")
+    [[ -e $folder/$1/state/cluster.json ]] || install -m 0600 "$folder/token" "$folder/$1/state/cluster.json"
+}
+
+start() {
+    secret "$1"
+    # shellcheck disable=SC2046 # two options and their values
+    in_host "$1" "$launch" start $(folders "$1") --name "$1" "${@:2}" >"$folder/$1/launch.out" 2>&1 ||
+        { cat "$folder/$1/launch.out"; fail "weave-launch start on host $1"; }
+}
+
+# shellcheck disable=SC2046
+stop() { in_host "$1" "$launch" stop $(folders "$1"); }
+router_pid() { cat "$folder/$1/run/weaved.pid"; }
+
+pod() {
+    local on=$1 name=$2
+    shift 2
+    ip netns add "$prefix-$name"
+    ip -n "$prefix-$name" link set lo up
+    in_host "$name" sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 2>/dev/null || true
+    ctl "$on" attach "/run/netns/$prefix-$name" "$@" >/dev/null || fail "weavectl attach of pod $name"
+}
+
+# nothing passes between hosts $1 and $2, in either direction
+cut() {
+    local pair
+    for pair in "$1 $2" "$2 $1"; do
+        # shellcheck disable=SC2086
+        cut_one_way $pair
+    done
+}
+
+cut_one_way() {
+    in_host "$1" nft -f - <<END
+table inet cut-$2 {
+    chain input {
+        type filter hook input priority -10; policy accept;
+        ip saddr 192.168.77.${host_number[$2]} drop
+        ip6 saddr fd77::${host_number[$2]} drop
+    }
+}
+END
+}
+
+heal() {
+    in_host "$1" nft delete table inet "cut-$2"
+    in_host "$2" nft delete table inet "cut-$1"
+}
+
+# ---- Saying and waiting ----------------------------------------------------------------------------------------------
+
+step() { echo "== $*"; }
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+expect() {
+    local what=$1
+    shift
+    "$@" >"$folder/last.out" 2>&1 || { cat "$folder/last.out"; fail "$what"; }
+    echo "ok: $what"
+}
+
+refuse() {
+    local what=$1
+    shift
+    if "$@" >"$folder/last.out" 2>&1; then
+        cat "$folder/last.out"
+        fail "$what"
+    fi
+    echo "ok: $what"
+}
+
+eventually() {
+    local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@" >"$folder/last.out" 2>&1; do
+        [[ ${EPOCHREALTIME/./} -lt $end ]] || { cat "$folder/last.out"; return 1; }
+        sleep 0.05
+    done
+}
+
+pings() { in_pod "$1" ping -n -q -c "${3:-1}" -i 0.05 -W 1 "$2"; }
+
+# Ends with this test.
+in_background() {
+    "$@" &
+    background+=($!)
+}
+
+# server POD COMMAND...: in the background, its output in $folder/POD.out
+server() {
+    local name=$1
+    shift
+    ip netns exec "$prefix-$name" "$@" >"$folder/$name.out" 2>&1 &
+    background+=($!)
+}
+
+# Gbit/s of a TCP transfer between pods; the server side runs iperf3 -s -1.
+transfer() {
+    local client=$1 to=$2 address=$3
+    shift 3
+    server "$to" iperf3 -s -1 -p 5301
+    eventually 3 listening "$to" 5301
+    in_pod "$client" iperf3 -C cubic -c "$address" -p 5301 -f g "$@"
+}
+
+listening() { in_pod "$1" ss -Hltn "sport = :$2" | grep -q .; }
+listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | grep -q .; }
+
+# ---- Captures --------------------------------------------------------------------------------------------------------
+
+# Everything that passes any port of the underlay, until capture_end.
+capture_begin() {
+    ip netns exec "$underlay" tcpdump -Z root -i any -s 0 -U -w "$folder/wire.pcap" >"$folder/tcpdump.out" 2>&1 &
+    capture_pid=$!
+    background+=("$capture_pid")
+    eventually 5 grep -q listening "$folder/tcpdump.out"
+}
+
+capture_end() {
+    sleep 0.3
+    kill -INT "$capture_pid"
+    wait "$capture_pid" || true
+}
+
+# How often the text occurs in a file.
+occurrences() { { grep -a -o -F -e "$1" "$2" || true; } | wc -l; }
