@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "crypto/identity.hpp"
 #include "crypto/noise.hpp"
@@ -59,7 +60,8 @@ struct ControlPeer {
 
 /**
  * Noise XXpsk3 over one TCP connection, sans-I/O. Feed it bytes; it frames, answers and says when it is
- * done. Buffers at most one message. One thread.
+ * done. The responder ends with one empty transport message: only when that opens does the initiator
+ * know that the secrets are the same. Buffers no more than it is fed and one message. One thread.
  */
 class ControlHandshake {
 public:
@@ -80,8 +82,8 @@ public:
     /** When done: bytes that arrived behind the handshake; they belong to the transport. */
     Bytes take_leftover() { return std::move(buffer_); }
     /** When done: ciphers of the transport; call once each. */
-    crypto::CipherState take_sender();
-    crypto::CipherState take_receiver();
+    crypto::CipherState take_sender() { return std::move(*sender_); }
+    crypto::CipherState take_receiver() { return std::move(*receiver_); }
 
 private:
     void start();
@@ -89,18 +91,20 @@ private:
     void on_init(ByteView body);
     void on_second(ByteView body);
     void on_third(ByteView body);
+    void on_confirmation(ByteView body);
     bool accept_header(const wire::ClearHeader& header);
-    bool accept_identity(ByteView payload, ControlFailure on_bad_format);
-    Bytes own_identity() const;
-    const ClusterSecret* secret(std::uint32_t id) const;
-    void finish();
+    bool accept_identity(ByteView payload);
+    [[nodiscard]] Bytes own_identity() const;
+    [[nodiscard]] const ClusterSecret* secret(std::uint32_t id) const;
+    void make_ciphers();
     void fail(ControlFailure failure);
     void refuse(ControlFailure failure, wire::RefusalCode code);
 
     ControlLocal local_;
     bool initiator_;
     std::optional<crypto::Handshake> noise_;
-    std::optional<crypto::Split> split_;
+    std::optional<crypto::CipherState> sender_;
+    std::optional<crypto::CipherState> receiver_;
     ControlPeer peer_;
     Bytes buffer_;
     Bytes output_;
