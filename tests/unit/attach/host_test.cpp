@@ -1,0 +1,223 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "attach/host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include "os/netns.hpp"
+#include "os/udp_socket.hpp"
+#include "tests/support/test_netns.hpp"
+
+using namespace weave;
+using namespace weave::attach;
+
+namespace {
+
+/** A host of its own: everything in a namespace that goes with it. */
+struct World {
+    os::UniqueFd ns = test::new_netns();
+    os::Netlink netlink = os::Netlink::open_in(ns.get());
+    std::unique_ptr<Host> host = make();
+
+    [[nodiscard]] std::unique_ptr<Host> make() const {
+        std::unique_ptr<Host> out;
+        HostSettings settings;
+        settings.node.octets[3] = 7;
+        os::run_in_netns(ns.get(), [&] { out = std::make_unique<Host>(settings); });
+        return out;
+    }
+};
+
+PodSpec pod(std::vector<std::string> prefixes, std::string id = "one") {
+    PodSpec spec;
+    for (const std::string& text : prefixes) {
+        spec.addresses.push_back(*Prefix::parse(text));
+    }
+    spec.id = std::move(id);
+    return spec;
+}
+
+std::string sysctl(const os::UniqueFd& ns, const std::string& key) {
+    std::string value;
+    os::run_in_netns(ns.get(), [&] { std::ifstream("/proc/sys/" + key) >> value; });
+    return value;
+}
+
+os::UdpSocket udp_in(const os::UniqueFd& ns, const std::string& address) {
+    std::optional<os::UdpSocket> out;
+    os::UdpOptions options;
+    options.bind = {*IpAddress::parse(address), 5000};
+    os::run_in_netns(ns.get(), [&] { out = os::UdpSocket::open(options); });
+    return std::move(*out);
+}
+
+bool reaches(const os::UdpSocket& from, const os::UdpSocket& to) {
+    std::uint8_t byte = 1;
+    const iovec part{&byte, 1};
+    if (from.send(to.local(), {}, {&part, 1}) != 0) {
+        return false;
+    }
+    pollfd poll{to.fd(), POLLIN, 0};
+    os::ReceiveSlots slots{2};
+    return ::poll(&poll, 1, 3000) == 1 && !to.receive(slots).datagrams.empty();
+}
+
+} // namespace
+
+TEST_CASE("the bridge is made, and made again over what is left") {
+    World world;
+    world.host->ensure_bridge();
+    os::Link bridge = world.netlink.require_link("weave");
+    CHECK(bridge.up);
+    CHECK(bridge.mtu == 1376);
+    CHECK(bridge.mac.octets[0] == 0x02);
+    CHECK(sysctl(world.ns, "net/ipv6/conf/weave/accept_ra") == "0");
+    world.netlink.set_up(bridge, false);
+    world.netlink.set_mtu(bridge, 1500);
+    world.netlink.set_mac(bridge, *MacAddress::parse("02:ff:ff:ff:ff:ff"));
+    world.make()->ensure_bridge();
+    const os::Link again = world.netlink.require_link("weave");
+    CHECK(again.index == bridge.index);
+    CHECK(again.mac == bridge.mac);
+    CHECK(again.mtu == 1376);
+    CHECK(again.up);
+}
+
+TEST_CASE("a foreign interface of the bridge's or the tap's name is left alone") {
+    World world;
+    world.netlink.create_veth({"weave", {{2, 0, 0, 0, 0, 1}}, 1500, "weave-tap", {{2, 0, 0, 0, 0, 2}}, -1});
+    CHECK_THROWS_WITH_AS(world.host->ensure_bridge(), doctest::Contains("is not a bridge"), std::system_error);
+    CHECK_THROWS_WITH_AS(world.host->ensure_tap(1), doctest::Contains("is not a TAP device"), std::system_error);
+    CHECK(world.netlink.link("weave"));
+}
+
+TEST_CASE("the tap is a port of the bridge, and one in use is not stolen") {
+    World world;
+    world.host->ensure_bridge();
+    const os::Tap tap = world.host->ensure_tap(2);
+    const os::Link link = world.netlink.require_link("weave-tap");
+    CHECK(link.master == world.netlink.require_link("weave").index);
+    CHECK(link.mtu == 1376);
+    CHECK(link.up);
+    CHECK(sysctl(world.ns, "net/ipv6/conf/weave-tap/disable_ipv6") == "1");
+    CHECK_THROWS_AS(world.make()->ensure_tap(1), std::system_error);
+    CHECK(world.netlink.require_link("weave-tap").index == link.index);
+}
+
+TEST_CASE("two pods talk over the bridge, on both families") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd a = test::new_netns();
+    const os::UniqueFd b = test::new_netns();
+    const Attachment one = world.host->attach_pod(a.get(), pod({"10.32.0.2/12", "fd00:5::2/64"}));
+    CHECK(one.addresses == pod({"10.32.0.2/12", "fd00:5::2/64"}).addresses);
+    CHECK(one.host_ifname == host_ifname(os::netns_inode(a.get()), "eth0"));
+    CHECK(one.mac.octets[0] == 0x02);
+    world.host->attach_pod(b.get(), pod({"10.32.0.3/12", "fd00:5::3/64"}, "two"));
+    CHECK(reaches(udp_in(a, "10.32.0.2"), udp_in(b, "10.32.0.3")));
+    CHECK(reaches(udp_in(b, "fd00:5::3"), udp_in(a, "fd00:5::2")));
+    CHECK(sysctl(a, "net/ipv6/conf/eth0/accept_ra") == "0");
+    const auto routes = os::Netlink::open_in(a.get()).routes();
+    CHECK(std::ranges::any_of(routes, [](const os::Route& r) { return r.destination.text() == "224.0.0.0/4"; }));
+    CHECK(world.host->expose(*Prefix::parse("10.32.0.1/12")));
+    CHECK(reaches(udp_in(world.ns, "10.32.0.1"), udp_in(a, "10.32.0.2")));
+}
+
+TEST_CASE("attaching again adds what is missing and keeps what is there") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    const Attachment first = world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
+    const Attachment second = world.make()->attach_pod(ns.get(), pod({"10.40.0.2/16"}, ""));
+    CHECK(second.mac == first.mac);
+    CHECK(second.host_ifname == first.host_ifname);
+    CHECK(second.addresses.size() == 2);
+    CHECK(second.id == "one");
+    const auto all = world.make()->list();
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].addresses == second.addresses);
+    CHECK(all[0].mac == first.mac);
+    CHECK(all[0].id == "one");
+    CHECK(all[0].netns_inode == os::netns_inode(ns.get()));
+    CHECK(world.host->remove_addresses(ns.get(), "eth0", pod({"10.40.0.2/16"}).addresses) == 1);
+    CHECK(world.host->list()[0].addresses.size() == 1);
+}
+
+TEST_CASE("a MAC address asked for is given, also later") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    PodSpec spec = pod({"10.32.0.2/12"});
+    spec.mac = MacAddress::parse("02:00:00:00:00:07");
+    CHECK(world.host->attach_pod(ns.get(), spec).mac == *spec.mac);
+    spec.mac = MacAddress::parse("02:00:00:00:00:08");
+    CHECK(world.host->attach_pod(ns.get(), spec).mac == *spec.mac);
+    CHECK(os::Netlink::open_in(ns.get()).require_link("eth0").mac == *spec.mac);
+}
+
+TEST_CASE("an interface of another making is not touched") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    os::Netlink inside = os::Netlink::open_in(ns.get());
+    inside.create_bridge({"eth0", {{2, 0, 0, 0, 0, 9}}, 1500});
+    CHECK_THROWS_WITH_AS(world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"})),
+                         doctest::Contains("already has an interface eth0"), std::system_error);
+    CHECK(inside.link("eth0"));
+    CHECK(world.host->list().empty());
+    CHECK_THROWS_AS(world.host->attach_pod(world.ns.get(), pod({"10.32.0.2/12"})), std::system_error);
+}
+
+TEST_CASE("pods are detached by namespace or id, and vanish with their namespace") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd a = test::new_netns();
+    const os::UniqueFd b = test::new_netns();
+    world.host->attach_pod(a.get(), pod({"10.32.0.2/12"}));
+    world.host->attach_pod(b.get(), pod({"10.32.0.3/12"}, "two"));
+    CHECK(world.host->list().size() == 2);
+    CHECK(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
+    CHECK_FALSE(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
+    CHECK_FALSE(os::Netlink::open_in(a.get()).link("eth0"));
+    CHECK(world.host->detach_pod("two") == 1);
+    CHECK(world.host->detach_pod("two") == 0);
+    CHECK(world.host->list().empty());
+}
+
+TEST_CASE("half an attachment is none") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    os::Netlink inside = os::Netlink::open_in(ns.get());
+    PodSpec spec = pod({"10.32.0.2/12"});
+    spec.addresses.push_back({*IpAddress::parse("10.32.0.3"), 200});
+    CHECK_THROWS_AS(world.host->attach_pod(ns.get(), spec), std::system_error);
+    CHECK_FALSE(inside.link("eth0"));
+    CHECK(world.host->list().empty());
+}
+
+TEST_CASE("exposing and hiding are idempotent, and teardown leaves only what is not ours") {
+    World world;
+    world.host->ensure_bridge();
+    const os::Tap tap = world.host->ensure_tap(1);
+    const Prefix prefix = *Prefix::parse("10.32.0.1/12");
+    CHECK(world.host->expose(prefix));
+    CHECK_FALSE(world.host->expose(prefix));
+    CHECK(world.host->exposed() == std::vector{prefix});
+    CHECK(world.host->hide(prefix));
+    CHECK_FALSE(world.host->hide(prefix));
+    const os::UniqueFd ns = test::new_netns();
+    world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
+    const std::size_t before = world.netlink.links().size();
+    world.host->teardown();
+    CHECK(world.netlink.links().size() == before - 3);
+    CHECK_NOTHROW(world.host->teardown());
+}

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include <doctest/doctest.h>
+
+#include "attach/host.hpp"
+
+using namespace weave;
+using namespace weave::attach;
+
+TEST_CASE("a node's bridge keeps one locally administered MAC address") {
+    NodeId node;
+    node.octets[15] = 1;
+    NodeId other = node;
+    other.octets[15] = 2;
+    CHECK(bridge_mac(node) == bridge_mac(node));
+    CHECK(bridge_mac(node) != bridge_mac(other));
+    CHECK(bridge_mac(node).octets[0] == 0x02);
+}
+
+TEST_CASE("host interface names fit and differ") {
+    std::set<std::string> names;
+    for (std::uint64_t inode = 4026531840; inode < 4026531840 + 5000; ++inode) {
+        names.insert(host_ifname(inode, "eth0"));
+        names.insert(host_ifname(inode, "eth1"));
+    }
+    CHECK(names.size() == 10000);
+    CHECK(names.begin()->size() == 12);
+    CHECK(names.begin()->starts_with("wv"));
+}
+
+TEST_CASE("what cannot be a pod's interface is said in a sentence") {
+    const PodSpec good{"eth0", {*Prefix::parse("10.32.0.1/12"), *Prefix::parse("fd00::1/64")}, {}, "a pod"};
+    CHECK(check_pod(good).empty());
+    for (const char* name : {"", "lo", "a/b", "sixteen-letters!", ".", "a b", "a|b"}) {
+        PodSpec spec = good;
+        spec.ifname = name;
+        CHECK_FALSE(check_pod(spec).empty());
+    }
+    for (const char* prefix : {"224.0.0.1/24", "0.0.0.0/8", "127.0.0.1/8", "10.0.0.1/0", "::1/128"}) {
+        PodSpec spec = good;
+        spec.addresses = {*Prefix::parse(prefix)};
+        CHECK_FALSE(check_pod(spec).empty());
+    }
+    PodSpec spec = good;
+    spec.id = "a|b";
+    CHECK_FALSE(check_pod(spec).empty());
+    spec = good;
+    spec.mac = MacAddress::parse("01:00:00:00:00:01");
+    CHECK_FALSE(check_pod(spec).empty());
+}
