@@ -36,7 +36,7 @@ struct Reply {
     /** A stream: as many items as one likes, each below the limit of one message. */
     static Reply rows(std::vector<nlohmann::json> items);
     template <class T> static Reply rows_of(const std::vector<T>& values) {
-        return rows({values.begin(), values.end()});
+        return rows(std::vector<nlohmann::json>(values.begin(), values.end()));
     }
     /** A long text as a stream of {"text":"..."}; the text must be ASCII. */
     static Reply text(std::string_view text);

@@ -38,7 +38,8 @@ class Server {
 public:
     /**
      * Listens at once. A stale socket file is replaced; throws std::system_error, whose text names the
-     * path, when a live daemon answers on it or it cannot be made.
+     * path, when a live daemon answers on it or it cannot be made. With an empty path
+     * there is no socket, only what is adopted.
      */
     Server(boost::asio::io_context& io, const std::string& path, Handler handler,
            ServerSettings settings = {});

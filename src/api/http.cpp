@@ -1,0 +1,261 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "api/http.hpp"
+
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+
+namespace weave::api {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::chrono::milliseconds kAcceptPause{100}; // after an error such as too many open files
+
+asio::ip::address to_asio(const IpAddress& address) {
+    const ByteView bytes = address.bytes();
+    if (address.is_v4()) {
+        asio::ip::address_v4::bytes_type octets{};
+        std::copy(bytes.begin(), bytes.end(), octets.begin());
+        return asio::ip::address_v4(octets);
+    }
+    asio::ip::address_v6::bytes_type octets{};
+    std::copy(bytes.begin(), bytes.end(), octets.begin());
+    return asio::ip::address_v6(octets);
+}
+
+IpAddress from_asio(const asio::ip::address& address) {
+    return address.is_v4() ? IpAddress::v4(address.to_v4().to_bytes())
+                           : IpAddress::v6(address.to_v6().to_bytes());
+}
+
+/** "?a=1&format=json" holds the parameter. */
+bool asks_for_json(std::string_view query) {
+    while (!query.empty()) {
+        const auto end = query.find('&');
+        if (query.substr(0, end) == "format=json") {
+            return true;
+        }
+        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
+    }
+    return false;
+}
+
+HttpReply plain(unsigned status, std::string body) {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = std::move(body);
+    return reply;
+}
+
+class Session;
+
+} // namespace
+
+struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
+    State(asio::io_context& context, HttpHandler call, HttpSettings chosen)
+        : io(context), acceptor(context), pause(context), handler(std::move(call)), settings(chosen) {}
+
+    void listen(const Endpoint& at);
+    void accept();
+    void stop();
+
+    asio::io_context& io;
+    tcp::acceptor acceptor;
+    asio::steady_timer pause;
+    HttpHandler handler;
+    HttpSettings settings;
+    std::set<std::shared_ptr<Session>> sessions;
+};
+
+namespace {
+
+/** One connection: request and reply in turn until it ends or the time is over. */
+class Session : public std::enable_shared_from_this<Session> {
+public:
+    Session(tcp::socket socket, std::shared_ptr<HttpServer::State> server)
+        : stream_(std::move(socket)), buffer_(2 * std::size_t{server->settings.header_limit}),
+          server_(server), settings_(server->settings) {}
+
+    void read() {
+        parser_.emplace();
+        parser_->header_limit(settings_.header_limit);
+        stream_.expires_after(settings_.timeout);
+        http::async_read(stream_, buffer_, *parser_,
+                         [self = shared_from_this()](error_code error, std::size_t) {
+                             self->on_request(error);
+                         });
+    }
+
+    void close() {
+        error_code ignored;
+        stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+        stream_.close();
+        if (const auto server = server_.lock()) {
+            server->sessions.erase(shared_from_this());
+        }
+    }
+
+private:
+    void on_request(error_code error) {
+        const auto server = server_.lock();
+        const bool malformed =
+            error && error.category() == http::make_error_code(http::error::bad_method).category();
+        if (!server || (error && !malformed) || error == http::error::end_of_stream) {
+            close();
+            return;
+        }
+        if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+            write(plain(431, "The request's header is too long.\n"), /*keep_alive=*/false);
+        } else if (malformed) {
+            write(plain(400, "This is not a request without a body in HTTP/1.1.\n"), false);
+        } else {
+            answer(server->handler);
+        }
+    }
+
+    void answer(const HttpHandler& handler) {
+        const auto& request = parser_->get();
+        const bool keep_alive = request.keep_alive();
+        if (request.method() != http::verb::get && request.method() != http::verb::head) {
+            write(plain(405, "Only GET and HEAD are answered here.\n"), keep_alive);
+            return;
+        }
+        const std::string_view target(request.target().data(), request.target().size());
+        if (target.empty() || target.front() != '/') {
+            write(plain(400, "The target must be a path.\n"), false);
+            return;
+        }
+        const auto mark = target.find('?');
+        const auto accept = request[http::field::accept];
+        const bool json = accept.find("application/json") != decltype(accept)::npos ||
+                          (mark != std::string_view::npos && asks_for_json(target.substr(mark + 1)));
+        HttpReply reply;
+        try {
+            reply = handler(target.substr(0, mark), json);
+        } catch (const std::exception&) {
+            reply = plain(500, "weaved could not answer; its log has more.\n");
+        }
+        write(std::move(reply), keep_alive);
+    }
+
+    void write(HttpReply reply, bool keep_alive) {
+        response_ = {};
+        response_.version(11);
+        response_.result(reply.status);
+        response_.set(http::field::server, "weaved");
+        response_.set(http::field::content_type, reply.content_type);
+        response_.set(http::field::cache_control, "no-store");
+        response_.set("X-Content-Type-Options", "nosniff");
+        if (reply.status == 405) {
+            response_.set(http::field::allow, "GET, HEAD");
+        }
+        response_.keep_alive(keep_alive);
+        response_.content_length(reply.body.size());
+        if (!(parser_->is_header_done() && parser_->get().method() == http::verb::head)) {
+            response_.body() = std::move(reply.body);
+        }
+        stream_.expires_after(settings_.timeout);
+        http::async_write(stream_, response_,
+                          [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
+                              if (error || !keep_alive) {
+                                  self->close();
+                              } else {
+                                  self->read();
+                              }
+                          });
+    }
+
+    beast::tcp_stream stream_;
+    beast::flat_buffer buffer_;
+    std::optional<http::request_parser<http::empty_body>> parser_;
+    http::response<http::string_body> response_;
+    std::weak_ptr<HttpServer::State> server_;
+    const HttpSettings settings_;
+};
+
+} // namespace
+
+void HttpServer::State::listen(const Endpoint& at) {
+    const tcp::endpoint endpoint(to_asio(at.address), at.port);
+    error_code error;
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) {
+        acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    }
+    if (!error) {
+        acceptor.bind(endpoint, error);
+    }
+    if (!error) {
+        acceptor.listen(asio::socket_base::max_listen_connections, error);
+    }
+    if (error) {
+        throw std::system_error(error.value(), std::system_category(),
+                                "cannot listen for HTTP on " + at.text());
+    }
+}
+
+void HttpServer::State::accept() {
+    acceptor.async_accept([weak = weak_from_this()](error_code error, tcp::socket socket) {
+        const auto self = weak.lock();
+        if (!self || !self->acceptor.is_open()) {
+            return;
+        }
+        if (!error) {
+            // One too many is closed unanswered: an answer would cost what the bound is there to save.
+            if (self->sessions.size() < self->settings.max_connections) {
+                const auto session = std::make_shared<Session>(std::move(socket), self);
+                self->sessions.insert(session);
+                session->read();
+            }
+            self->accept();
+            return;
+        }
+        self->pause.expires_after(kAcceptPause);
+        self->pause.async_wait([weak](error_code stopped) {
+            if (const auto again = weak.lock(); again && !stopped) {
+                again->accept();
+            }
+        });
+    });
+}
+
+void HttpServer::State::stop() {
+    error_code ignored;
+    acceptor.close(ignored);
+    pause.cancel();
+    const auto open = std::move(sessions);
+    sessions.clear();
+    for (const auto& session : open) {
+        session->close();
+    }
+}
+
+HttpServer::HttpServer(asio::io_context& io, const Endpoint& listen, HttpHandler handler,
+                       HttpSettings settings)
+    : state_(std::make_shared<State>(io, std::move(handler), settings)) {
+    state_->listen(listen);
+    state_->accept();
+}
+
+HttpServer::~HttpServer() { state_->stop(); }
+
+Endpoint HttpServer::local() const {
+    const tcp::endpoint endpoint = state_->acceptor.local_endpoint();
+    return {from_asio(endpoint.address()), endpoint.port()};
+}
+
+std::size_t HttpServer::connections() const { return state_->sessions.size(); }
+
+void HttpServer::stop() { state_->stop(); }
+
+} // namespace weave::api

@@ -1,0 +1,138 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstdio>
+#include <initializer_list>
+#include <map>
+
+#include "api/status.hpp"
+
+namespace weave::api {
+
+namespace {
+
+std::string escaped(std::string_view value) {
+    std::string out;
+    for (const char c : value) {
+        switch (c) {
+        case '\\': out += "\\\\"; break;
+        case '"': out += "\\\""; break;
+        case '\n': out += "\\n"; break;
+        default: out += c;
+        }
+    }
+    return out;
+}
+
+std::string decimal(double value) {
+    std::array<char, 32> buffer{};
+    std::snprintf(buffer.data(), buffer.size(), "%.9g", value);
+    return buffer.data();
+}
+
+/** Writes the page; a metric's HELP and TYPE come before its samples, as the format asks. */
+class Page {
+public:
+    void metric(const char* name, const char* type, const char* help) {
+        name_ = name;
+        out_ += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+    }
+    void sample(const std::string& value) { out_ += name_ + " " + value + "\n"; }
+    void sample(const char* label, std::string_view text, const std::string& value) {
+        out_ += name_ + "{" + label + "=\"" + escaped(text) + "\"} " + value + "\n";
+    }
+    void single(const char* name, const char* type, const char* help, std::uint64_t value) {
+        metric(name, type, help);
+        sample(std::to_string(value));
+    }
+    [[nodiscard]] std::string take() { return std::move(out_); }
+
+private:
+    std::string name_;
+    std::string out_;
+};
+
+void node_metrics(Page& page, const NodeStatus& status) {
+    page.metric("weave_info", "gauge", "The version that runs; always 1.");
+    page.sample("version", status.version, "1");
+    page.single("weave_uptime_seconds", "gauge", "Seconds since the daemon started.",
+                status.uptime_seconds);
+    page.single("weave_encryption_enabled", "gauge", "1 when traffic between nodes is sealed.",
+                status.encryption ? 1 : 0);
+    page.single("weave_attachments", "gauge", "Pod interfaces on this host.", status.attachments);
+    page.metric("weave_peers", "gauge", "Known peers by the path that reaches them.");
+    page.sample("path", "direct", std::to_string(status.peers_direct));
+    page.sample("path", "relay", std::to_string(status.peers_relayed));
+    page.sample("path", "unreachable", std::to_string(status.peers_unreachable));
+    page.single("weave_handshakes_total", "counter", "Data session handshakes completed.",
+                status.handshakes_total);
+    page.single("weave_rekeys_total", "counter", "Data sessions whose keys were replaced.",
+                status.rekeys_total);
+    page.single("weave_udp_socket_drops_total", "counter",
+                "Datagrams the kernel dropped because a socket of ours was full.",
+                status.udp_socket_drops_total);
+}
+
+void connection_metrics(Page& page, const std::vector<ConnectionRow>& rows) {
+    // Every state has a sample, so that an alert on one that is rare has something to look at.
+    std::map<std::string, std::uint64_t> states{
+        {"connecting", 0}, {"established", 0}, {"failed", 0}, {"handshake", 0}, {"retrying", 0}};
+    for (const ConnectionRow& row : rows) {
+        ++states[row.state];
+    }
+    page.metric("weave_connections", "gauge", "Control connections by state.");
+    for (const auto& [state, count] : states) {
+        page.sample("state", state, std::to_string(count));
+    }
+}
+
+void peer_counter(Page& page, const std::vector<PeerRow>& rows, const char* name, const char* help,
+                  std::uint64_t PeerRow::*field) {
+    page.metric(name, "counter", help);
+    for (const PeerRow& row : rows) {
+        page.sample("peer", row.name, std::to_string(row.*field));
+    }
+}
+
+void peer_metrics(Page& page, const std::vector<PeerRow>& rows) {
+    peer_counter(page, rows, "weave_peer_transmit_bytes_total", "Bytes of sealed traffic to the peer.",
+                 &PeerRow::transmit_bytes);
+    peer_counter(page, rows, "weave_peer_transmit_packets_total",
+                 "Packets of sealed traffic to the peer.", &PeerRow::transmit_packets);
+    peer_counter(page, rows, "weave_peer_receive_bytes_total", "Bytes of sealed traffic from the peer.",
+                 &PeerRow::receive_bytes);
+    peer_counter(page, rows, "weave_peer_receive_packets_total",
+                 "Packets of sealed traffic from the peer.", &PeerRow::receive_packets);
+    page.metric("weave_peer_rtt_seconds", "gauge", "Round trip to the peer, where it is known.");
+    for (const PeerRow& row : rows) {
+        if (row.rtt_ms > 0) {
+            page.sample("peer", row.name, decimal(row.rtt_ms / 1000));
+        }
+    }
+    page.metric("weave_peer_mtu_bytes", "gauge", "Largest underlay packet that passes to the peer.");
+    for (const PeerRow& row : rows) {
+        if (row.mtu > 0) {
+            page.sample("peer", row.name, std::to_string(row.mtu));
+        }
+    }
+}
+
+void drop_metrics(Page& page, const std::vector<DropRow>& rows) {
+    page.metric("weave_drops_total", "counter", "Packets dropped, by reason.");
+    for (const DropRow& row : rows) {
+        page.sample("reason", row.name, std::to_string(row.count));
+    }
+}
+
+} // namespace
+
+std::string render_prometheus(const NodeReport& report) {
+    Page page;
+    node_metrics(page, report.status);
+    connection_metrics(page, report.connections);
+    peer_metrics(page, report.peers);
+    drop_metrics(page, report.drops);
+    return page.take();
+}
+
+} // namespace weave::api
