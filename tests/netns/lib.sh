@@ -217,7 +217,7 @@ listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | grep -q .; }
 
 # Everything that passes any port of the underlay, until capture_end.
 capture_begin() {
-    ip netns exec "$underlay" tcpdump -Z root -i any -s 0 -U -w "$folder/wire.pcap" >"$folder/tcpdump.out" 2>&1 &
+    ip netns exec "$underlay" tcpdump --immediate-mode -Z root -i any -s 0 -U -w "$folder/wire.pcap" >"$folder/tcpdump.out" 2>&1 &
     capture_pid=$!
     background+=("$capture_pid")
     eventually 5 grep -q listening "$folder/tcpdump.out"
@@ -225,7 +225,7 @@ capture_begin() {
 
 capture_end() {
     sleep 0.3
-    kill -INT "$capture_pid"
+    kill -TERM "$capture_pid"
     wait "$capture_pid" || true
 }
 
