@@ -2,6 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "mesh/link_id.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -10,11 +15,6 @@
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "base/address.hpp"
-#include "base/bytes.hpp"
-#include "base/time.hpp"
-#include "mesh/link_id.hpp"
 
 namespace weave::mesh {
 
@@ -40,7 +40,8 @@ struct ConnectorSettings {
 /** Why a dial or a link ended: decides about the next try. */
 enum class Failure {
     unreachable, ///< No connection, or it broke: back off and retry.
-    refused,     ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the sentence.
+    refused,     ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the
+                 ///< sentence.
     duplicate,   ///< The peer has another link to us: not a failure of the endpoint.
 };
 
@@ -49,15 +50,18 @@ struct Dial {
     DialId dial;
     Endpoint endpoint;
 };
+
 /** Give up a dial, if it is still going; no answer is needed. */
 struct CancelDial {
     DialId dial;
 };
+
 /** Close a link; answer with on_closed() or not at all. */
 struct Close {
     LinkId link;
     std::string reason;
 };
+
 using ConnectorAction = std::variant<Dial, CancelDial, Close>;
 
 /** A finished handshake. */
@@ -96,18 +100,23 @@ struct ConnectionStatus {
  * exactly one link to every other. Sans-I/O; one thread.
  */
 class Connector {
-public:
-    Connector(const NodeId& self, std::function<void(ByteSpan)> random, ConnectorSettings settings = {});
+  public:
+    Connector(const NodeId& self,
+              std::function<void(ByteSpan)> random,
+              ConnectorSettings settings = {});
 
-    /** False when the endpoint is already a target or there are too many. A known one is retried at once. */
+    /** False when the endpoint is already a target or there are too many. A known one is retried at
+     * once. */
     bool add_target(const Endpoint& endpoint, TimePoint now);
-    /** Also closes the link that the target led to, unless the node is discovered too. False when unknown. */
+    /** Stops dialling it; a link that stands stays, as the mesh keeps one to every node. False when
+     * unknown. */
     bool forget(const Endpoint& endpoint);
     void replace(const std::vector<Endpoint>& endpoints, TimePoint now);
     /** What the driver persists, in order. */
     [[nodiscard]] std::vector<Endpoint> targets() const;
 
-    /** The endpoints a node advertises; replaces what was known of it. An empty list is kept: it may dial us. */
+    /** The endpoints a node advertises; replaces what was known of it. An empty list is kept: it
+     * may dial us. */
     void on_discovered(const NodeId& node, const std::vector<Endpoint>& endpoints, TimePoint now);
     void on_gone(const NodeId& node);
 
@@ -126,56 +135,72 @@ public:
     /** True when every known endpoint of the node failed since the last link to it. */
     [[nodiscard]] bool failing(const NodeId& node) const;
 
-private:
+  private:
     /** One thing to be connected to: a target of the user, or a node. */
     struct Goal {
+        /** v6 before v4. */
         std::vector<Endpoint> candidates;
-        /** Candidates not yet dialled in this round: an index. */
+        /** The next candidate to dial in this round; candidates.size() when all were. */
         std::size_t next_candidate = 0;
         bool in_round = false;
         std::set<DialId> dials;
+        /** Who answers there: known from the first connection on. */
         std::optional<NodeId> node;
+        bool target = false;
         bool is_self = false;
-        bool ever_failed = false;
+        /** Since the last connection. */
+        bool failed = false;
         bool refused = false;
         std::string reason;
         Duration interval{};
+        /** The next round, or within a round the next candidate. */
         TimePoint next_try;
     };
+
     struct Dialing {
         Endpoint endpoint;
-        std::optional<Endpoint> target;
-        std::optional<NodeId> node;
+        /** The goal: a target by its endpoint or a node by its id. */
+        std::variant<Endpoint, NodeId> goal;
         TimePoint started;
     };
+
     struct Link {
         NodeId node;
         Endpoint remote;
         bool outbound = false;
+        /** XOR of the nonces: the same at both ends. */
         std::uint64_t order = 0;
         std::uint64_t boot_epoch = 0;
         TimePoint since;
     };
 
-    void run(Goal& goal, const std::optional<Endpoint>& target, TimePoint now);
-    void dial_next(Goal& goal, const std::optional<Endpoint>& target, TimePoint now);
-    void round_failed(Goal& goal, bool target, TimePoint now);
-    void stop_round(Goal& goal);
-    void satisfy(const NodeId& node, const std::string& why_cancelled);
-    void lost(const NodeId& node, bool soon, Failure failure, const std::string& reason, TimePoint now);
-    void drop_link(LinkId link, const std::string& reason);
+    void run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
+    void dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
+    void finish_round(Goal& goal, TimePoint now);
+    void cancel_dials(Goal& goal);
+    void restart(Goal& goal, TimePoint at);
+    void satisfied(const NodeId& node);
+    void found_self(const Connected& connected);
+    /** True when `challenger` is to replace `holder`: both ends decide alike. */
+    static bool survives(const Link& challenger, const Link& holder);
+    [[nodiscard]] TimePoint polite(const NodeId& node, TimePoint now) const;
     [[nodiscard]] bool connected(const Goal& goal) const;
-    [[nodiscard]] Goal* goal_of(const Dialing& dialing);
+    [[nodiscard]] Goal* find_goal(const std::variant<Endpoint, NodeId>& key);
     [[nodiscard]] bool being_dialed(const Endpoint& endpoint) const;
     [[nodiscard]] TimePoint deadline_of(const Goal& goal) const;
     [[nodiscard]] ConnectionStatus describe(const Goal& goal, TimePoint now) const;
+    [[nodiscard]] ConnectionStatus describe(LinkId id, const Link& link) const;
     Duration jittered(Duration interval);
 
     NodeId self_;
     std::function<void(ByteSpan)> random_;
     ConnectorSettings settings_;
+    /** In the order the user gave them. */
+    std::vector<Endpoint> target_order_;
     std::map<Endpoint, Goal> targets_;
     std::map<NodeId, Goal> nodes_;
+    /** Addresses at which we met ourselves. */
+    std::set<Endpoint> self_endpoints_;
     std::map<DialId, Dialing> dialing_;
     std::map<LinkId, Link> links_;
     std::map<NodeId, LinkId> link_of_;

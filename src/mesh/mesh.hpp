@@ -2,8 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "mesh/link_id.hpp"
+#include "mesh/routes.hpp"
+#include "mesh/store.hpp"
+#include "wire/link_message.hpp"
+#include "wire/record.hpp"
+
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,15 +21,6 @@
 #include <unordered_map>
 #include <variant>
 #include <vector>
-
-#include "base/address.hpp"
-#include "base/bytes.hpp"
-#include "base/time.hpp"
-#include "mesh/link_id.hpp"
-#include "mesh/routes.hpp"
-#include "mesh/store.hpp"
-#include "wire/link_message.hpp"
-#include "wire/record.hpp"
 
 namespace weave::mesh {
 
@@ -48,39 +47,54 @@ struct Send {
     LinkId link;
     Bytes message;
 };
+
 /** A record was accepted, our own included. */
 struct RecordChanged {
     wire::RecordPtr record;
 };
-/** Anything NodeInfo shows about the node changed (its topology, its reachability, its shown name). */
+
+/** Anything NodeInfo shows about the node changed (its topology, its reachability, its shown name).
+ */
 struct NodeChanged {
     NodeId node;
 };
+
 /** The node was forgotten with all its records. */
 struct NodeGone {
     NodeId node;
 };
+
 /** Our own id was heard with an epoch not below ours: persist `epoch`, which is now in use. */
 struct EpochRaised {
     std::uint64_t epoch;
 };
+
 /** Two reachable nodes use one name: `holder` is shown with it, `other` as name~fingerprint. */
 struct NameCollision {
     std::string name;
     NodeId holder;
     NodeId other;
 };
+
 /** Two nodes whose ids start with the same six bytes: relaying to `other` is ambiguous. */
 struct RelayCollision {
     NodeId holder;
     NodeId other;
 };
+
 /** Something to count; `name` is a literal. */
 struct Counted {
     const char* name;
 };
-using MeshAction = std::variant<Send, RecordChanged, NodeChanged, NodeGone, EpochRaised, NameCollision,
-                                RelayCollision, Counted>;
+
+using MeshAction = std::variant<Send,
+                                RecordChanged,
+                                NodeChanged,
+                                NodeGone,
+                                EpochRaised,
+                                NameCollision,
+                                RelayCollision,
+                                Counted>;
 
 /** What is known of one node. */
 struct NodeInfo {
@@ -106,11 +120,15 @@ struct NodeInfo {
  * closes anything: bad input is counted and dropped.
  */
 class Mesh {
-public:
-    Mesh(const wire::RecordKey& own_key, std::uint64_t boot_epoch, Ports ports, TimePoint now,
+  public:
+    Mesh(const wire::RecordKey& own_key,
+         std::uint64_t boot_epoch,
+         Ports ports,
+         TimePoint now,
          MeshSettings settings = {});
 
     [[nodiscard]] const NodeId& self() const { return self_; }
+
     [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
     void on_link_up(LinkId link, const NodeId& peer, TimePoint now);
@@ -122,7 +140,8 @@ public:
 
     /** Replaces our topology; its `unreachable` list is ignored, see mark_unreachable(). */
     void set_own_topology(const wire::Topology& topology, TimePoint now);
-    /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do not fit. */
+    /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do
+     * not fit. */
     bool set_own(std::uint16_t kind, Bytes tlvs, TimePoint now);
     /**
      * Lists or unlists a node in our topology: set it when the node was tried and cannot be reached
@@ -131,7 +150,8 @@ public:
      */
     void mark_unreachable(const NodeId& node, bool unreachable, TimePoint now);
 
-    /** Publishes, flushes, gossips, forgets; call at next_deadline() or later, and after any input. */
+    /** Publishes, flushes, gossips, forgets; call at next_deadline() or later, and after any input.
+     */
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
     std::vector<MeshAction> take_actions();
@@ -143,75 +163,94 @@ public:
     std::vector<NodeId> find_name(const std::string& name);
     /** Cached; a new object after a change. Never null. */
     RoutesPtr routes();
-    [[nodiscard]] const Store& store() const { return store_; }
-    [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
-    /** Nodes whose shown name is qualified, with the plain name. */
-    [[nodiscard]] std::size_t pending_records() const;
 
-private:
-    enum class Give : std::uint8_t { line, record };
+    [[nodiscard]] const Store& store() const { return store_; }
+
+    [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
+    /** Records and lines waiting for links, all links together: for the bounds the tests watch. */
+    [[nodiscard]] std::size_t waiting() const;
+
+  private:
     struct Link {
         NodeId peer;
         bool blocked = false;
-        /** What the peer is to get; a set of ids, so it never outgrows the store. */
-        std::map<wire::RecordId, Give> pending;
-        TimePoint flush_at = TimePoint::max();
+        /** What the peer is to get, whole or as a line it may ask about; sets of ids never outgrow
+         * the store. */
+        std::set<wire::RecordId> records;
+        std::set<wire::RecordId> lines;
+        TimePoint records_at = TimePoint::max();
+        TimePoint lines_at = TimePoint::max();
     };
+
     struct Own {
         Bytes tlvs;
         bool dirty = true;
     };
 
-    // mesh.cpp: own records
+    using Wanted = std::vector<wire::RecordId>;
+
+    // mesh.cpp: links, own records
+    void schedule_publish(TimePoint now);
     void publish(TimePoint now);
-    void refresh_own_topology();
+    void refresh_own_topology(TimePoint now);
+    void schedule_reissue(TimePoint now);
     void reissue(TimePoint now);
     void heard_own(const wire::Record& record, TimePoint now);
-    void adopt_own_kind(std::uint16_t kind);
-    // gossip.cpp
+    void raise_epoch(std::uint64_t above, TimePoint now);
+    // gossip.cpp: what goes over links
     void on_digest(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now);
-    void on_line(Link& link, const wire::DigestLine& line, std::vector<wire::RecordId>& wanted,
-                 TimePoint now);
+    void on_line(Link& link, const wire::DigestLine& line, Wanted& wanted, TimePoint now);
+    void offer_missing(Link& link, const wire::LineDigest& digest, TimePoint now);
     void on_records(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_request(Link& link, ByteView body, TimePoint now);
     void ingest(LinkId id, Link& link, wire::Record record, TimePoint now);
-    void spread(const wire::RecordPtr& record, const LinkId* from, bool from_owner, TimePoint now);
-    void offer(Link& link, const wire::RecordId& id, Give give, TimePoint at);
+    void store_record(wire::RecordPtr record,
+                      std::optional<LinkId> from,
+                      bool from_owner,
+                      TimePoint now);
+    void
+    spread(const wire::Record& record, std::optional<LinkId> from, bool from_owner, TimePoint now);
+    static void offer_record(Link& link, const wire::RecordId& id, TimePoint at);
     void send_lines(LinkId id, std::uint64_t mask);
-    void send_request(LinkId id, const std::vector<wire::RecordId>& wanted);
-    void send_buckets(LinkId id);
+    void send_requests(LinkId id, const Wanted& wanted);
     void gossip(TimePoint now);
     void flush(LinkId id, Link& link, TimePoint now);
-    void expire_requests(TimePoint now);
-    // view.cpp
+    void flush_records(LinkId id, Link& link, TimePoint now);
+    void flush_lines(LinkId id, Link& link);
+    // view.cpp: what follows from the records
     void refresh_view();
-    void decode_node(const wire::RecordPtr& record);
-    void name_nodes();
+    void decode_node(const wire::Record& record);
+    void update_reachability();
+    void update_names();
+    void report_collisions();
     void forget_dead(TimePoint now);
     void forget(const NodeId& node, TimePoint now);
 
-    void count(const char* name);
-    void send(LinkId link, Bytes message) { actions_.emplace_back(Send{link, std::move(message)}); }
+    void count(const char* name) { actions_.emplace_back(Counted{name}); }
+
+    void send(LinkId link, Bytes message);
     std::uint64_t random_number(std::uint64_t below);
 
     wire::RecordKey key_;
+    Ports ports_;
     NodeId self_;
     std::uint64_t epoch_;
+    /** Shared by all our kinds, so that one stamp orders everything we ever said. */
     std::uint64_t version_ = 0;
-    Ports ports_;
     MeshSettings settings_;
+    TimePoint now_;
     Store store_;
     std::map<std::uint16_t, Own> own_;
-    wire::Topology own_topology_;
-    bool have_topology_ = false;
-    /** Who we list, and from when on the entry may go: max() while the node is known. */
+    std::optional<wire::Topology> own_topology_;
+    /** Whom we list, and from when on the entry may go: max() while the node is known. */
     std::map<NodeId, TimePoint> unreachable_;
     TimePoint publish_at_ = TimePoint::max();
-    TimePoint last_publish_;
+    TimePoint last_publish_ = TimePoint::min();
+    TimePoint reissue_at_ = TimePoint::max();
     TimePoint last_reissue_;
-    TimePoint last_raise_;
-    unsigned raises_ = 0;
+    TimePoint next_raise_ = TimePoint::min();
+    Duration raise_pause_{};
 
     std::map<LinkId, Link> links_;
     LinkId last_gossiped_ = 0;
@@ -220,13 +259,15 @@ private:
     std::unordered_map<wire::RecordId, TimePoint> requested_;
 
     std::map<NodeId, NodeInfo> infos_;
-    /** Since when a node cannot be reached. */
     std::map<NodeId, TimePoint> dead_since_;
     TimePoint next_forget_;
-    RoutesPtr routes_;
+    RoutesPtr routes_ = std::make_shared<Routes>();
     bool view_dirty_ = true;
-    std::set<std::pair<NodeId, NodeId>> collisions_;
-    std::deque<MeshAction> actions_;
+    /** Reported and still true. */
+    std::set<std::pair<NodeId, NodeId>> name_collisions_;
+    std::set<std::pair<NodeId, NodeId>> relay_collisions_;
+    std::vector<MeshAction> actions_;
+    std::size_t queued_sends_ = 0;
 };
 
 } // namespace weave::mesh

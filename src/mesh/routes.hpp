@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+
 #include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
-
-#include "base/address.hpp"
 
 namespace weave::mesh {
 

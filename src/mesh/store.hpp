@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/time.hpp"
+#include "wire/link_message.hpp"
+#include "wire/record.hpp"
+
 #include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
 #include <unordered_map>
-
-#include "base/time.hpp"
-#include "wire/link_message.hpp"
-#include "wire/record.hpp"
 
 namespace weave::mesh {
 
@@ -26,16 +26,21 @@ struct StoreLimits {
  * A stamp never goes down: not while a record is held, nor, for a while, after it was forgotten.
  */
 class Store {
-public:
+  public:
     enum class Put { stored, not_newer, too_many_nodes, too_many_records };
     using Kinds = std::map<std::uint16_t, wire::RecordPtr>;
 
-    explicit Store(StoreLimits limits) : limits_(limits) {}
+    explicit Store(StoreLimits limits)
+        : limits_(limits) {}
 
     [[nodiscard]] wire::RecordPtr find(const wire::RecordId& id) const;
-    /** Would put() of this stamp be refused as not newer? Cheap: to be asked before a signature is verified. */
+    /** Would put() of this stamp be refused as not newer? Cheap: to be asked before a signature is
+     * verified. */
     [[nodiscard]] bool is_newer(const wire::RecordId& id, wire::Stamp stamp) const;
-    /** Keeps the record if it is newer than what is held or was forgotten. The signature was verified by the caller. */
+    /** Would a new record with this id fit under the limits? */
+    [[nodiscard]] bool has_room(const wire::RecordId& id) const;
+    /** Keeps the record if it is newer than what is held or was forgotten. The signature was
+     * verified by the caller. */
     Put put(wire::RecordPtr record);
     /** Drops a node and remembers its greatest stamp until `until`. */
     void forget(const NodeId& node, TimePoint until);
@@ -44,14 +49,17 @@ public:
     void expire_tombstones(TimePoint now);
 
     [[nodiscard]] const std::map<NodeId, Kinds>& nodes() const { return nodes_; }
+
     [[nodiscard]] std::size_t size() const { return size_; }
+
     [[nodiscard]] const wire::BucketDigest& digest() const { return digest_; }
 
-private:
+  private:
     struct Tombstone {
         wire::Stamp stamp;
         TimePoint until;
     };
+
     void toggle(const wire::Record& record);
 
     StoreLimits limits_;

@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+#include "wire/record.hpp"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/bytes.hpp"
-#include "base/result.hpp"
-#include "wire/record.hpp"
 
 namespace weave::wire {
 
@@ -29,7 +29,9 @@ inline constexpr std::size_t kMaxLinkMessage = 60000;
 inline constexpr std::size_t kDigestBuckets = 64;
 
 /** Bucket of a node in digests: the top six bits of its id, so a bucket is a range of ids. */
-inline unsigned digest_bucket(const NodeId& node) { return node.octets[0] >> 2; }
+inline unsigned digest_bucket(const NodeId& node) {
+    return node.octets[0] >> 2;
+}
 
 /** One hash per bucket over all records of its nodes. */
 struct BucketDigest {
@@ -56,11 +58,13 @@ struct LineDigest {
         return ((mask >> digest_bucket(node)) & 1) != 0 && from <= node && node <= to;
     }
 };
+
 inline constexpr std::size_t kDigestLineSize = 34;
 inline constexpr std::size_t kMaxLinesPerMessage = (kMaxLinkMessage - 64) / kDigestLineSize;
 inline constexpr std::size_t kMaxIdsPerRequest = 3000;
 
-/** The kind of a message; nullopt for an empty one. The value may be one this version does not know. */
+/** The kind of a message; nullopt for an empty one. The value may be one this version does not
+ * know. */
 std::optional<LinkMessageKind> link_message_kind(ByteView message);
 /** What follows the kind byte. */
 ByteView link_message_body(ByteView message);
@@ -84,15 +88,18 @@ Result<std::vector<RecordId>> decode_request(ByteView body);
 
 /** Collects records into messages of at most kMaxLinkMessage bytes. */
 class RecordBatch {
-public:
+  public:
     /** False when the record does not fit any more: take() first. */
     bool add(const Record& record);
+
     [[nodiscard]] bool empty() const { return out_.empty(); }
+
     Bytes take();
 
-private:
+  private:
     Bytes out_;
 };
+
 /** The raw records of a batch, undecoded; views into `body`. Error: bad_message. */
 Result<std::vector<ByteView>> decode_batch(ByteView body);
 

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+#include "base/bytes.hpp"
+#include "base/result.hpp"
+
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -11,10 +15,6 @@
 #include <string>
 #include <vector>
 
-#include "base/address.hpp"
-#include "base/bytes.hpp"
-#include "base/result.hpp"
-
 namespace weave::wire {
 
 /** Ed25519 public key and signature, as raw bytes: this module checks nothing about them. */
@@ -22,11 +22,11 @@ using RecordKey = std::array<std::uint8_t, 32>;
 using RecordSignature = std::array<std::uint8_t, 64>;
 
 /** magic 1 | key 32 | epoch 8 | version 8 | kind 2 | length 2 */
-inline constexpr std::size_t kRecordHeaderSize = 53;
-inline constexpr std::size_t kRecordSignatureSize = 64;
+inline constexpr std::size_t kSignedHeaderSize = 53;
+inline constexpr std::size_t kSignatureSize = 64;
 /** Header, TLVs and signature together. */
 inline constexpr std::size_t kMaxRecordSize = 32 * 1024;
-inline constexpr std::size_t kMaxTlvBytes = kMaxRecordSize - kRecordHeaderSize - kRecordSignatureSize;
+inline constexpr std::size_t kMaxTlvBytes = kMaxRecordSize - kSignedHeaderSize - kSignatureSize;
 /** Longest node name, in bytes. */
 inline constexpr std::size_t kMaxNameSize = 63;
 /** Most entries decoded or encoded of one repeated TLV; what is beyond is left out. */
@@ -60,11 +60,13 @@ struct Record {
     Bytes raw;
 
     [[nodiscard]] RecordId id() const { return {node, kind}; }
+
     [[nodiscard]] ByteView tlvs() const;
     /** What the signature covers: everything before it. */
     [[nodiscard]] ByteView signed_part() const;
     [[nodiscard]] RecordSignature signature() const;
 };
+
 using RecordPtr = std::shared_ptr<const Record>;
 
 /** Node id of an Ed25519 key (BLAKE2b-128): a port, because hashing belongs to crypto. */
@@ -80,8 +82,12 @@ using Verifier = std::function<bool(const RecordKey&, ByteView message, const Re
 Result<Record> decode_record(ByteView raw, const Identify& identify);
 
 /** Builds and signs a record. Error: message_size when `tlvs` do not fit. */
-Result<Record> sign_record(const NodeId& node, const RecordKey& key, Stamp stamp, std::uint16_t kind,
-                           ByteView tlvs, const Signer& sign);
+Result<Record> sign_record(const NodeId& node,
+                           const RecordKey& key,
+                           Stamp stamp,
+                           std::uint16_t kind,
+                           ByteView tlvs,
+                           const Signer& sign);
 
 /** True when the owner's signature holds. */
 bool verify_record(const Record& record, const Verifier& verify);
@@ -90,6 +96,7 @@ struct Tlv {
     std::uint8_t type = 0;
     ByteView value;
 };
+
 /** Splits a TLV section; nullopt when a length runs past the end. The views point into `tlvs`. */
 std::optional<std::vector<Tlv>> split_tlvs(ByteView tlvs);
 
@@ -111,8 +118,10 @@ struct Topology {
 
     bool operator==(const Topology&) const = default;
 };
+
 Bytes encode_topology(const Topology& topology);
-/** Error: bad_message for a known TLV of a wrong size or a name with characters outside [A-Za-z0-9._-]. */
+/** Error: bad_message for a known TLV of a wrong size or a name with characters outside
+ * [A-Za-z0-9._-]. */
 Result<Topology> decode_topology(ByteView tlvs);
 
 /** Kind 2: the MACs and prefixes whose frames this node owns. */
@@ -124,6 +133,7 @@ struct Addresses {
 
     bool operator==(const Addresses&) const = default;
 };
+
 /** The result may be longer than kMaxTlvBytes; sign_record() then refuses it. */
 Bytes encode_addresses(const Addresses& addresses);
 Result<Addresses> decode_addresses(ByteView tlvs);

@@ -1,0 +1,408 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "mesh/connector.hpp"
+
+#include <algorithm>
+
+namespace weave::mesh {
+namespace {
+
+/** v6 first, otherwise in the order given; each endpoint once. */
+std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
+    std::vector<Endpoint> out;
+    for (const bool v6 : {true, false}) {
+        for (const Endpoint& endpoint : endpoints) {
+            if (endpoint.address.is_v6() == v6 &&
+                std::find(out.begin(), out.end(), endpoint) == out.end()) {
+                out.push_back(endpoint);
+            }
+        }
+    }
+    return out;
+}
+
+constexpr std::size_t kMaxSelfEndpoints = 64;
+
+} // namespace
+
+Connector::Connector(const NodeId& self,
+                     std::function<void(ByteSpan)> random,
+                     ConnectorSettings settings)
+    : self_(self)
+    , random_(std::move(random))
+    , settings_(settings) {}
+
+bool Connector::add_target(const Endpoint& endpoint, TimePoint now) {
+    const auto found = targets_.find(endpoint);
+    if (found != targets_.end()) {
+        // Asked for again: no waiting for the back-off.
+        if (!found->second.is_self && !found->second.in_round) {
+            restart(found->second, now);
+        }
+        return false;
+    }
+    if (targets_.size() >= settings_.max_targets) {
+        return false;
+    }
+    Goal goal;
+    goal.candidates = {endpoint};
+    goal.target = true;
+    goal.next_try = now;
+    goal.interval = settings_.first_retry;
+    targets_.emplace(endpoint, std::move(goal));
+    target_order_.push_back(endpoint);
+    return true;
+}
+
+bool Connector::forget(const Endpoint& endpoint) {
+    const auto found = targets_.find(endpoint);
+    if (found == targets_.end()) {
+        return false;
+    }
+    cancel_dials(found->second);
+    targets_.erase(found);
+    std::erase(target_order_, endpoint);
+    return true;
+}
+
+void Connector::replace(const std::vector<Endpoint>& endpoints, TimePoint now) {
+    for (const Endpoint& old : targets()) {
+        if (std::find(endpoints.begin(), endpoints.end(), old) == endpoints.end()) {
+            forget(old);
+        }
+    }
+    for (const Endpoint& endpoint : endpoints) {
+        if (!targets_.contains(endpoint)) {
+            add_target(endpoint, now);
+        }
+    }
+}
+
+void Connector::on_discovered(const NodeId& node,
+                              const std::vector<Endpoint>& endpoints,
+                              TimePoint now) {
+    if (node == self_) {
+        return;
+    }
+    const auto found = nodes_.find(node);
+    auto candidates = ordered(endpoints);
+    std::erase_if(candidates, [&](const Endpoint& it) { return self_endpoints_.contains(it); });
+    if (found == nodes_.end()) {
+        if (nodes_.size() >= settings_.max_nodes) {
+            return;
+        }
+        Goal goal;
+        goal.candidates = std::move(candidates);
+        goal.node = node;
+        goal.next_try = polite(node, now);
+        goal.interval = settings_.first_retry;
+        nodes_.emplace(node, std::move(goal));
+        return;
+    }
+    Goal& goal = found->second;
+    if (goal.candidates == candidates) {
+        return;
+    }
+    // New addresses deserve a try now; dials under way to the old ones are left to end by
+    // themselves.
+    goal.candidates = std::move(candidates);
+    goal.next_candidate = 0;
+    goal.in_round = false;
+    restart(goal, polite(node, now));
+}
+
+void Connector::on_gone(const NodeId& node) {
+    const auto found = nodes_.find(node);
+    if (found != nodes_.end()) {
+        cancel_dials(found->second);
+        nodes_.erase(found);
+    }
+}
+
+/** The higher id leaves the first try to the lower, so that both do not dial at once. */
+TimePoint Connector::polite(const NodeId& node, TimePoint now) const {
+    return self_ < node ? now : now + settings_.courtesy;
+}
+
+void Connector::on_connected(const Connected& connected, TimePoint now) {
+    const auto dialing = connected.dial ? dialing_.find(*connected.dial) : dialing_.end();
+    Goal* goal = nullptr;
+    if (dialing != dialing_.end()) {
+        goal = find_goal(dialing->second.goal);
+        if (goal != nullptr) {
+            goal->dials.erase(dialing->first);
+        }
+    }
+    if (connected.node == self_) {
+        found_self(connected);
+        if (dialing != dialing_.end()) {
+            dialing_.erase(dialing);
+        }
+        return;
+    }
+    if (dialing != dialing_.end()) {
+        dialing_.erase(dialing);
+    }
+    if (goal != nullptr && goal->target) {
+        goal->node = connected.node;
+    } else if (goal != nullptr && goal->node != connected.node && goal->dials.empty()) {
+        // The address belongs to another node now: welcome, but not whom this goal is about.
+        goal->reason = "another node answers at " + connected.remote.text();
+        finish_round(*goal, now);
+    }
+    const Link link{connected.node,
+                    connected.remote,
+                    connected.dial.has_value(),
+                    connected.local_nonce ^ connected.remote_nonce,
+                    connected.boot_epoch,
+                    now};
+    links_[connected.link] = link;
+    const auto held = link_of_.find(connected.node);
+    if (held == link_of_.end()) {
+        link_of_[connected.node] = connected.link;
+    } else if (survives(link, links_.at(held->second))) {
+        actions_.emplace_back(
+            Close{held->second, "replaced by another connection of the same nodes"});
+        held->second = connected.link;
+    } else {
+        actions_.emplace_back(Close{connected.link, "the nodes are already connected"});
+    }
+    satisfied(connected.node);
+}
+
+bool Connector::survives(const Link& challenger, const Link& holder) {
+    if (challenger.boot_epoch != holder.boot_epoch) {
+        return challenger.boot_epoch > holder.boot_epoch; // the holder leads to an earlier life
+    }
+#ifdef WEAVE_BREAK_DUPLICATE_RULE // the simulator proves that it notices
+    return challenger.outbound;
+#else
+    return challenger.order < holder.order;
+#endif
+}
+
+/**
+ * Whoever wanted this node has it: no further dials, back-off starts afresh. Dials under way are
+ * left to finish: the other end may already count them as links, and only the duplicate rule makes
+ * both ends drop the same one.
+ */
+void Connector::satisfied(const NodeId& node) {
+    const auto settle = [&](Goal& goal) {
+        if (goal.node == node) {
+            goal.in_round = false;
+            goal.failed = false;
+            goal.refused = false;
+            goal.interval = settings_.first_retry;
+        }
+    };
+    for (auto& [endpoint, goal] : targets_) {
+        settle(goal);
+    }
+    const auto found = nodes_.find(node);
+    if (found != nodes_.end()) {
+        settle(found->second);
+    }
+}
+
+void Connector::found_self(const Connected& connected) {
+    actions_.emplace_back(Close{connected.link, "this is the node itself"});
+    if (!connected.dial) {
+        return; // the other end of our own dial
+    }
+    const auto dialing = dialing_.find(*connected.dial);
+    if (dialing == dialing_.end()) {
+        return;
+    }
+    const Endpoint endpoint = dialing->second.endpoint;
+    const auto target = targets_.find(endpoint);
+    if (target != targets_.end()) {
+        target->second.is_self = true;
+        target->second.in_round = false;
+        target->second.reason = "this address is the node itself";
+    }
+    // Somebody advertises an address that is ours too (a private range, say): not worth another
+    // try.
+    if (self_endpoints_.size() < kMaxSelfEndpoints) {
+        self_endpoints_.insert(endpoint);
+    }
+    for (auto& [node, goal] : nodes_) {
+        std::erase(goal.candidates, endpoint);
+        goal.next_candidate = std::min(goal.next_candidate, goal.candidates.size());
+    }
+}
+
+void Connector::on_failed(DialId dial, Failure failure, const std::string& reason, TimePoint now) {
+    const auto dialing = dialing_.find(dial);
+    if (dialing == dialing_.end()) {
+        return;
+    }
+    Goal* goal = find_goal(dialing->second.goal);
+    dialing_.erase(dialing);
+    if (goal == nullptr || goal->dials.erase(dial) == 0) {
+        return;
+    }
+    if (failure != Failure::duplicate) {
+        goal->reason = reason;
+        goal->refused = goal->refused || failure == Failure::refused;
+    }
+    if (!goal->in_round) {
+        return;
+    }
+    if (goal->next_candidate < goal->candidates.size()) {
+        goal->next_try = now; // no reason to wait out the stagger
+    } else if (goal->dials.empty()) {
+        finish_round(*goal, now);
+    }
+}
+
+void Connector::finish_round(Goal& goal, TimePoint now) {
+    goal.in_round = false;
+    goal.failed = true;
+    const Duration cap = goal.target ? settings_.target_retry_cap : settings_.retry_cap;
+    if (goal.refused) {
+        goal.interval = cap; // only a change of settings helps
+    }
+    goal.next_try = now + jittered(goal.interval);
+    const auto grown = std::chrono::duration_cast<Duration>(goal.interval * settings_.growth);
+    goal.interval = std::min(grown, cap);
+}
+
+void Connector::on_closed(LinkId id, Failure failure, const std::string& reason, TimePoint now) {
+    const auto found = links_.find(id);
+    if (found == links_.end()) {
+        return;
+    }
+    const Link link = found->second;
+    links_.erase(found);
+    const auto current = link_of_.find(link.node);
+    if (current == link_of_.end() || current->second != id) {
+        return; // a duplicate that lost
+    }
+    link_of_.erase(current);
+    const bool long_lived = now - link.since >= settings_.long_lived;
+    const auto lost = [&](Goal& goal) {
+        if (goal.node != link.node) {
+            return;
+        }
+        goal.reason = reason;
+        if (failure == Failure::duplicate) {
+            restart(goal, now + jittered(settings_.first_retry));
+        } else if (long_lived && failure == Failure::unreachable) {
+            restart(goal, polite(link.node, now));
+        } else {
+            goal.refused = failure == Failure::refused;
+            finish_round(goal, now);
+        }
+    };
+    for (auto& [endpoint, goal] : targets_) {
+        lost(goal);
+    }
+    const auto node = nodes_.find(link.node);
+    if (node != nodes_.end()) {
+        lost(node->second);
+    }
+}
+
+void Connector::restart(Goal& goal, TimePoint at) {
+    goal.interval = settings_.first_retry;
+    goal.refused = false;
+    goal.next_try = at;
+}
+
+void Connector::tick(TimePoint now) {
+    std::vector<DialId> overdue;
+    for (const auto& [dial, dialing] : dialing_) {
+        if (now - dialing.started >= settings_.dial_limit) {
+            overdue.push_back(dial);
+        }
+    }
+    for (const DialId dial : overdue) {
+        actions_.emplace_back(CancelDial{dial});
+        on_failed(dial, Failure::unreachable, "no answer in time", now);
+    }
+    for (auto& [endpoint, goal] : targets_) {
+        run(goal, endpoint, now);
+    }
+    for (auto& [node, goal] : nodes_) {
+        run(goal, node, now);
+    }
+}
+
+void Connector::run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now) {
+    if (goal.is_self || connected(goal) || now < goal.next_try || goal.candidates.empty()) {
+        return;
+    }
+    if (!goal.in_round) {
+        goal.in_round = true;
+        goal.refused = false;
+        goal.next_candidate = 0;
+    }
+    dial_next(goal, key, now);
+}
+
+void Connector::dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now) {
+    while (goal.next_candidate < goal.candidates.size()) {
+        const Endpoint endpoint = goal.candidates[goal.next_candidate++];
+        if (being_dialed(endpoint)) {
+            continue; // another goal is at it; if it succeeds both are satisfied
+        }
+        const DialId dial = next_dial_++;
+        dialing_.emplace(dial, Dialing{endpoint, key, now});
+        goal.dials.insert(dial);
+        goal.next_try = now + settings_.stagger;
+        actions_.emplace_back(Dial{dial, endpoint});
+        return;
+    }
+    if (goal.dials.empty()) {
+        // Everything was being dialled for other goals: look again after a while.
+        goal.in_round = false;
+        goal.next_try = now + jittered(settings_.first_retry);
+    }
+}
+
+void Connector::cancel_dials(Goal& goal) {
+    for (const DialId dial : goal.dials) {
+        actions_.emplace_back(CancelDial{dial});
+        dialing_.erase(dial);
+    }
+    goal.dials.clear();
+}
+
+bool Connector::connected(const Goal& goal) const {
+    return goal.node && link_of_.contains(*goal.node);
+}
+
+Connector::Goal* Connector::find_goal(const std::variant<Endpoint, NodeId>& key) {
+    if (const auto* endpoint = std::get_if<Endpoint>(&key)) {
+        const auto found = targets_.find(*endpoint);
+        return found == targets_.end() ? nullptr : &found->second;
+    }
+    const auto found = nodes_.find(std::get<NodeId>(key));
+    return found == nodes_.end() ? nullptr : &found->second;
+}
+
+bool Connector::being_dialed(const Endpoint& endpoint) const {
+    return std::any_of(dialing_.begin(), dialing_.end(), [&](const auto& entry) {
+        return entry.second.endpoint == endpoint;
+    });
+}
+
+Duration Connector::jittered(Duration interval) {
+    std::array<std::uint8_t, 4> bytes{};
+    random_(bytes);
+    std::uint32_t value = 0;
+    for (const std::uint8_t byte : bytes) {
+        value = (value << 8) | byte;
+    }
+    // [interval / 2, 3 * interval / 2)
+    const double share = 0.5 + static_cast<double>(value) / 4294967296.0;
+    return std::chrono::duration_cast<Duration>(interval * share);
+}
+
+std::vector<ConnectorAction> Connector::take_actions() {
+    std::vector<ConnectorAction> out;
+    out.swap(actions_);
+    return out;
+}
+
+} // namespace weave::mesh

@@ -1,0 +1,266 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "mesh/mesh.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace weave::mesh {
+namespace {
+
+/** Two machines with one identity would raise each other for ever: the pause doubles up to this. */
+constexpr Duration kMaxRaisePause = std::chrono::seconds(60);
+constexpr Duration kMinRaisePause = std::chrono::milliseconds(100);
+constexpr Duration kReissuePause = std::chrono::seconds(10);
+/** A peer we could not reach for this long may have been forgotten by others, and we by them. */
+constexpr Duration kLongApart = std::chrono::minutes(1);
+/** Messages nobody has fetched; beyond, they are dropped and anti-entropy repairs. */
+constexpr std::size_t kMaxQueuedSends = 8192;
+
+} // namespace
+
+Mesh::Mesh(const wire::RecordKey& own_key,
+           std::uint64_t boot_epoch,
+           Ports ports,
+           TimePoint now,
+           MeshSettings settings)
+    : key_(own_key)
+    , ports_(std::move(ports))
+    , self_(ports_.identify(own_key))
+    , epoch_(boot_epoch)
+    , settings_(settings)
+    , now_(now)
+    , store_(settings.limits)
+    , last_reissue_(now)
+    , next_gossip_(now + settings.digest_interval)
+    , next_forget_(now + settings.forget_after) {}
+
+void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
+    now_ = now;
+    links_[link] = Link{.peer = peer, .records = {}, .lines = {}};
+    const auto dead = dead_since_.find(peer);
+    if (store_.tombstone(peer) || (dead != dead_since_.end() && now - dead->second >= kLongApart)) {
+        // Others on the peer's side may have forgotten us: only a newer record gets past that.
+        store_.lift_tombstone(peer);
+        schedule_reissue(now);
+    }
+    if (self_ < peer) {
+        send(link, wire::encode_digest(store_.digest()));
+    }
+}
+
+void Mesh::on_link_down(LinkId link) {
+    links_.erase(link);
+}
+
+void Mesh::set_link_blocked(LinkId link, bool blocked) {
+    const auto found = links_.find(link);
+    if (found != links_.end()) {
+        found->second.blocked = blocked;
+    }
+}
+
+void Mesh::set_own_topology(const wire::Topology& topology, TimePoint now) {
+    now_ = now;
+    own_topology_ = topology;
+    refresh_own_topology(now);
+}
+
+bool Mesh::set_own(std::uint16_t kind, Bytes tlvs, TimePoint now) {
+    now_ = now;
+    if (tlvs.size() > wire::kMaxTlvBytes || !wire::split_tlvs(tlvs)) {
+        return false;
+    }
+    const auto found = own_.find(kind);
+    if (found != own_.end() && found->second.tlvs == tlvs) {
+        return true;
+    }
+    if (found == own_.end() && own_.size() >= settings_.limits.records_per_node) {
+        return false;
+    }
+    own_[kind] = Own{.tlvs = std::move(tlvs), .dirty = true};
+    schedule_publish(now);
+    return true;
+}
+
+void Mesh::mark_unreachable(const NodeId& node, bool unreachable, TimePoint now) {
+    now_ = now;
+    if (!unreachable) {
+        if (unreachable_.erase(node) > 0) {
+            refresh_own_topology(now);
+        }
+        return;
+    }
+    const auto found = unreachable_.find(node);
+    if (found != unreachable_.end()) {
+        found->second = TimePoint::max();
+        return;
+    }
+    if (node == self_ || unreachable_.size() >= wire::kMaxUnreachable) {
+        count("mesh_unreachable_list_full");
+        return;
+    }
+    unreachable_.emplace(node, TimePoint::max());
+    refresh_own_topology(now);
+}
+
+void Mesh::refresh_own_topology(TimePoint now) {
+    if (!own_topology_) {
+        return;
+    }
+    own_topology_->unreachable.clear();
+    for (const auto& [node, until] : unreachable_) {
+        own_topology_->unreachable.push_back(node);
+    }
+    if (!set_own(wire::kTopologyKind, wire::encode_topology(*own_topology_), now)) {
+        count("mesh_own_record_too_long");
+    }
+}
+
+void Mesh::schedule_publish(TimePoint now) {
+    const TimePoint earliest = last_publish_ == TimePoint::min()
+                                   ? now
+                                   : std::max(now, last_publish_ + settings_.publish_interval);
+    publish_at_ = std::min(publish_at_, earliest);
+}
+
+void Mesh::publish(TimePoint now) {
+    publish_at_ = TimePoint::max();
+    last_publish_ = now;
+    for (auto& [kind, own] : own_) {
+        if (!own.dirty) {
+            continue;
+        }
+        own.dirty = false;
+        auto record =
+            wire::sign_record(self_, key_, {epoch_, ++version_}, kind, own.tlvs, ports_.sign);
+        if (!record) {
+            count("mesh_own_record_too_long");
+            continue;
+        }
+        store_record(std::make_shared<wire::Record>(std::move(*record)), std::nullopt, true, now);
+    }
+}
+
+void Mesh::schedule_reissue(TimePoint now) {
+    reissue_at_ = std::min(reissue_at_, std::max(now, last_reissue_ + kReissuePause));
+}
+
+void Mesh::reissue(TimePoint now) {
+    reissue_at_ = TimePoint::max();
+    last_reissue_ = now;
+    for (auto& [kind, own] : own_) {
+        own.dirty = true;
+    }
+    schedule_publish(now);
+}
+
+/** A record under our own id came back to us; decides whether somebody has one above ours. */
+void Mesh::heard_own(const wire::Record& record, TimePoint now) {
+    const auto ours = store_.find(record.id());
+    const bool above = record.stamp.epoch > epoch_ || (ours && record.stamp > ours->stamp) ||
+                       (ours && record.stamp == ours->stamp && record.raw != ours->raw) ||
+                       (!ours && record.stamp.epoch == epoch_);
+    if (!above && (ours || own_.contains(record.kind))) {
+        return; // an earlier life of ours, already superseded
+    }
+    if (!wire::verify_record(record, ports_.verify)) {
+        count("mesh_bad_signature");
+        return;
+    }
+    if (!own_.contains(record.kind)) {
+        // An earlier life published a kind we do not: only we can take it back.
+        set_own(record.kind, {}, now);
+    }
+    if (above) {
+        raise_epoch(record.stamp.epoch, now);
+    }
+}
+
+void Mesh::raise_epoch(std::uint64_t above, TimePoint now) {
+    if (now < next_raise_ || above >= std::numeric_limits<std::uint64_t>::max() - 1) {
+        count("mesh_own_id_elsewhere");
+        return;
+    }
+    const bool quiet = now - next_raise_ > kMaxRaisePause || next_raise_ == TimePoint::min();
+    raise_pause_ = quiet ? kMinRaisePause : std::min(raise_pause_ * 2, kMaxRaisePause);
+    next_raise_ = now + raise_pause_;
+    epoch_ = std::max(epoch_, above) + 1;
+    version_ = 0;
+    actions_.emplace_back(EpochRaised{epoch_});
+    reissue(now);
+}
+
+void Mesh::tick(TimePoint now) {
+    now_ = now;
+    if (now >= reissue_at_) {
+        reissue(now);
+    }
+    if (now >= publish_at_) {
+        publish(now);
+    }
+    if (now >= next_gossip_) {
+        gossip(now);
+    }
+    if (now >= next_forget_) {
+        forget_dead(now);
+    }
+    refresh_view();
+    for (auto& [id, link] : links_) {
+        flush(id, link, now);
+    }
+}
+
+TimePoint Mesh::next_deadline() const {
+    TimePoint next = std::min({publish_at_, reissue_at_, next_gossip_, next_forget_});
+    for (const auto& [id, link] : links_) {
+        if (!link.blocked) {
+            next = std::min({next, link.records_at, link.lines_at});
+        }
+    }
+    return next;
+}
+
+std::vector<MeshAction> Mesh::take_actions() {
+    queued_sends_ = 0;
+    std::vector<MeshAction> out;
+    out.swap(actions_);
+    return out;
+}
+
+void Mesh::send(LinkId link, Bytes message) {
+    if (queued_sends_ >= kMaxQueuedSends) {
+        count("mesh_send_queue_full");
+        return;
+    }
+    ++queued_sends_;
+    actions_.emplace_back(Send{link, std::move(message)});
+}
+
+std::vector<std::pair<LinkId, NodeId>> Mesh::links() const {
+    std::vector<std::pair<LinkId, NodeId>> out;
+    for (const auto& [id, link] : links_) {
+        out.emplace_back(id, link.peer);
+    }
+    return out;
+}
+
+std::size_t Mesh::waiting() const {
+    std::size_t out = 0;
+    for (const auto& [id, link] : links_) {
+        out += link.records.size() + link.lines.size();
+    }
+    return out;
+}
+
+std::uint64_t Mesh::random_number(std::uint64_t below) {
+    std::array<std::uint8_t, 8> bytes{};
+    ports_.random(bytes);
+    std::uint64_t value = 0;
+    for (const std::uint8_t byte : bytes) {
+        value = (value << 8) | byte;
+    }
+    return value % below;
+}
+
+} // namespace weave::mesh
