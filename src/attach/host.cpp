@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attach/host.hpp"
 
+#include "os/error.hpp"
+#include "os/netns.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -10,9 +13,6 @@
 #include <system_error>
 
 #include <sys/random.h>
-
-#include "os/error.hpp"
-#include "os/netns.hpp"
 
 namespace weave::attach {
 namespace {
@@ -63,13 +63,15 @@ struct Label {
     [[nodiscard]] std::string text() const {
         return std::string{kAliasMark} + std::to_string(netns_inode) + '|' + ifname + '|' + id;
     }
+
     static std::optional<Label> parse(std::string_view text) {
         if (!text.starts_with(kAliasMark)) {
             return std::nullopt;
         }
         text.remove_prefix(kAliasMark.size());
         Label out;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.netns_inode);
+        const auto [end, error] =
+            std::from_chars(text.data(), text.data() + text.size(), out.netns_inode);
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
         const auto bar = text.find('|', 1);
         if (error != std::errc{} || !text.starts_with('|') || bar == std::string_view::npos) {
@@ -108,9 +110,11 @@ bool try_sysctl(int netns_fd, const std::string& key, const std::string& value) 
 }
 
 std::string check_ifname(const std::string& name) {
-    const bool odd = std::ranges::any_of(
-        name, [](char c) { return c <= ' ' || c > '~' || c == '/' || c == ':' || c == '|' || c == '%'; });
-    if (name.empty() || name.size() > kMaxName || odd || name == "." || name == ".." || name == "lo") {
+    const bool odd = std::ranges::any_of(name, [](char c) {
+        return c <= ' ' || c > '~' || c == '/' || c == ':' || c == '|' || c == '%';
+    });
+    if (name.empty() || name.size() > kMaxName || odd || name == "." || name == ".." ||
+        name == "lo") {
         return "'" + name + "' is no name for a network interface";
     }
     return {};
@@ -118,7 +122,9 @@ std::string check_ifname(const std::string& name) {
 
 } // namespace
 
-MacAddress bridge_mac(const NodeId& node) { return local_mac(hash_text(node.octets)); }
+MacAddress bridge_mac(const NodeId& node) {
+    return local_mac(hash_text(node.octets));
+}
 
 std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname) {
     const std::uint64_t hash = hash_text(as_bytes(std::to_string(netns_inode) + '|' + ifname));
@@ -133,7 +139,8 @@ std::string check_pod(const PodSpec& spec) {
     if (std::string why = check_ifname(spec.ifname); !why.empty()) {
         return why;
     }
-    const bool odd = std::ranges::any_of(spec.id, [](char c) { return c < ' ' || c > '~' || c == '|'; });
+    const bool odd =
+        std::ranges::any_of(spec.id, [](char c) { return c < ' ' || c > '~' || c == '|'; });
     if (spec.id.size() > kMaxId || odd) {
         return "a pod's id must be at most 128 printable characters without '|'";
     }
@@ -150,7 +157,9 @@ std::string check_pod(const PodSpec& spec) {
 }
 
 Host::Host(HostSettings settings)
-    : settings_(std::move(settings)), netns_(os::current_netns()), netlink_(Netlink::open()) {
+    : settings_(std::move(settings))
+    , netns_(os::current_netns())
+    , netlink_(Netlink::open()) {
     for (const std::string& name : {settings_.bridge, settings_.tap}) {
         if (const std::string why = check_ifname(name); !why.empty()) {
             throw_error(EINVAL, why);
@@ -194,7 +203,8 @@ void Host::quiet_port(const Link& link) {
 os::Tap Host::ensure_tap(unsigned queues) {
     if (const auto old = netlink_.link(settings_.tap)) {
         if (old->kind != "tun") {
-            throw_error(EEXIST, "the interface " + settings_.tap + " exists and is not a TAP device");
+            throw_error(EEXIST,
+                        "the interface " + settings_.tap + " exists and is not a TAP device");
         }
         // Only a persistent one outlives its process; while a process holds it, it has a carrier.
         if (!old->carrier) {
@@ -227,18 +237,24 @@ Link Host::ensure_pod_link(int netns_fd, Netlink& pod, const PodSpec& spec) {
     auto outside = netlink_.link(name);
     const bool joined = outside && inside && outside->peer_index == inside->index;
     if (inside && !joined) {
-        throw_error(EEXIST, "the pod already has an interface " + spec.ifname + " of another making");
+        throw_error(EEXIST,
+                    "the pod already has an interface " + spec.ifname + " of another making");
     }
     if (outside && !joined) {
         netlink_.delete_link(*outside); // its other end was renamed or moved: useless to anybody
         outside.reset();
     }
     if (!outside) {
-        netlink_.create_veth({name, random_mac(), settings_.mtu, spec.ifname,
-                              spec.mac.value_or(random_mac()), netns_fd});
+        netlink_.create_veth({name,
+                              random_mac(),
+                              settings_.mtu,
+                              spec.ifname,
+                              spec.mac.value_or(random_mac()),
+                              netns_fd});
         outside = netlink_.require_link(name);
     }
-    if (const auto old = Label::parse(outside->alias); !old || (!spec.id.empty() && old->id != spec.id)) {
+    if (const auto old = Label::parse(outside->alias);
+        !old || (!spec.id.empty() && old->id != spec.id)) {
         netlink_.set_alias(*outside, label.text());
     }
     return *outside;
@@ -271,7 +287,11 @@ Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) 
     multicast.destination = *Prefix::parse("224.0.0.0/4");
     multicast.index = inside.index;
     pod.add_route(multicast);
-    return {spec.id, {}, spec.ifname, inside.mac, given_addresses(pod.addresses(), inside.index),
+    return {spec.id,
+            {},
+            spec.ifname,
+            inside.mac,
+            given_addresses(pod.addresses(), inside.index),
             os::netns_inode(netns_fd)};
 }
 
@@ -281,7 +301,8 @@ Attachment Host::attach_pod(int netns_fd, const PodSpec& spec) {
     }
     const std::uint64_t inode = os::netns_inode(netns_fd);
     if (inode == os::netns_inode(netns_.get())) {
-        throw_error(EINVAL, "the pod shares the host's network namespace; expose an address instead");
+        throw_error(EINVAL,
+                    "the pod shares the host's network namespace; expose an address instead");
     }
     Netlink pod = Netlink::open_in(netns_fd);
     const Link port_of = bridge();
@@ -330,7 +351,8 @@ unsigned Host::detach_pod(const std::string& id) {
     return count;
 }
 
-unsigned Host::remove_addresses(int netns_fd, const std::string& ifname,
+unsigned Host::remove_addresses(int netns_fd,
+                                const std::string& ifname,
                                 const std::vector<Prefix>& addresses) {
     Netlink pod = Netlink::open_in(netns_fd);
     const Link inside = pod.require_link(ifname);
@@ -346,6 +368,7 @@ std::vector<Attachment> Host::list() {
         std::vector<Link> links;
         std::vector<os::LinkAddress> addresses;
     };
+
     std::map<int, Inside> pods;
     std::vector<Attachment> out;
     for (const Link& port : netlink_.links()) {
@@ -357,7 +380,8 @@ std::vector<Attachment> Host::list() {
         try {
             auto [found, fresh] = pods.try_emplace(port.peer_netns_id);
             if (fresh) {
-                found->second = {netlink_.links(port.peer_netns_id), netlink_.addresses(port.peer_netns_id)};
+                found->second = {netlink_.links(port.peer_netns_id),
+                                 netlink_.addresses(port.peer_netns_id)};
             }
             for (const Link& inside : found->second.links) {
                 if (inside.index == port.peer_index) {
@@ -374,11 +398,17 @@ std::vector<Attachment> Host::list() {
     return out;
 }
 
-bool Host::expose(const Prefix& prefix) { return netlink_.add_address(bridge(), prefix); }
+bool Host::expose(const Prefix& prefix) {
+    return netlink_.add_address(bridge(), prefix);
+}
 
-bool Host::hide(const Prefix& prefix) { return netlink_.delete_address(bridge(), prefix); }
+bool Host::hide(const Prefix& prefix) {
+    return netlink_.delete_address(bridge(), prefix);
+}
 
-std::vector<Prefix> Host::exposed() { return given_addresses(netlink_.addresses(), bridge().index); }
+std::vector<Prefix> Host::exposed() {
+    return given_addresses(netlink_.addresses(), bridge().index);
+}
 
 void Host::teardown() {
     const auto own = netlink_.link(settings_.bridge);

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "base/address.hpp"
 #include "os/fd.hpp"
 #include "os/netlink.hpp"
 #include "os/tap.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace weave::attach {
 
@@ -54,23 +54,24 @@ std::string check_pod(const PodSpec& spec);
 
 /**
  * The node's bridge, tap and pod links in the network namespace where it was made. All state is the
- * kernel's: each call converges on what is wanted over whatever is left from before. Blocking; one thread at a time.
- * Throws std::system_error with a sentence.
+ * kernel's: each call converges on what is wanted over whatever is left from before. Blocking; one
+ * thread at a time. Throws std::system_error with a sentence.
  */
 class Host {
-public:
+  public:
     explicit Host(HostSettings settings);
 
     /** Creates or repairs the bridge and sets it up. */
     void ensure_bridge();
-    /** Opens the tap (removing one that nobody holds), makes it a port of the bridge and sets it up. */
+    /** Opens the tap (removing one that nobody holds), makes it a port of the bridge and sets it
+     * up. */
     os::Tap ensure_tap(unsigned queues);
     /** Makes the already opened tap a port of the bridge again. */
     void adopt_tap();
 
     /**
-     * Gives the namespace an interface on the bridge. The same namespace and interface again: what is
-     * missing is added, nothing is taken away.
+     * Gives the namespace an interface on the bridge. The same namespace and interface again: what
+     * is missing is added, nothing is taken away.
      */
     Attachment attach_pod(int netns_fd, const PodSpec& spec);
     /** False when there was no such attachment. */
@@ -78,7 +79,8 @@ public:
     /** Detaches every attachment with this id; returns how many. */
     unsigned detach_pod(const std::string& id);
     /** Addresses of one attachment that are not the pod's any more; returns how many were there. */
-    unsigned remove_addresses(int netns_fd, const std::string& ifname, const std::vector<Prefix>& addresses);
+    unsigned
+    remove_addresses(int netns_fd, const std::string& ifname, const std::vector<Prefix>& addresses);
     /** All attachments, read from the kernel. */
     std::vector<Attachment> list();
 
@@ -91,7 +93,7 @@ public:
     /** Removes the pods' links, the tap and the bridge. */
     void teardown();
 
-private:
+  private:
     os::Link bridge();
     void converge_bridge(const os::Link& link);
     void quiet_port(const os::Link& link);

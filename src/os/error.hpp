@@ -13,6 +13,8 @@ namespace weave::os {
     throw std::system_error(error, std::generic_category(), sentence);
 }
 
-[[noreturn]] inline void throw_errno(const std::string& sentence) { throw_error(errno, sentence); }
+[[noreturn]] inline void throw_errno(const std::string& sentence) {
+    throw_error(errno, sentence);
+}
 
 } // namespace weave::os

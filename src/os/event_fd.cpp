@@ -2,15 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/event_fd.hpp"
 
+#include "os/error.hpp"
+
 #include <cstdint>
 
 #include <sys/eventfd.h>
 
-#include "os/error.hpp"
-
 namespace weave::os {
 
-EventFd::EventFd() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+EventFd::EventFd()
+    : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!fd_) {
         throw_errno("cannot create an eventfd");
     }

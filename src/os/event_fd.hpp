@@ -6,17 +6,20 @@
 
 namespace weave::os {
 
-/** An eventfd: wakes a thread that polls. signal() may be called from any thread and from a signal handler. */
+/** An eventfd: wakes a thread that polls. signal() may be called from any thread and from a signal
+ * handler. */
 class EventFd {
-public:
+  public:
     /** Throws std::system_error. */
     EventFd();
+
     [[nodiscard]] int fd() const { return fd_.get(); }
+
     void signal() noexcept;
     /** Takes all pending signals; true when there was one. Never blocks. */
     bool drain() noexcept;
 
-private:
+  private:
     UniqueFd fd_;
 };
 

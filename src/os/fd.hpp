@@ -10,23 +10,33 @@ namespace weave::os {
 
 /** Owns one file descriptor; -1 is "none". Closing errors are ignored. */
 class UniqueFd {
-public:
+  public:
     UniqueFd() = default;
-    explicit UniqueFd(int fd) : fd_(fd) {}
-    UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+
+    explicit UniqueFd(int fd)
+        : fd_(fd) {}
+
+    UniqueFd(UniqueFd&& other) noexcept
+        : fd_(other.release()) {}
+
     UniqueFd& operator=(UniqueFd&& other) noexcept {
         if (this != &other) {
             reset(other.release());
         }
         return *this;
     }
+
     UniqueFd(const UniqueFd&) = delete;
     UniqueFd& operator=(const UniqueFd&) = delete;
+
     ~UniqueFd() { reset(); }
 
     [[nodiscard]] int get() const { return fd_; }
+
     explicit operator bool() const { return fd_ >= 0; }
+
     int release() { return std::exchange(fd_, -1); }
+
     void reset(int fd = -1) {
         if (fd_ >= 0) {
             ::close(fd_);
@@ -34,7 +44,7 @@ public:
         fd_ = fd;
     }
 
-private:
+  private:
     int fd_ = -1;
 };
 

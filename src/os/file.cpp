@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/file.hpp"
 
+#include "os/error.hpp"
+#include "os/fd.hpp"
+
+#include <boost/crc.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <string_view>
 
-#include <boost/crc.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-#include "os/error.hpp"
-#include "os/fd.hpp"
 
 namespace weave::os {
 namespace {
@@ -53,10 +54,14 @@ void sync_directory_of(const std::string& path) {
     }
 }
 
-void replace_file(const std::string& path, ByteView contents, std::string_view tail, unsigned mode) {
+void replace_file(const std::string& path,
+                  ByteView contents,
+                  std::string_view tail,
+                  unsigned mode) {
     const std::string temporary = path + ".tmp";
     ::unlink(temporary.c_str()); // of a writer that was cut off
-    UniqueFd fd{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)};
+    UniqueFd fd{
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)};
     if (!fd) {
         throw_errno("cannot create " + temporary);
     }
@@ -146,7 +151,9 @@ std::optional<Bytes> read_secret_file(const std::string& path) {
         throw_errno(errno == ELOOP ? path + " is a symbolic link; a secret must be a plain file"
                                    : "cannot open " + path);
     }
+
     struct stat info {};
+
     if (::fstat(fd.get(), &info) != 0) {
         throw_errno("cannot look at " + path);
     }
@@ -180,7 +187,9 @@ void ensure_directory(const std::string& path, unsigned mode) {
         return;
     }
     const int error = errno;
+
     struct stat info {};
+
     if (error != EEXIST || ::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
         throw_error(error == EEXIST ? ENOTDIR : error, "cannot create the directory " + path);
     }

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/lock_file.hpp"
 
+#include "os/error.hpp"
+
 #include <array>
 
 #include <fcntl.h>
 #include <sys/file.h>
-
-#include "os/error.hpp"
 
 namespace weave::os {
 namespace {

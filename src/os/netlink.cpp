@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/netlink.hpp"
 
+#include "os/error.hpp"
+#include "os/netns.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -12,24 +15,22 @@
 #include <linux/veth.h>
 #include <net/if.h>
 
-#include "os/error.hpp"
-#include "os/netns.hpp"
-
 namespace weave::os {
 namespace {
 
 /** A request under construction. Ours are short: names, two MACs, an alias. */
 class Request {
-public:
+  public:
     template <class Family> Request(std::uint16_t type, int flags, Family family) {
         header_ = mnl_nlmsg_put_header(buffer_);
         header_->nlmsg_type = type;
         header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
         *static_cast<Family*>(mnl_nlmsg_put_extra_header(header_, sizeof(Family))) = family;
     }
+
     [[nodiscard]] nlmsghdr* get() { return header_; }
 
-private:
+  private:
     alignas(8) std::uint8_t buffer_[2048]{};
     nlmsghdr* header_;
 };
@@ -49,7 +50,9 @@ void put_ip(nlmsghdr* message, std::uint16_t type, const IpAddress& address) {
     mnl_attr_put(message, type, address.bytes().size(), address.bytes().data());
 }
 
-unsigned char family_of(const IpAddress& address) { return address.is_v4() ? AF_INET : AF_INET6; }
+unsigned char family_of(const IpAddress& address) {
+    return address.is_v4() ? AF_INET : AF_INET6;
+}
 
 /** Attributes by type; those above the table's end are skipped. */
 template <std::size_t N> using Attributes = std::array<const nlattr*, N>;
@@ -154,9 +157,13 @@ void put_bridge_data(nlmsghdr* message) {
 
 } // namespace
 
-void Netlink::Close::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+void Netlink::Close::operator()(mnl_socket* socket) const {
+    mnl_socket_close(socket);
+}
 
-Netlink::Netlink(std::unique_ptr<mnl_socket, Close> socket) : socket_(std::move(socket)) {}
+Netlink::Netlink(std::unique_ptr<mnl_socket, Close> socket)
+    : socket_(std::move(socket)) {}
+
 Netlink::Netlink(Netlink&&) noexcept = default;
 Netlink& Netlink::operator=(Netlink&&) noexcept = default;
 Netlink::~Netlink() = default;
@@ -193,8 +200,12 @@ int Netlink::transact(nlmsghdr* message) {
         if (got < 0) {
             return errno;
         }
-        const int verdict = mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), sequence_,
-                                       mnl_socket_get_portid(socket_.get()), nullptr, nullptr);
+        const int verdict = mnl_cb_run(buffer.data(),
+                                       static_cast<std::size_t>(got),
+                                       sequence_,
+                                       mnl_socket_get_portid(socket_.get()),
+                                       nullptr,
+                                       nullptr);
         if (verdict < 0 && (errno == ESRCH || errno == EPROTO)) {
             // ESRCH may be the kernel's answer, or libmnl's word for a message that is not for us.
             const auto* reply = reinterpret_cast<const nlmsghdr*>(buffer.data());
@@ -222,27 +233,32 @@ int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*),
         if (got < 0) {
             return errno;
         }
-        // libmnl gives up at the first mark of an interrupted dump. The marks are taken off so that the
-        // dump is read to its end: nothing stale may wait for the next request.
+        // libmnl gives up at the first mark of an interrupted dump. The marks are taken off so that
+        // the dump is read to its end: nothing stale may wait for the next request.
         int left = static_cast<int>(got);
         for (auto* part = reinterpret_cast<nlmsghdr*>(buffer.data()); mnl_nlmsg_ok(part, left);
              part = mnl_nlmsg_next(part, &left)) {
             interrupted |= (part->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
             part->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_DUMP_INTR);
         }
-        verdict = mnl_cb_run(buffer.data(), static_cast<std::size_t>(got), sequence_,
-                             mnl_socket_get_portid(socket_.get()), collect, into);
+        verdict = mnl_cb_run(buffer.data(),
+                             static_cast<std::size_t>(got),
+                             sequence_,
+                             mnl_socket_get_portid(socket_.get()),
+                             collect,
+                             into);
     }
     return verdict < 0 ? errno : interrupted ? EINTR : 0;
 }
 
 template <class T>
-std::vector<T> Netlink::dump(nlmsghdr* message, const char* what,
-                             bool (*parse)(const nlmsghdr*, T&)) {
+std::vector<T>
+Netlink::dump(nlmsghdr* message, const char* what, bool (*parse)(const nlmsghdr*, T&)) {
     struct Collector {
         std::vector<T> items;
         bool (*parse)(const nlmsghdr*, T&);
     };
+
     const auto collect = [](const nlmsghdr* part, void* into) -> int {
         auto* collector = static_cast<Collector*>(into);
         T item{};
@@ -311,7 +327,8 @@ void Netlink::delete_link(const Link& link) {
     }
 }
 
-void Netlink::change_link(const Link& link, const std::string& what,
+void Netlink::change_link(const Link& link,
+                          const std::string& what,
                           const std::function<void(nlmsghdr*)>& fill) {
     Request request{RTM_NEWLINK, 0, link_message(link.index)};
     fill(request.get());
@@ -331,23 +348,33 @@ void Netlink::set_up(const Link& link, bool up) {
 }
 
 void Netlink::set_mtu(const Link& link, unsigned mtu) {
-    change_link(link, "set MTU " + std::to_string(mtu) + " on",
-                [&](nlmsghdr* message) { mnl_attr_put_u32(message, IFLA_MTU, mtu); });
+    change_link(link, "set MTU " + std::to_string(mtu) + " on", [&](nlmsghdr* message) {
+        mnl_attr_put_u32(message, IFLA_MTU, mtu);
+    });
 }
 
 void Netlink::set_mac(const Link& link, const MacAddress& mac) {
-    change_link(link, "set MAC address " + mac.text() + " on",
-                [&](nlmsghdr* message) { put_mac(message, mac); });
+    change_link(link, "set MAC address " + mac.text() + " on", [&](nlmsghdr* message) {
+        put_mac(message, mac);
+    });
+}
+
+void Netlink::rename(const Link& link, const std::string& name) {
+    change_link(link, "rename", [&](nlmsghdr* message) {
+        mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
+    });
 }
 
 void Netlink::set_master(const Link& link, unsigned master_index) {
-    change_link(link, "change the bridge of",
-                [&](nlmsghdr* message) { mnl_attr_put_u32(message, IFLA_MASTER, master_index); });
+    change_link(link, "change the bridge of", [&](nlmsghdr* message) {
+        mnl_attr_put_u32(message, IFLA_MASTER, master_index);
+    });
 }
 
 void Netlink::set_alias(const Link& link, const std::string& alias) {
-    change_link(link, "label",
-                [&](nlmsghdr* message) { mnl_attr_put_str(message, IFLA_IFALIAS, alias.c_str()); });
+    change_link(link, "label", [&](nlmsghdr* message) {
+        mnl_attr_put_str(message, IFLA_IFALIAS, alias.c_str());
+    });
 }
 
 int Netlink::change_address(const Link& link, const Prefix& prefix, bool add) {
@@ -357,7 +384,8 @@ int Netlink::change_address(const Link& link, const Prefix& prefix, bool add) {
     info.ifa_flags = prefix.address.is_v6() ? IFA_F_NODAD : 0;
     info.ifa_index = link.index;
     Request request{static_cast<std::uint16_t>(add ? RTM_NEWADDR : RTM_DELADDR),
-                    add ? NLM_F_CREATE | NLM_F_EXCL : 0, info};
+                    add ? NLM_F_CREATE | NLM_F_EXCL : 0,
+                    info};
     put_ip(request.get(), IFA_LOCAL, prefix.address);
     put_ip(request.get(), IFA_ADDRESS, prefix.address);
     return transact(request.get());
@@ -390,7 +418,8 @@ int Netlink::change_route(const Route& route, bool add) {
     info.rtm_scope = !add ? RT_SCOPE_NOWHERE : on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
     info.rtm_type = add ? RTN_UNICAST : RTN_UNSPEC;
     Request request{static_cast<std::uint16_t>(add ? RTM_NEWROUTE : RTM_DELROUTE),
-                    add ? NLM_F_CREATE | NLM_F_EXCL : 0, info};
+                    add ? NLM_F_CREATE | NLM_F_EXCL : 0,
+                    info};
     nlmsghdr* message = request.get();
     mnl_attr_put_u32(message, RTA_TABLE, route.table);
     if (route.destination.length != 0) {
@@ -460,28 +489,6 @@ std::vector<LinkAddress> Netlink::addresses(int netns_id) {
 std::vector<Route> Netlink::routes() {
     Request request{RTM_GETROUTE, 0, rtmsg{}};
     return dump<Route>(request.get(), "routes", parse_route);
-}
-
-LinkMonitor::LinkMonitor()
-    : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE)) {
-    sockaddr_nl name{};
-    name.nl_family = AF_NETLINK;
-    name.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
-    if (!fd_ || ::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
-        throw_errno("cannot watch network interfaces");
-    }
-}
-
-bool LinkMonitor::drain() noexcept {
-    std::array<std::uint8_t, 8192> buffer;
-    bool changed = false;
-    while (true) {
-        const ssize_t got = ::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC);
-        if (got < 0 && errno != EINTR && errno != ENOBUFS) {
-            return changed;
-        }
-        changed = true;
-    }
 }
 
 } // namespace weave::os

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+#include "os/fd.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "base/address.hpp"
-#include "os/fd.hpp"
 
 struct mnl_socket;
 struct nlmsghdr;
@@ -29,7 +29,8 @@ struct Link {
     std::string alias;
     bool up = false;
     bool carrier = false;
-    /** A veth's peer: its index, and its namespace as the id this namespace gives it (-1: this one). */
+    /** A veth's peer: its index, and its namespace as the id this namespace gives it (-1: this
+     * one). */
     unsigned peer_index = 0;
     int peer_netns_id = -1;
 };
@@ -66,11 +67,12 @@ struct VethSpec {
 };
 
 /**
- * One rtnetlink socket, bound to the network namespace it was opened in. Blocking; one thread at a time.
- * Whatever fails throws std::system_error with a sentence such as "cannot create veth wvab12: File exists".
+ * One rtnetlink socket, bound to the network namespace it was opened in. Blocking; one thread at a
+ * time. Whatever fails throws std::system_error with a sentence such as "cannot create veth wvab12:
+ * File exists".
  */
 class Netlink {
-public:
+  public:
     static Netlink open();
     static Netlink open_in(int netns_fd);
     Netlink(Netlink&&) noexcept;
@@ -88,12 +90,15 @@ public:
     void set_up(const Link& link, bool up);
     void set_mtu(const Link& link, unsigned mtu);
     void set_mac(const Link& link, const MacAddress& mac);
+    /** Some kernels want the link to be down. */
+    void rename(const Link& link, const std::string& name);
     /** 0 takes the link out of its bridge. */
     void set_master(const Link& link, unsigned master_index);
     /** At most 255 bytes. */
     void set_alias(const Link& link, const std::string& alias);
 
-    /** False when it was there already. IPv6 addresses are usable at once (no duplicate detection). */
+    /** False when it was there already. IPv6 addresses are usable at once (no duplicate detection).
+     */
     bool add_address(const Link& link, const Prefix& prefix);
     /** False when it was not there. */
     bool delete_address(const Link& link, const Prefix& prefix);
@@ -101,7 +106,8 @@ public:
     bool add_route(const Route& route);
     bool delete_route(const Route& route);
 
-    /** `netns_id`: look into a namespace that this one knows by id (Link::peer_netns_id); -1: this one. */
+    /** `netns_id`: look into a namespace that this one knows by id (Link::peer_netns_id); -1: this
+     * one. */
     std::vector<Link> links(int netns_id = -1);
     std::optional<Link> link(const std::string& name);
     /** The named link; throws when there is none. */
@@ -110,10 +116,11 @@ public:
     /** Unicast routes of all tables, both families. */
     std::vector<Route> routes();
 
-private:
+  private:
     struct Close {
         void operator()(mnl_socket* socket) const;
     };
+
     explicit Netlink(std::unique_ptr<mnl_socket, Close> socket);
     /** Sends and waits for the acknowledgement; returns 0 or an errno value. */
     int transact(nlmsghdr* message);
@@ -121,7 +128,8 @@ private:
     int run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into);
     template <class T>
     std::vector<T> dump(nlmsghdr* message, const char* what, bool (*parse)(const nlmsghdr*, T&));
-    void change_link(const Link& link, const std::string& what,
+    void change_link(const Link& link,
+                     const std::string& what,
                      const std::function<void(nlmsghdr*)>& fill);
     int change_address(const Link& link, const Prefix& prefix, bool add);
     int change_route(const Route& route, bool add);
@@ -130,17 +138,20 @@ private:
     std::uint32_t sequence_ = 0;
 };
 
-/** Tells that links or addresses of this namespace changed; which, the reader asks for by a dump. */
+/** Tells that links or addresses of this namespace changed; which, the reader asks for by a dump.
+ */
 class LinkMonitor {
-public:
+  public:
     /** Throws std::system_error. */
     LinkMonitor();
+
     /** Readable when something changed. Non-blocking. */
     [[nodiscard]] int fd() const { return fd_.get(); }
+
     /** Takes all that waits; true when there was a change (or notifications were lost). */
     bool drain() noexcept;
 
-private:
+  private:
     UniqueFd fd_;
 };
 

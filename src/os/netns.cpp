@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/netns.hpp"
 
+#include "os/error.hpp"
+
 #include <exception>
 #include <thread>
 
@@ -12,8 +14,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-#include "os/error.hpp"
 
 namespace weave::os {
 
@@ -31,7 +31,9 @@ UniqueFd open_netns(const std::string& path) {
     if (!fd) {
         throw_errno("cannot open network namespace " + path);
     }
+
     struct statfs info {};
+
     const bool nsfs = ::fstatfs(fd.get(), &info) == 0 && info.f_type == NSFS_MAGIC;
     if (!nsfs || ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
         throw_error(EINVAL, path + " is not a network namespace");
@@ -39,10 +41,13 @@ UniqueFd open_netns(const std::string& path) {
     return fd;
 }
 
-std::string netns_path(pid_t pid) { return "/proc/" + std::to_string(pid) + "/ns/net"; }
+std::string netns_path(pid_t pid) {
+    return "/proc/" + std::to_string(pid) + "/ns/net";
+}
 
 std::uint64_t netns_inode(int netns_fd) {
     struct stat info {};
+
     if (::fstat(netns_fd, &info) != 0) {
         throw_errno("cannot look at a network namespace");
     }
@@ -71,7 +76,8 @@ void write_sysctl(int netns_fd, const std::string& key, const std::string& value
     run_in_netns(netns_fd, [&] {
         const std::string path = "/proc/sys/" + key;
         const UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
-        if (!fd || ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
+        if (!fd ||
+            ::write(fd.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size())) {
             throw_errno("cannot write " + value + " to " + path);
         }
     });

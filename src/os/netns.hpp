@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "os/fd.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <sys/types.h>
 
-#include "os/fd.hpp"
+#include <sys/types.h>
 
 namespace weave::os {
 
@@ -15,8 +16,8 @@ namespace weave::os {
 UniqueFd current_netns();
 
 /**
- * Opens a network namespace by path and checks that it is one. Throws std::system_error with a sentence
- * (missing, not a network namespace, no permission).
+ * Opens a network namespace by path and checks that it is one. Throws std::system_error with a
+ * sentence (missing, not a network namespace, no permission).
  */
 UniqueFd open_netns(const std::string& path);
 
@@ -27,12 +28,13 @@ std::string netns_path(pid_t pid);
 std::uint64_t netns_inode(int netns_fd);
 
 /**
- * Runs `work` in the given network namespace, in a short-lived thread of its own so that the caller's
- * thread never moves; waits for it and rethrows what it throws.
+ * Runs `work` in the given network namespace, in a short-lived thread of its own so that the
+ * caller's thread never moves; waits for it and rethrows what it throws.
  */
 void run_in_netns(int netns_fd, const std::function<void()>& work);
 
-/** Writes a value to /proc/sys/`key` ("net/ipv6/conf/eth0/accept_ra") in that namespace. Throws std::system_error. */
+/** Writes a value to /proc/sys/`key` ("net/ipv6/conf/eth0/accept_ra") in that namespace. Throws
+ * std::system_error. */
 void write_sysctl(int netns_fd, const std::string& key, const std::string& value);
 
 } // namespace weave::os

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/tap.hpp"
 
+#include "os/error.hpp"
+
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-
-#include "os/error.hpp"
 
 namespace weave::os {
 namespace {
@@ -29,7 +29,8 @@ UniqueFd open_device() {
                     "container was not given the device");
     case EACCES:
     case EPERM:
-        throw_errno("cannot open /dev/net/tun: no permission (a container needs the device and NET_ADMIN)");
+        throw_errno(
+            "cannot open /dev/net/tun: no permission (a container needs the device and NET_ADMIN)");
     default:
         throw_errno("cannot open /dev/net/tun");
     }
@@ -38,7 +39,8 @@ UniqueFd open_device() {
 void bind_queue(int fd, const TapOptions& options) {
     ifreq request{};
     options.name.copy(request.ifr_name, IFNAMSIZ - 1);
-    const int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (options.queues > 1 ? IFF_MULTI_QUEUE : 0);
+    const int flags =
+        IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (options.queues > 1 ? IFF_MULTI_QUEUE : 0);
     request.ifr_flags = static_cast<short>(flags);
     if (::ioctl(fd, TUNSETIFF, &request) == 0) {
         return;
@@ -50,8 +52,9 @@ void bind_queue(int fd, const TapOptions& options) {
     case EBUSY:
         throw_errno(what + ": another process holds it");
     case EINVAL:
-        throw_errno(what + ": an interface of this name exists and is not a fitting TAP device, or another "
-                           "process holds it");
+        throw_errno(
+            what + ": an interface of this name exists and is not a fitting TAP device, or another "
+                   "process holds it");
     default:
         throw_errno(what);
     }
@@ -71,7 +74,9 @@ TapFeatures set_offloads(int fd) {
 
 Tap open_tap(const TapOptions& options) {
     if (options.name.empty() || options.name.size() >= IFNAMSIZ || options.queues == 0) {
-        throw_error(EINVAL, "cannot open TAP device '" + options.name + "': the name needs 1 to 15 characters");
+        throw_error(EINVAL,
+                    "cannot open TAP device '" + options.name +
+                        "': the name needs 1 to 15 characters");
     }
     Tap tap;
     for (unsigned i = 0; i < options.queues; ++i) {

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "os/fd.hpp"
+
 #include <string>
 #include <vector>
-
-#include "os/fd.hpp"
 
 namespace weave::os {
 
@@ -22,7 +22,8 @@ struct TapFeatures {
 };
 
 struct Tap {
-    /** Non-blocking; each read or write is one 10-byte virtio_net_hdr followed by one Ethernet frame. */
+    /** Non-blocking; each read or write is one 10-byte virtio_net_hdr followed by one Ethernet
+     * frame. */
     std::vector<UniqueFd> queues;
     TapFeatures features;
 };
@@ -31,8 +32,9 @@ struct Tap {
 inline constexpr int kVnetHeaderSize = 10;
 
 /**
- * Creates (or attaches to a persistent) TAP device in the calling thread's network namespace. The device
- * lives as long as its queues do. Throws std::system_error with a sentence that says what to do.
+ * Creates (or attaches to a persistent) TAP device in the calling thread's network namespace. The
+ * device lives as long as its queues do. Throws std::system_error with a sentence that says what to
+ * do.
  */
 Tap open_tap(const TapOptions& options);
 

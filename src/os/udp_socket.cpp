@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/udp_socket.hpp"
 
+#include "os/error.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -10,8 +12,6 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
-
-#include "os/error.hpp"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -86,11 +86,13 @@ int set_buffer(int fd, int force_option, int option, int bytes) {
 
 /** Appends control messages to a fixed buffer. */
 class ControlWriter {
-public:
-    explicit ControlWriter(msghdr& message) : message_(message) {
+  public:
+    explicit ControlWriter(msghdr& message)
+        : message_(message) {
         message_.msg_control = buffer_;
         message_.msg_controllen = 0;
     }
+
     template <class T> void add(int level, int type, const T& value) noexcept {
         auto* header = reinterpret_cast<cmsghdr*>(buffer_ + message_.msg_controllen);
         header->cmsg_level = level;
@@ -100,7 +102,7 @@ public:
         message_.msg_controllen += CMSG_SPACE(sizeof value);
     }
 
-private:
+  private:
     msghdr& message_;
     alignas(cmsghdr) std::uint8_t buffer_[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(2)]{};
 };
@@ -142,8 +144,13 @@ void read_control(msghdr& message, Datagram& out) noexcept {
 } // namespace
 
 ReceiveSlots::ReceiveSlots(unsigned slots, std::size_t slot_bytes)
-    : slot_bytes_(slot_bytes), memory_(slots * slot_bytes), controls_(slots), names_(slots),
-      vectors_(slots), messages_(slots), datagrams_(slots) {
+    : slot_bytes_(slot_bytes)
+    , memory_(slots * slot_bytes)
+    , controls_(slots)
+    , names_(slots)
+    , vectors_(slots)
+    , messages_(slots)
+    , datagrams_(slots) {
     for (unsigned i = 0; i < slots; ++i) {
         vectors_[i] = {memory_.data() + i * slot_bytes, slot_bytes};
     }
@@ -172,7 +179,8 @@ void UdpSocket::configure(const UdpOptions& options) {
     if (v6_) {
         require_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
         require_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
-        require_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER");
+        require_option(
+            fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, "IPV6_MTU_DISCOVER");
         require_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
     } else {
         require_option(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO");
@@ -185,7 +193,8 @@ void UdpSocket::configure(const UdpOptions& options) {
 UdpSocket UdpSocket::open(const UdpOptions& options) {
     UdpSocket out;
     out.v6_ = options.bind.address.is_v6();
-    out.fd_.reset(::socket(out.v6_ ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    out.fd_.reset(
+        ::socket(out.v6_ ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!out.fd_) {
         throw_errno(out.v6_ ? "cannot create an IPv6 UDP socket" : "cannot create a UDP socket");
     }
@@ -203,8 +212,10 @@ UdpSocket UdpSocket::open(const UdpOptions& options) {
     return out;
 }
 
-int UdpSocket::send(const Endpoint& to, const std::optional<IpAddress>& source,
-                    std::span<const iovec> data, std::uint16_t segment_size) const noexcept {
+int UdpSocket::send(const Endpoint& to,
+                    const std::optional<IpAddress>& source,
+                    std::span<const iovec> data,
+                    std::uint16_t segment_size) const noexcept {
     if (to.address.is_v6() != v6_ || (source && source->is_v6() != v6_)) {
         return EAFNOSUPPORT;
     }
@@ -231,14 +242,18 @@ int UdpSocket::send(const Endpoint& to, const std::optional<IpAddress>& source,
 
 Received UdpSocket::receive(ReceiveSlots& slots) const noexcept {
     slots.rearm();
-    const int count = ::recvmmsg(fd_.get(), slots.messages_.data(),
-                                 static_cast<unsigned>(slots.messages_.size()), MSG_DONTWAIT, nullptr);
+    const int count = ::recvmmsg(fd_.get(),
+                                 slots.messages_.data(),
+                                 static_cast<unsigned>(slots.messages_.size()),
+                                 MSG_DONTWAIT,
+                                 nullptr);
     if (count < 0) {
         return {errno, {}};
     }
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
         msghdr& header = slots.messages_[i].msg_hdr;
-        const std::size_t size = std::min<std::size_t>(slots.messages_[i].msg_len, slots.slot_bytes_);
+        const std::size_t size =
+            std::min<std::size_t>(slots.messages_[i].msg_len, slots.slot_bytes_);
         Datagram& out = slots.datagrams_[i];
         out = Datagram{};
         out.from = endpoint_of(slots.names_[i]);
@@ -260,7 +275,8 @@ std::uint32_t UdpSocket::kernel_drops() const noexcept {
 }
 
 void attach_lane_steering(const UdpSocket& socket, unsigned lanes) {
-    // The filter sees the datagram from the first byte of its UDP payload; a load past the end gives socket 0.
+    // The filter sees the datagram from the first byte of its UDP payload; a load past the end
+    // gives socket 0.
     std::array<sock_filter, 4> code{{
         {BPF_LD | BPF_B | BPF_ABS, 0, 0, 4},
         {BPF_ALU | BPF_AND | BPF_K, 0, 0, 63},
@@ -268,7 +284,8 @@ void attach_lane_steering(const UdpSocket& socket, unsigned lanes) {
         {BPF_RET | BPF_A, 0, 0, 0},
     }};
     const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-    if (::setsockopt(socket.fd(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) != 0) {
+    if (::setsockopt(socket.fd(), SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) !=
+        0) {
         throw_errno("cannot steer UDP datagrams to their lanes");
     }
 }

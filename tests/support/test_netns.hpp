@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "os/netns.hpp"
+
 #include <stdexcept>
 #include <thread>
 
 #include <sched.h>
-
-#include "os/netns.hpp"
 
 namespace weave::test {
 

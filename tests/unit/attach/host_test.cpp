@@ -1,6 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "attach/host.hpp"
+#include "os/netns.hpp"
+#include "os/udp_socket.hpp"
+#include "tests/support/test_netns.hpp"
+
+#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
@@ -9,12 +14,9 @@
 #include <string>
 #include <system_error>
 
-#include <doctest/doctest.h>
+#include <linux/if_tun.h>
 #include <poll.h>
-
-#include "os/netns.hpp"
-#include "os/udp_socket.hpp"
-#include "tests/support/test_netns.hpp"
+#include <sys/ioctl.h>
 
 using namespace weave;
 using namespace weave::attach;
@@ -93,9 +95,12 @@ TEST_CASE("the bridge is made, and made again over what is left") {
 
 TEST_CASE("a foreign interface of the bridge's or the tap's name is left alone") {
     World world;
-    world.netlink.create_veth({"weave", {{2, 0, 0, 0, 0, 1}}, 1500, "weave-tap", {{2, 0, 0, 0, 0, 2}}, -1});
-    CHECK_THROWS_WITH_AS(world.host->ensure_bridge(), doctest::Contains("is not a bridge"), std::system_error);
-    CHECK_THROWS_WITH_AS(world.host->ensure_tap(1), doctest::Contains("is not a TAP device"), std::system_error);
+    world.netlink.create_veth(
+        {"weave", {{2, 0, 0, 0, 0, 1}}, 1500, "weave-tap", {{2, 0, 0, 0, 0, 2}}, -1});
+    CHECK_THROWS_WITH_AS(
+        world.host->ensure_bridge(), doctest::Contains("is not a bridge"), std::system_error);
+    CHECK_THROWS_WITH_AS(
+        world.host->ensure_tap(1), doctest::Contains("is not a TAP device"), std::system_error);
     CHECK(world.netlink.link("weave"));
 }
 
@@ -126,7 +131,8 @@ TEST_CASE("two pods talk over the bridge, on both families") {
     CHECK(reaches(udp_in(b, "fd00:5::3"), udp_in(a, "fd00:5::2")));
     CHECK(sysctl(a, "net/ipv6/conf/eth0/accept_ra") == "0");
     const auto routes = os::Netlink::open_in(a.get()).routes();
-    CHECK(std::ranges::any_of(routes, [](const os::Route& r) { return r.destination.text() == "224.0.0.0/4"; }));
+    CHECK(std::ranges::any_of(
+        routes, [](const os::Route& r) { return r.destination.text() == "224.0.0.0/4"; }));
     CHECK(world.host->expose(*Prefix::parse("10.32.0.1/12")));
     CHECK(reaches(udp_in(world.ns, "10.32.0.1"), udp_in(a, "10.32.0.2")));
 }
@@ -170,10 +176,12 @@ TEST_CASE("an interface of another making is not touched") {
     os::Netlink inside = os::Netlink::open_in(ns.get());
     inside.create_bridge({"eth0", {{2, 0, 0, 0, 0, 9}}, 1500});
     CHECK_THROWS_WITH_AS(world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"})),
-                         doctest::Contains("already has an interface eth0"), std::system_error);
+                         doctest::Contains("already has an interface eth0"),
+                         std::system_error);
     CHECK(inside.link("eth0"));
     CHECK(world.host->list().empty());
-    CHECK_THROWS_AS(world.host->attach_pod(world.ns.get(), pod({"10.32.0.2/12"})), std::system_error);
+    CHECK_THROWS_AS(world.host->attach_pod(world.ns.get(), pod({"10.32.0.2/12"})),
+                    std::system_error);
 }
 
 TEST_CASE("pods are detached by namespace or id, and vanish with their namespace") {
@@ -220,4 +228,54 @@ TEST_CASE("exposing and hiding are idempotent, and teardown leaves only what is 
     world.host->teardown();
     CHECK(world.netlink.links().size() == before - 3);
     CHECK_NOTHROW(world.host->teardown());
+}
+
+TEST_CASE("a pod that was made without IPv6 gets it for an IPv6 address only") {
+    World world;
+    world.host->ensure_bridge();
+    for (const bool wants_v6 : {false, true}) {
+        const os::UniqueFd ns = test::new_netns();
+        os::write_sysctl(ns.get(), "net/ipv6/conf/default/disable_ipv6", "1");
+        const PodSpec spec =
+            wants_v6 ? pod({"10.32.0.2/12", "fd00:5::2/64"}) : pod({"10.32.0.2/12"});
+        CHECK(world.host->attach_pod(ns.get(), spec).addresses == spec.addresses);
+        CHECK(sysctl(ns, "net/ipv6/conf/eth0/disable_ipv6") == (wants_v6 ? "0" : "1"));
+    }
+}
+
+TEST_CASE("a persistent tap that nobody holds is replaced") {
+    World world;
+    world.host->ensure_bridge();
+    {
+        os::Tap old;
+        os::run_in_netns(world.ns.get(), [&] { old = os::open_tap({"weave-tap", 1}); });
+        REQUIRE(::ioctl(old.queues[0].get(), TUNSETPERSIST, 1) == 0);
+    }
+    const unsigned old_index = world.netlink.require_link("weave-tap").index;
+    const os::Tap tap = world.host->ensure_tap(2);
+    CHECK(tap.queues.size() == 2);
+    CHECK(world.netlink.require_link("weave-tap").index != old_index);
+}
+
+TEST_CASE("a tap that is held but down is not taken for a stale one") {
+    World world;
+    world.host->ensure_bridge();
+    os::Tap held;
+    os::run_in_netns(world.ns.get(), [&] { held = os::open_tap({"weave-tap", 1}); });
+    const unsigned index = world.netlink.require_link("weave-tap").index;
+    CHECK_THROWS_AS(world.host->ensure_tap(1), std::system_error);
+    CHECK(world.netlink.require_link("weave-tap").index == index);
+}
+
+TEST_CASE("a pod whose interface was renamed is listed under its new name and can be detached") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
+    os::Netlink inside = os::Netlink::open_in(ns.get());
+    inside.set_up(inside.require_link("eth0"), false);
+    inside.rename(inside.require_link("eth0"), "net7");
+    REQUIRE(world.host->list().size() == 1);
+    CHECK(world.host->list()[0].ifname == "net7");
+    CHECK(world.host->detach_pod("one") == 1);
 }

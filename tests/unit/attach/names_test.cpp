@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <set>
+#include "attach/host.hpp"
 
 #include <doctest/doctest.h>
 
-#include "attach/host.hpp"
+#include <set>
 
 using namespace weave;
 using namespace weave::attach;
@@ -31,14 +31,16 @@ TEST_CASE("host interface names fit and differ") {
 }
 
 TEST_CASE("what cannot be a pod's interface is said in a sentence") {
-    const PodSpec good{"eth0", {*Prefix::parse("10.32.0.1/12"), *Prefix::parse("fd00::1/64")}, {}, "a pod"};
+    const PodSpec good{
+        "eth0", {*Prefix::parse("10.32.0.1/12"), *Prefix::parse("fd00::1/64")}, {}, "a pod"};
     CHECK(check_pod(good).empty());
     for (const char* name : {"", "lo", "a/b", "sixteen-letters!", ".", "a b", "a|b"}) {
         PodSpec spec = good;
         spec.ifname = name;
         CHECK_FALSE(check_pod(spec).empty());
     }
-    for (const char* prefix : {"224.0.0.1/24", "0.0.0.0/8", "127.0.0.1/8", "10.0.0.1/0", "::1/128"}) {
+    for (const char* prefix :
+         {"224.0.0.1/24", "0.0.0.0/8", "127.0.0.1/8", "10.0.0.1/0", "::1/128"}) {
         PodSpec spec = good;
         spec.addresses = {*Prefix::parse(prefix)};
         CHECK_FALSE(check_pod(spec).empty());

@@ -1,6 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "os/event_fd.hpp"
 #include "os/file.hpp"
+#include "os/lock_file.hpp"
+
+#include <doctest/doctest.h>
 
 #include <array>
 #include <filesystem>
@@ -8,12 +12,8 @@
 #include <string>
 #include <system_error>
 
-#include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "os/event_fd.hpp"
-#include "os/lock_file.hpp"
 
 using namespace weave;
 using namespace weave::os;
@@ -23,15 +23,21 @@ namespace {
 /** A directory of its own, gone at the end of the test. */
 struct Scratch {
     std::string path;
+
     Scratch() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "weave-file-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "weave-file-XXXXXX").string();
         path = ::mkdtemp(pattern.data());
     }
+
     ~Scratch() { std::filesystem::remove_all(path); }
+
     [[nodiscard]] std::string operator/(const std::string& name) const { return path + '/' + name; }
 };
 
-Bytes bytes_of(std::string_view text) { return {as_bytes(text).begin(), as_bytes(text).end()}; }
+Bytes bytes_of(std::string_view text) {
+    return {as_bytes(text).begin(), as_bytes(text).end()};
+}
 
 void flip_byte(const std::string& path, int at) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -43,6 +49,7 @@ void flip_byte(const std::string& path, int at) {
 
 unsigned mode_of(const std::string& path) {
     struct stat info {};
+
     REQUIRE(::stat(path.c_str(), &info) == 0);
     return info.st_mode & 0777;
 }
@@ -108,13 +115,14 @@ TEST_CASE("a secret is written private and read only when private") {
     CHECK(read_secret_file(path).value() == bytes_of("0123456789abcdef"));
     for (const unsigned mode : {0640u, 0604u, 0660u, 0610u}) {
         REQUIRE(::chmod(path.c_str(), mode) == 0);
-        CHECK_THROWS_WITH_AS(read_secret_file(path), doctest::Contains("chmod 600"), std::system_error);
+        CHECK_THROWS_WITH_AS(
+            read_secret_file(path), doctest::Contains("chmod 600"), std::system_error);
     }
     REQUIRE(::chmod(path.c_str(), 0400) == 0);
     CHECK(read_secret_file(path));
     REQUIRE(::symlink(path.c_str(), (scratch / "link").c_str()) == 0);
-    CHECK_THROWS_WITH_AS(read_secret_file(scratch / "link"), doctest::Contains("symbolic link"),
-                         std::system_error);
+    CHECK_THROWS_WITH_AS(
+        read_secret_file(scratch / "link"), doctest::Contains("symbolic link"), std::system_error);
     CHECK_THROWS_AS(read_secret_file(scratch.path), std::system_error);
     write_secret_file(scratch / "big", Bytes(kMaxSecretFile + 1));
     CHECK_THROWS_AS(read_secret_file(scratch / "big"), std::system_error);
@@ -126,7 +134,8 @@ TEST_CASE("a lock file keeps a second holder out and names the first") {
     {
         const LockFile lock{path};
         const std::string sentence = "process " + std::to_string(::getpid());
-        CHECK_THROWS_WITH_AS(LockFile{path}, doctest::Contains(sentence.c_str()), std::system_error);
+        CHECK_THROWS_WITH_AS(
+            LockFile{path}, doctest::Contains(sentence.c_str()), std::system_error);
     }
     CHECK_NOTHROW(LockFile{path});
 }

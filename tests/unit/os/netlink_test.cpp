@@ -1,16 +1,15 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "os/netlink.hpp"
+#include "os/netns.hpp"
+#include "os/tap.hpp"
+#include "tests/support/test_netns.hpp"
+
+#include <doctest/doctest.h>
 
 #include <algorithm>
 #include <string>
 #include <system_error>
-
-#include <doctest/doctest.h>
-
-#include "os/netns.hpp"
-#include "os/tap.hpp"
-#include "tests/support/test_netns.hpp"
 
 using namespace weave;
 using namespace weave::os;
@@ -42,7 +41,8 @@ TEST_CASE("a bridge is made with its MAC address and MTU") {
     netlink.configure_bridge(link);
     CHECK(netlink.require_link("weave").up);
     CHECK_THROWS_WITH_AS(netlink.create_bridge({"weave", kMac, 1376}),
-                         "cannot create bridge weave: File exists", std::system_error);
+                         "cannot create bridge weave: File exists",
+                         std::system_error);
     netlink.delete_link(link);
     CHECK_NOTHROW(netlink.delete_link(link));
     CHECK_FALSE(netlink.link("weave"));
@@ -70,7 +70,8 @@ TEST_CASE("a veth's peer is born in the other namespace and can be looked at fro
     CHECK(far.add_address(inside, prefix));
     CHECK(has_address(near, inside, prefix, outside.peer_netns_id));
     const auto links = near.links(outside.peer_netns_id);
-    CHECK(std::ranges::any_of(links, [](const Link& l) { return l.name == "eth0" && l.mac == kOther; }));
+    CHECK(std::ranges::any_of(links,
+                              [](const Link& l) { return l.name == "eth0" && l.mac == kOther; }));
     near.set_master(outside, 0);
     CHECK(near.require_link("wvtest").master == 0);
 }
@@ -98,7 +99,8 @@ TEST_CASE("addresses and routes are added once and taken away once") {
         CHECK_FALSE(netlink.add_route(route));
         const auto all = netlink.routes();
         CHECK(std::ranges::any_of(all, [&](const Route& r) {
-            return r.destination == route.destination && r.gateway == route.gateway && r.index == link.index;
+            return r.destination == route.destination && r.gateway == route.gateway &&
+                   r.index == link.index;
         }));
         CHECK(netlink.delete_route(route));
         CHECK_FALSE(netlink.delete_route(route));
@@ -133,7 +135,8 @@ TEST_CASE("a TAP device has its queues, and goes when they do") {
         CHECK(tap.features.tso);
         CHECK(netlink.require_link("weave-tap").kind == "tun");
         const auto again = [] { return open_tap({"weave-tap", 1}); };
-        CHECK_THROWS_WITH_AS(run_in_netns(ns.get(), again), doctest::Contains("another process holds it"),
+        CHECK_THROWS_WITH_AS(run_in_netns(ns.get(), again),
+                             doctest::Contains("another process holds it"),
                              std::system_error);
         tap.queues.clear();
         CHECK_FALSE(netlink.link("weave-tap"));
@@ -145,8 +148,10 @@ TEST_CASE("namespaces are told apart, and what is none is refused") {
     const UniqueFd a = test::new_netns();
     const UniqueFd b = test::new_netns();
     CHECK(netns_inode(a.get()) != netns_inode(b.get()));
-    CHECK(netns_inode(open_netns(netns_path(::getpid())).get()) == netns_inode(current_netns().get()));
-    CHECK_THROWS_WITH_AS(open_netns("/proc/self/ns/mnt"), doctest::Contains("not a network namespace"),
+    CHECK(netns_inode(open_netns(netns_path(::getpid())).get()) ==
+          netns_inode(current_netns().get()));
+    CHECK_THROWS_WITH_AS(open_netns("/proc/self/ns/mnt"),
+                         doctest::Contains("not a network namespace"),
                          std::system_error);
     CHECK_THROWS_AS(open_netns("/nowhere"), std::system_error);
     std::uint64_t inside = 0;

@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/udp_socket.hpp"
 
+#include <doctest/doctest.h>
+
 #include <array>
 #include <cerrno>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <poll.h>
 
@@ -28,8 +29,11 @@ bool wait_readable(const UdpSocket& socket, int milliseconds = 2000) {
     return ::poll(&poll, 1, milliseconds) == 1;
 }
 
-int send_bytes(const UdpSocket& socket, const Endpoint& to, const Bytes& data,
-               std::optional<IpAddress> source = {}, std::uint16_t segment = 0) {
+int send_bytes(const UdpSocket& socket,
+               const Endpoint& to,
+               const Bytes& data,
+               std::optional<IpAddress> source = {},
+               std::uint16_t segment = 0) {
     const iovec part{const_cast<std::uint8_t*>(data.data()), data.size()};
     return socket.send(to, source, {&part, 1}, segment);
 }
@@ -118,7 +122,8 @@ TEST_CASE("ECN marks are seen") {
 TEST_CASE("sending to the other family, or more than a datagram holds, is an error value") {
     const UdpSocket a = open_on("127.0.0.1");
     CHECK(send_bytes(a, Endpoint{IpAddress::parse("::1").value(), 9}, numbered(1)) == EAFNOSUPPORT);
-    CHECK(send_bytes(a, Endpoint{IpAddress::parse("127.0.0.1").value(), 9}, numbered(65600)) == EMSGSIZE);
+    CHECK(send_bytes(a, Endpoint{IpAddress::parse("127.0.0.1").value(), 9}, numbered(65600)) ==
+          EMSGSIZE);
 }
 
 TEST_CASE("lanes: the low six bits at offset 4 pick the socket") {
@@ -128,7 +133,8 @@ TEST_CASE("lanes: the low six bits at offset 4 pick the socket") {
     for (int i = 0; i < 2; ++i) {
         group.push_back(open_on("127.0.0.1", port));
     }
-    group.insert(group.begin(), open_on("127.0.0.2", port)); // another address: no part of the group
+    group.insert(group.begin(),
+                 open_on("127.0.0.2", port)); // another address: no part of the group
     const std::array<const UdpSocket*, 3> lanes{&first, &group[1], &group[2]};
     attach_lane_steering(first, 3);
     const UdpSocket sender = open_on("127.0.0.1");
@@ -165,6 +171,7 @@ TEST_CASE("a port that is taken is a sentence") {
     options.reuse_port = false;
     const UdpSocket a = UdpSocket::open(options);
     options.bind = a.local();
-    CHECK_THROWS_WITH_AS(UdpSocket::open(options), doctest::Contains("cannot bind UDP 127.0.0.1:"),
+    CHECK_THROWS_WITH_AS(UdpSocket::open(options),
+                         doctest::Contains("cannot bind UDP 127.0.0.1:"),
                          std::system_error);
 }
