@@ -20,6 +20,8 @@ struct PathSettings {
     /** Pace of probes on a path without traffic, and on candidates that are not in use. */
     Duration idle_probe = std::chrono::seconds(2);
     Duration candidate_probe = std::chrono::seconds(5);
+    /** First pace of probes on a way that is down; it slows down to the two above. */
+    Duration eager_probe = std::chrono::milliseconds(250);
     /** How much faster, as a ratio of round-trip times, another direct path must be to take over. */
     double switch_ratio = 0.7;
     /** Sizes are of whole IP packets, headers included. */
@@ -78,7 +80,10 @@ public:
     void on_large_packets(TimePoint now);
     /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's effect). */
     void on_too_big(TimePoint now);
-    /** An answer; `direct` is where it came from (nullopt: via relay), `size` the size the peer received. */
+    /**
+     * An answer. The way is the one the probe with this id went, wherever the answer came from, and an
+     * authenticated probe arrives whole or not at all: origin and size are for the caller's statistics.
+     */
     void on_probe_ack(std::uint64_t id, const std::optional<Endpoint>& direct, std::uint16_t size,
                       TimePoint now);
     void tick(TimePoint now);
@@ -89,58 +94,72 @@ public:
     [[nodiscard]] const Use& in_use() const { return use_; }
     [[nodiscard]] std::uint16_t mtu() const { return mtu_.current; }
     /** Smoothed round-trip time of the path in use. */
-    [[nodiscard]] std::optional<Duration> rtt() const;
+    [[nodiscard]] std::optional<Duration> rtt();
 
 private:
     struct Probe {
         std::uint64_t id = 0;
         TimePoint sent;
-        std::uint16_t size = 0; ///< 0: a small one
     };
     /** One way to the peer: a candidate endpoint, or the relay (no endpoint). */
     struct Way {
         std::optional<Endpoint> endpoint;
         bool announced = true;
         bool up = false;
-        unsigned lost = 0; ///< unanswered in a row
+        /** Has been down: from then on only an answered probe counts as proof. */
+        bool failed = false;
+        /** Probes sent since the last answer, and when the first of them was. */
+        unsigned unanswered = 0;
+        TimePoint unanswered_since;
         std::optional<Duration> rtt;
+        Duration interval{};
         TimePoint next_probe;
-        TimePoint last_alive = TimePoint::min();
         std::vector<Probe> flying;
+        /** Proved when it was last in use; 0: never was. */
+        std::uint16_t mtu = 0;
     };
     struct MtuSearch {
-        std::uint16_t current = 0;  ///< proved
-        std::uint16_t low = 0;      ///< proved in this search
-        std::uint16_t high = 0;     ///< failed in this search, exclusive
-        std::uint16_t probing = 0;  ///< size in flight; 0: none
-        unsigned lost = 0;          ///< of `probing`
+        std::uint16_t current = 0; ///< announced to the driver
+        std::uint16_t low = 0;     ///< proved, or assumed
+        std::uint16_t high = 0;    ///< fails (exclusive upper bound)
+        std::uint16_t probing = 0; ///< size in flight; 0: none
+        unsigned lost = 0;         ///< probes of `probing` that were lost while a small one was not
         std::uint64_t probe_id = 0;
+        std::uint64_t small_id = 0;
+        bool small_through = false;
         TimePoint probe_sent;
-        bool small_through = false; ///< a small probe sent after the big one was answered
-        TimePoint next = TimePoint::max();
-        TimePoint raise_at = TimePoint::max();
+        TimePoint next = TimePoint::max(); ///< when to probe, while `probing` is 0
+        TimePoint raise_at = TimePoint::max(); ///< when to try larger sizes again
         TimePoint large_until = TimePoint::min();
     };
 
     Way* find(const std::optional<Endpoint>& endpoint);
-    const Way* active() const;
     Way* active();
-    void send_small(Way& way, TimePoint now);
-    void expire_probes(Way& way, TimePoint now);
-    void probe_way(Way& way, TimePoint now);
-    bool silent(TimePoint now) const;
-    Duration timeout(const Way& way) const;
+    Way* add_way(const std::optional<Endpoint>& endpoint, bool announced, TimePoint now);
+    std::uint64_t send_small(Way& way, TimePoint now);
+    void answered(Way& way, TimePoint sent, TimePoint now);
+    void tick_way(Way& way, TimePoint now);
+    void schedule(Way& way, TimePoint now);
+    void probe_others(TimePoint now);
+    [[nodiscard]] bool silent(TimePoint now) const;
+    [[nodiscard]] bool dead(const Way& way, TimePoint now) const;
+    [[nodiscard]] Duration timeout(const Way& way) const;
     Duration jittered(Duration duration);
     std::uint64_t fresh_id();
     void choose(TimePoint now);
-    void use(const Use& next, TimePoint now);
-    void restart_mtu(TimePoint now);
+    void use(Way* way, TimePoint now);
+
+    // path_mtu.cpp
+    void restart_mtu(Way& way, TimePoint now);
     void tick_mtu(TimePoint now);
-    void send_mtu_probe(std::uint16_t size, TimePoint now);
+    void send_mtu_probe(Way& way, std::uint16_t size, TimePoint now);
     void mtu_answered(TimePoint now);
     void mtu_failed(TimePoint now);
-    void next_mtu_step(TimePoint now);
+    void search_on(TimePoint now);
+    void rest(TimePoint now);
+    void fall_back(TimePoint now);
     void set_mtu(std::uint16_t size);
+    [[nodiscard]] TimePoint mtu_deadline() const;
 
     PathSettings settings_;
     RandomSource random_;

@@ -1,0 +1,353 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "session/path.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "wire/datagram.hpp"
+
+namespace weave::session {
+
+namespace {
+
+constexpr std::size_t kMaxFlying = 16;
+/** A loopback interface claims 65536, which no UDP datagram fills. */
+constexpr std::uint16_t kLargestMtu = 65000;
+/** Bounds of the time an answer may take before its probe counts as lost. */
+constexpr Duration kShortestTimeout = std::chrono::milliseconds(100);
+constexpr Duration kLongestTimeout = std::chrono::seconds(3);
+/** A way is not left for one that is faster by less than this. */
+constexpr Duration kWorthSwitching = std::chrono::milliseconds(1);
+
+} // namespace
+
+PathMonitor::PathMonitor(PathSettings settings, RandomSource random)
+    : settings_(settings), random_(std::move(random)) {
+    settings_.interface_mtu = std::min(settings_.interface_mtu, kLargestMtu);
+    mtu_.current = std::min(settings_.base_mtu, settings_.interface_mtu);
+}
+
+Duration PathMonitor::jittered(Duration duration) {
+    std::array<std::uint8_t, 4> raw{};
+    random_(raw);
+    const double factor = 0.85 + 0.3 * (wire::load_u32(raw.data()) / 4294967296.0);
+    return std::chrono::duration_cast<Duration>(duration * factor);
+}
+
+std::uint64_t PathMonitor::fresh_id() {
+    std::array<std::uint8_t, 8> raw{};
+    random_(raw);
+    return wire::load_u64(raw.data());
+}
+
+PathMonitor::Way* PathMonitor::find(const std::optional<Endpoint>& endpoint) {
+    const auto found = std::find_if(ways_.begin(), ways_.end(),
+                                    [&](const Way& way) { return way.endpoint == endpoint; });
+    return found == ways_.end() ? nullptr : &*found;
+}
+
+PathMonitor::Way* PathMonitor::active() {
+    switch (use_.kind) {
+    case Use::Kind::direct:
+        return find(use_.direct);
+    case Use::Kind::relay:
+        return find(std::nullopt);
+    case Use::Kind::none:
+        break;
+    }
+    return nullptr;
+}
+
+std::optional<Duration> PathMonitor::rtt() {
+    const Way* way = active();
+    return way == nullptr ? std::nullopt : way->rtt;
+}
+
+PathMonitor::Way* PathMonitor::add_way(const std::optional<Endpoint>& endpoint, bool announced,
+                                       TimePoint now) {
+    if (endpoint && ways_.size() >= settings_.max_candidates) {
+        const auto spare = std::find_if(ways_.begin(), ways_.end(), [](const Way& way) {
+            return way.endpoint && !way.announced && !way.up;
+        });
+        if (spare == ways_.end()) {
+            return nullptr;
+        }
+        ways_.erase(spare);
+    }
+    Way way;
+    way.endpoint = endpoint;
+    way.announced = announced;
+    way.interval = settings_.eager_probe;
+    way.next_probe = now;
+    ways_.push_back(std::move(way));
+    return &ways_.back();
+}
+
+void PathMonitor::set_candidates(const std::vector<Endpoint>& candidates, TimePoint now) {
+    for (Way& way : ways_) {
+        way.announced = way.endpoint && std::find(candidates.begin(), candidates.end(),
+                                                  *way.endpoint) != candidates.end();
+    }
+    // A way that works stays, announced or not: a peer behind NAT announces what nobody can reach.
+    std::erase_if(ways_, [](const Way& way) { return way.endpoint && !way.announced && !way.up; });
+    for (const Endpoint& candidate : candidates) {
+        if (find(candidate) == nullptr) {
+            add_way(candidate, true, now);
+        }
+    }
+}
+
+void PathMonitor::set_relay(std::optional<NodeId> relay, TimePoint now) {
+    if (relay == relay_) {
+        return;
+    }
+    relay_ = relay;
+    Way* way = find(std::nullopt);
+    const bool in_use = use_.kind == Use::Kind::relay;
+    if (way == nullptr && relay) {
+        add_way(std::nullopt, true, now);
+    } else if (way != nullptr && !relay) {
+        way->up = false;
+        choose(now);
+        std::erase_if(ways_, [](const Way& gone) { return !gone.endpoint; });
+    } else if (way != nullptr) {
+        // The mesh knows of a better next hop: trust it while it is being proved.
+        *way = Way{};
+        way->interval = settings_.eager_probe;
+        way->next_probe = now;
+        way->up = in_use;
+        if (in_use) {
+            use(way, now);
+        }
+    }
+}
+
+void PathMonitor::on_received(const Endpoint& from, TimePoint now) {
+    Way* way = find(from);
+    if (way == nullptr) {
+        way = add_way(from, false, now);
+    }
+    if (way == nullptr || way->up) {
+        return;
+    }
+    if (!up() && !way->failed) {
+        // Nothing else is known to work: do not make the first packets wait for a probe.
+        way->up = true;
+        way->next_probe = now;
+        choose(now);
+    } else if (way->next_probe > now + settings_.eager_probe) {
+        way->interval = settings_.eager_probe;
+        way->next_probe = now;
+    }
+}
+
+void PathMonitor::on_traffic(TimePoint last_received, TimePoint last_sent) {
+    last_received_ = std::max(last_received_, last_received);
+    last_sent_ = std::max(last_sent_, last_sent);
+}
+
+void PathMonitor::on_probe_ack(std::uint64_t id, const std::optional<Endpoint>&, std::uint16_t,
+                               TimePoint now) {
+    if (mtu_.probing != 0 && id == mtu_.probe_id) {
+        mtu_answered(now);
+        return;
+    }
+    for (Way& way : ways_) {
+        const auto probe = std::find_if(way.flying.begin(), way.flying.end(),
+                                        [&](const Probe& sent) { return sent.id == id; });
+        if (probe != way.flying.end()) {
+            const TimePoint sent = probe->sent;
+            way.flying.erase(probe);
+            if (mtu_.probing != 0 && id == mtu_.small_id) {
+                mtu_.small_through = true;
+            }
+            answered(way, sent, now);
+            return;
+        }
+    }
+}
+
+void PathMonitor::answered(Way& way, TimePoint sent, TimePoint now) {
+    const Duration sample = std::max(now - sent, Duration::zero());
+    way.rtt = way.rtt ? (*way.rtt * 7 + sample) / 8 : sample;
+    way.unanswered = 0;
+    way.interval = settings_.eager_probe;
+    if (!way.up) {
+        way.up = true;
+        schedule(way, now);
+    }
+    choose(now);
+}
+
+std::uint64_t PathMonitor::send_small(Way& way, TimePoint now) {
+    const std::uint64_t id = fresh_id();
+    if (way.flying.size() >= kMaxFlying) {
+        way.flying.erase(way.flying.begin());
+    }
+    way.flying.push_back({id, now});
+    if (way.unanswered++ == 0) {
+        way.unanswered_since = now;
+    }
+    actions_.emplace_back(SendProbe{id, way.endpoint, 0});
+    return id;
+}
+
+Duration PathMonitor::timeout(const Way& way) const {
+    const Duration fast = settings_.fast_probe * settings_.lost_limit;
+    return way.rtt ? std::clamp(*way.rtt * 3, kShortestTimeout, kLongestTimeout) : fast;
+}
+
+bool PathMonitor::silent(TimePoint now) const {
+    return last_sent_ > last_received_ && last_received_ != TimePoint::min() &&
+           now - last_received_ >= settings_.silence;
+}
+
+bool PathMonitor::dead(const Way& way, TimePoint now) const {
+    if (!way.up || way.unanswered < settings_.lost_limit) {
+        return false;
+    }
+    Duration patience = std::max(settings_.fast_probe * settings_.lost_limit, timeout(way));
+    if (last_received_ != TimePoint::min() && now - last_received_ < settings_.silence) {
+        // The peer is heard, only our probes are not answered: a busy peer, or one direction is broken.
+        patience = std::max(patience * 2, settings_.idle_probe);
+    }
+    return now - way.unanswered_since >= patience;
+}
+
+void PathMonitor::schedule(Way& way, TimePoint now) {
+    const bool in_use = &way == active();
+    const bool worried = way.unanswered > 0 && now - way.unanswered_since >= timeout(way);
+    if (way.up && (worried || (in_use && (silent(now) || way.unanswered > 1)))) {
+        way.next_probe = now + settings_.fast_probe;
+    } else if (way.up) {
+        way.next_probe = now + jittered(in_use ? settings_.idle_probe : settings_.candidate_probe);
+    } else {
+        way.next_probe = now + jittered(way.interval);
+        const Duration slowest = up() ? settings_.candidate_probe : settings_.idle_probe;
+        way.interval = std::min(way.interval * 3 / 2, slowest);
+    }
+}
+
+void PathMonitor::tick_way(Way& way, TimePoint now) {
+    const bool in_use = &way == active();
+    const bool worried = way.up && way.unanswered > 0 && now - way.unanswered_since >= timeout(way);
+    const bool hurry = in_use && (silent(now) || worried);
+    if (hurry) {
+        way.next_probe = std::min(way.next_probe, now + settings_.fast_probe);
+        if (way.unanswered == 0) {
+            way.next_probe = now;
+        }
+    }
+    if (dead(way, now)) {
+        way.up = false;
+        way.failed = true;
+        way.rtt.reset();
+        way.interval = settings_.eager_probe;
+        way.next_probe = now + settings_.eager_probe;
+        if (in_use) {
+            probe_others(now);
+        }
+        return;
+    }
+    if (now >= way.next_probe) {
+        send_small(way, now);
+        schedule(way, now);
+    }
+}
+
+/** The way in use has died: find out at once which other works. */
+void PathMonitor::probe_others(TimePoint now) {
+    for (Way& way : ways_) {
+        if (!way.up && &way != active()) {
+            way.interval = settings_.eager_probe;
+            way.next_probe = std::min(way.next_probe, now);
+        }
+    }
+}
+
+void PathMonitor::tick(TimePoint now) {
+    for (Way& way : ways_) {
+        tick_way(way, now);
+    }
+    choose(now);
+    std::erase_if(ways_, [](const Way& way) {
+        return way.endpoint && !way.announced && way.failed && !way.up;
+    });
+    tick_mtu(now);
+}
+
+void PathMonitor::choose(TimePoint now) {
+    Way* best = active();
+    if (best != nullptr && (!best->up || !best->endpoint)) {
+        best = nullptr;
+    }
+    const bool keep = best != nullptr;
+    for (Way& way : ways_) {
+        if (!way.up || !way.endpoint || &way == best) {
+            continue;
+        }
+        if (best == nullptr) {
+            best = &way;
+        } else if (way.rtt && best->rtt) {
+            const auto limit = keep ? *best->rtt * settings_.switch_ratio : *best->rtt * 1.0;
+            if (*way.rtt < limit && (!keep || *best->rtt - *way.rtt > kWorthSwitching)) {
+                best = &way;
+            }
+        }
+    }
+    if (best == nullptr) {
+        best = find(std::nullopt);
+        if (best != nullptr && !best->up) {
+            best = nullptr;
+        }
+    }
+    use(best, now);
+}
+
+void PathMonitor::use(Way* way, TimePoint now) {
+    Use next;
+    if (way != nullptr && way->endpoint) {
+        next.kind = Use::Kind::direct;
+        next.direct = *way->endpoint;
+    } else if (way != nullptr && relay_) {
+        next.kind = Use::Kind::relay;
+        next.relay = *relay_;
+    }
+    if (next == use_) {
+        return;
+    }
+    const bool was_up = up();
+    use_ = next;
+    actions_.emplace_back(use_);
+    if (was_up != up()) {
+        actions_.emplace_back(was_up ? PathAction{PathDown{}} : PathAction{PathUp{}});
+    }
+    if (way != nullptr) {
+        way->next_probe = std::min(way->next_probe, now + settings_.fast_probe);
+        restart_mtu(*way, now);
+    } else {
+        mtu_.probing = 0;
+        mtu_.next = TimePoint::max();
+    }
+}
+
+TimePoint PathMonitor::next_deadline() const {
+    TimePoint due = mtu_deadline();
+    for (const Way& way : ways_) {
+        due = std::min(due, way.next_probe);
+        if (way.up && way.unanswered > 0) {
+            due = std::min(due, std::max(way.unanswered_since + timeout(way),
+                                         way.next_probe - settings_.fast_probe));
+        }
+    }
+    if (up() && last_sent_ > last_received_ && last_received_ != TimePoint::min()) {
+        due = std::min(due, last_received_ + settings_.silence);
+    }
+    return due;
+}
+
+std::vector<PathAction> PathMonitor::take_actions() { return std::exchange(actions_, {}); }
+
+} // namespace weave::session
