@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/hash.hpp"
+#include "crypto/noise_symmetric.hpp"
 #include "crypto/transport_keys.hpp"
 #include "unit/crypto/support.hpp"
 
@@ -62,13 +63,17 @@ TEST_CASE("transport keys: both sides agree whatever their lane counts are") {
 TEST_CASE("cipher state: both sides rekey after 2^16 messages") {
     CipherState sender(Key32(filled(5)));
     CipherState receiver(Key32(filled(5)));
-    CipherState never(Key32(filled(5)));
+    const Key32 first_key(filled(5));
     const Bytes text = test::pattern_bytes(20);
     for (std::uint64_t i = 0; i < CipherState::kRekeyInterval + 10; ++i) {
         const Bytes sealed = sender.seal(as_bytes("ad"), text);
         const auto opened = receiver.open(as_bytes("ad"), sealed);
         REQUIRE(opened.has_value());
         REQUIRE(*opened == text);
+        Bytes under_first_key;
+        REQUIRE(noise_seal(
+            Suite::chacha20poly1305, first_key, i, as_bytes("ad"), text, under_first_key));
+        REQUIRE((sealed == under_first_key) == (i < CipherState::kRekeyInterval));
     }
     CHECK(sender.nonce() == CipherState::kRekeyInterval + 10);
     CHECK(receiver.nonce() == sender.nonce());
