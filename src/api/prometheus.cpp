@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <array>
 #include <cstdio>
-#include <initializer_list>
 #include <map>
 
 #include "api/status.hpp"
@@ -11,17 +11,16 @@ namespace weave::api {
 
 namespace {
 
-std::string escaped(std::string_view value) {
-    std::string out;
-    for (const char c : value) {
-        switch (c) {
-        case '\\': out += "\\\\"; break;
-        case '"': out += "\\\""; break;
-        case '\n': out += "\\n"; break;
-        default: out += c;
-        }
-    }
-    return out;
+/**
+ * A label value in its quotes. One remote name with a byte that is not UTF-8 would cost the whole page,
+ * so those are replaced; of the escapes of JSON only \" and \\ are left, which mean the same here.
+ */
+std::string quoted(std::string_view value) {
+    std::string text(value);
+    std::replace_if(
+        text.begin(), text.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string decimal(double value) {
@@ -39,7 +38,7 @@ public:
     }
     void sample(const std::string& value) { out_ += name_ + " " + value + "\n"; }
     void sample(const char* label, std::string_view text, const std::string& value) {
-        out_ += name_ + "{" + label + "=\"" + escaped(text) + "\"} " + value + "\n";
+        out_ += name_ + "{" + label + "=" + quoted(text) + "} " + value + "\n";
     }
     void single(const char* name, const char* type, const char* help, std::uint64_t value) {
         metric(name, type, help);

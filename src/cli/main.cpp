@@ -1,0 +1,234 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <weave/client.hpp>
+
+#include "api/status.hpp"
+#include "base/address.hpp"
+#include "cli/cluster_key.hpp"
+#include "cli/netns.hpp"
+
+namespace weave::cli {
+
+namespace {
+
+struct Options {
+    std::string run_dir = "/run/weave";
+    std::string socket;
+    std::string output = "text";
+    std::string what; // of status
+    std::vector<std::string> peers;
+    bool replace = false;
+    std::string netns;
+    std::string ifname = "eth0";
+    std::vector<std::string> addresses;
+    std::string key_file;
+
+    [[nodiscard]] bool json() const { return output == "json"; }
+    [[nodiscard]] std::string socket_path() const {
+        return socket.empty() ? run_dir + "/weave.sock" : socket;
+    }
+};
+
+void print(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+        throw std::runtime_error("cannot write to the standard output");
+    }
+}
+
+Client connect(const Options& options) { return Client::connect(options.socket_path()); }
+
+template <class T> void show(const Options& options, const T& value, std::string (*text)(const T&)) {
+    print(options.json() ? api::json_text(value) : text(value));
+}
+
+void status(const Options& options) {
+    Client client = connect(options);
+    if (options.what == "connections") {
+        show(options, client.connections(), api::render_connections);
+    } else if (options.what == "peers") {
+        show(options, client.peers(), api::render_peers);
+    } else if (options.what == "targets") {
+        show(options, client.targets(), api::render_targets);
+    } else if (options.what == "drops") {
+        show(options, client.drops(), api::render_drops);
+    } else if (options.what == "attachments") {
+        show(options, client.attachments(), api::render_attachments);
+    } else {
+        show(options, client.status(), api::render_status);
+    }
+}
+
+/** Refused here with the word that is wrong, before anything is asked of the daemon. */
+void check_addresses(const std::vector<std::string>& addresses) {
+    for (const std::string& text : addresses) {
+        if (text.find('/') == std::string::npos || !Prefix::parse(text)) {
+            throw std::runtime_error("'" + text +
+                                     "' is not an address with a prefix length, such as 10.32.0.5/12");
+        }
+    }
+}
+
+void attach(const Options& options) {
+    check_addresses(options.addresses);
+    const api::Descriptor netns = open_netns(options.netns);
+    const AttachmentRow row =
+        connect(options).attach(netns.get(), options.ifname, options.addresses);
+    if (options.json()) {
+        print(api::json_text(row));
+        return;
+    }
+    for (const std::string& address : row.addresses) {
+        print(address + "\n");
+    }
+}
+
+void detach(const Options& options, bool every) {
+    const api::Descriptor netns = open_netns(options.netns);
+    connect(options).detach(netns.get(), every ? "" : options.ifname);
+}
+
+void expose(const Options& options) {
+    check_addresses(options.addresses);
+    connect(options).expose(options.addresses);
+}
+
+void hide(const Options& options) {
+    check_addresses(options.addresses);
+    connect(options).hide(options.addresses);
+}
+
+void genkey(const Options& options) {
+    const std::string text = new_cluster_file();
+    if (options.key_file.empty()) {
+        print(text);
+    } else {
+        write_secret_file(options.key_file, text);
+    }
+}
+
+/** Both versions, the second only where a daemon runs: this one must not fail without it. */
+void version(const Options& options) {
+    nlohmann::json out{{"weavectl", library_version()}, {"weaved", nullptr}};
+    std::error_code error;
+    Client client = Client::connect(options.socket_path(), error);
+    if (!error) {
+        const std::string daemon = client.version(error);
+        if (!error) {
+            out["weaved"] = daemon;
+        }
+    }
+    if (options.json()) {
+        print(api::json_text(out));
+        return;
+    }
+    print(std::string("weavectl ") + library_version() + "\n");
+    print("weaved " + (out["weaved"].is_null() ? std::string("-") : out["weaved"].get<std::string>()) +
+          "\n");
+}
+
+using Action = std::function<void()>;
+
+void add_peer_commands(CLI::App& app, Options& options, Action& action) {
+    auto* status_command = app.add_subcommand("status", "Show the node, or one of its lists");
+    status_command->add_option("WHAT", options.what, "Which list; without it a summary")
+        ->check(CLI::IsMember({"connections", "peers", "targets", "drops", "attachments"}));
+    status_command->callback([&] { action = [&] { status(options); }; });
+
+    auto* connect_command = app.add_subcommand("connect", "Connect to more peers");
+    connect_command->add_flag("--replace", options.replace, "Forget all other targets");
+    connect_command->add_option("PEER", options.peers, "ADDR, ADDR:PORT, [V6]:PORT or HOST")->required();
+    connect_command->callback(
+        [&] { action = [&] { connect(options).connect_peers(options.peers, options.replace); }; });
+
+    auto* forget_command = app.add_subcommand("forget", "Stop connecting to peers");
+    forget_command->add_option("PEER", options.peers, "As given to connect")->required();
+    forget_command->callback([&] { action = [&] { connect(options).forget(options.peers); }; });
+}
+
+void add_pod_commands(CLI::App& app, Options& options, Action& action) {
+    const char* const netns_help = "A pid, a name of 'ip netns list', or a path";
+    auto* attach_command = app.add_subcommand("attach", "Put an interface into a network namespace");
+    attach_command->add_option("NETNS", options.netns, netns_help)->required();
+    attach_command->add_option("ADDRESS", options.addresses, "ADDR/LEN, any number of them");
+    attach_command->add_option("--ifname", options.ifname, "Its name in there")->capture_default_str();
+    attach_command->callback([&] { action = [&] { attach(options); }; });
+
+    auto* detach_command = app.add_subcommand("detach", "Take our interfaces out of a network namespace");
+    detach_command->add_option("NETNS", options.netns, netns_help)->required();
+    auto* one = detach_command->add_option("--ifname", options.ifname, "Only this one");
+    detach_command->callback([&, one] {
+        action = [&, one] { detach(options, /*every=*/one->count() == 0); };
+    });
+
+    auto* expose_command = app.add_subcommand("expose", "Give this host addresses on the pod network");
+    expose_command->add_option("ADDRESS", options.addresses, "ADDR/LEN")->required();
+    expose_command->callback([&] { action = [&] { expose(options); }; });
+
+    auto* hide_command = app.add_subcommand("hide", "Take them away again");
+    hide_command->add_option("ADDRESS", options.addresses, "ADDR/LEN")->required();
+    hide_command->callback([&] { action = [&] { hide(options); }; });
+}
+
+void add_other_commands(CLI::App& app, Options& options, Action& action) {
+    app.add_subcommand("report", "Print everything about the node as JSON")->callback([&] {
+        action = [&] { print(connect(options).report()); };
+    });
+    auto* genkey_command = app.add_subcommand("genkey", "Make a new cluster file");
+    genkey_command->add_option("FILE", options.key_file,
+                               "Where to write it, mode 0600; without it the standard output");
+    genkey_command->callback([&] { action = [&] { genkey(options); }; });
+    app.add_subcommand("version", "Print the versions")->callback([&] {
+        action = [&] { version(options); };
+    });
+}
+
+void fail(const char* sentence) { std::fprintf(stderr, "weavectl: %s\n", sentence); }
+
+int run(int argc, const char* const* argv) {
+    Options options;
+    Action action;
+    CLI::App app("Control the weavemesh router of this host.", "weavectl");
+    app.add_option("--run-dir", options.run_dir, "Where weaved keeps its socket")
+        ->envname("WEAVE_RUN_DIR")
+        ->capture_default_str();
+    app.add_option("--socket", options.socket, "The control socket (default: RUN-DIR/weave.sock)");
+    app.add_option("-o,--output", options.output, "text or json")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+    app.set_version_flag("--version", std::string("weavectl ") + library_version());
+    app.require_subcommand(1);
+    app.fallthrough(); // the options above may also follow the command
+    add_peer_commands(app, options, action);
+    add_pod_commands(app, options, action);
+    add_other_commands(app, options, action);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) { // --help, --version
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        fail(error.what());
+        return 2;
+    }
+    try {
+        action();
+    } catch (const std::exception& error) {
+        fail(error.what());
+        return 1;
+    }
+    return 0;
+}
+
+} // namespace
+} // namespace weave::cli
+
+int main(int argc, char** argv) {
+    return weave::cli::run(argc, argv);
+}

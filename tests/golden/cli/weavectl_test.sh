@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: weavemesh authors
+# SPDX-License-Identifier: Apache-2.0
+# What weavectl says when it cannot do what it is asked, and with which exit status. Usage: weavectl_test.sh WEAVECTL
+set -u
+weavectl=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect STATUS TEXT ARGS...: weavectl ARGS exits with STATUS and its output holds TEXT.
+expect() {
+    want=$1 text=$2
+    shift 2
+    output=$("$weavectl" --run-dir "$folder" "$@" 2>&1)
+    got=$?
+    case $output in
+    *"$text"*) [ "$got" -eq "$want" ] && return ;;
+    esac
+    echo "weavectl $*: exit $got (want $want), output: $output (want: $text)"
+    failures=$((failures + 1))
+}
+
+expect 1 "weaved is not running on this host (no socket at $folder/weave.sock): start it with 'weave-launch start'" status
+expect 1 "weaved is not running" connect 192.0.2.1
+expect 1 "there is no network namespace or process 'nowhere'" attach nowhere
+expect 1 "/dev/null is not a network namespace" attach /dev/null
+expect 1 "'10.32.0.5' is not an address with a prefix length" attach nowhere 10.32.0.5
+expect 1 "'10.32.0.5/33' is not an address with a prefix length" expose 10.32.0.5/33
+expect 2 "" frobnicate
+expect 2 "" status everything
+expect 2 "" connect
+expect 2 "" -o yaml status
+expect 2 ""
+expect 0 "weavectl " --version
+expect 0 "weaved -" version
+expect 0 '"weaved": null' version -o json
+expect 0 "attach" --help
+expect 0 "" genkey "$folder/cluster.json"
+expect 1 "exists already" genkey "$folder/cluster.json"
+[ "$(stat -c %a "$folder/cluster.json")" = 600 ] || { echo "the cluster file is not private"; failures=$((failures + 1)); }
+grep -Eq '^\{"weavemesh_cluster":1,"id":"[0-9a-f]{32}","secrets":\[\{"id":1,"key":"[0-9a-f]{64}"\}\]\}$' "$folder/cluster.json" ||
+    { echo "the cluster file has another form"; failures=$((failures + 1)); }
+exit $((failures > 0))
