@@ -231,3 +231,24 @@ capture_end() {
 
 # How often the text occurs in a file.
 occurrences() { { grep -a -o -F -e "$1" "$2" || true; } | wc -l; }
+
+# How often the text occurs in the memory of a process.
+in_memory() {
+    python3 - "$1" "$2" <<'END'
+import re, sys
+
+pid, text = sys.argv[1], sys.argv[2].encode()
+found = 0
+with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+    for line in maps:
+        start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+        if mode[0] != "r" or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
+            continue
+        try:
+            memory.seek(int(start, 16))
+            found += memory.read(int(end, 16) - int(start, 16)).count(text)
+        except (OSError, OverflowError):
+            continue
+print(found)
+END
+}
