@@ -72,6 +72,9 @@ class DataSession {
                !confirmed_.exchange(true, std::memory_order_relaxed);
     }
 
+    /** Takes confirm() back, so that the next record reports again. */
+    void unconfirm() { confirmed_.store(false, std::memory_order_relaxed); }
+
     [[nodiscard]] bool confirmed() const { return confirmed_.load(std::memory_order_relaxed); }
 
     /** The most records sealed under any one key: what rekeying by count looks at. Any thread. */

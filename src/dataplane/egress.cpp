@@ -1,0 +1,205 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/egress.hpp"
+
+#include "dataplane/checksum.hpp"
+#include "dataplane/segment.hpp"
+
+#include <algorithm>
+
+namespace weave::dataplane {
+namespace {
+
+constexpr std::size_t kDrainFrames = 64;
+constexpr std::size_t kDrainBytes = 512 * 1024;
+
+} // namespace
+
+Egress::Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters)
+    : tap_(tap)
+    , outbox_(outbox)
+    , punter_(punter)
+    , counters_(counters)
+    , buffer_(TapPort::kBufferSize)
+    , copy_(TapPort::kBufferSize) {}
+
+bool Egress::drain() {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < kDrainFrames && bytes < kDrainBytes; ++i) {
+        const TapPort::Read read = tap_.read(buffer_);
+        if (read.frame.empty()) {
+            return false;
+        }
+        bytes += read.frame.size();
+        handle(read.vnet, read.frame);
+    }
+    return true;
+}
+
+std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan frame) {
+    Outgoing out{vnet, frame, {}, Offload::none};
+    const auto packet = parse_frame(frame, vnet.gso_type != kGsoNone);
+    if (packet) {
+        out.packet = *packet;
+        out.offload = check_offload(vnet, *packet, frame);
+    }
+    if (!packet || out.offload == Offload::invalid) {
+        counters_.drop(Drop::malformed_frame);
+        return std::nullopt;
+    }
+    const bool finish =
+        out.offload == Offload::other ||
+        (out.offload == Offload::partial &&
+         (snapshot_->settings->finish_checksums || reader_checks_sums(frame, *packet)));
+    if (finish) {
+        finish_checksum(frame, vnet.csum_start, vnet.csum_offset);
+        out.vnet = {};
+        out.offload = Offload::none;
+    }
+    const PeerIndex source = snapshot_->addresses->owner(mac_at(frame.data() + 6));
+    if (source != kNoPeer && source != kLocalPeer) {
+        counters_.drop(Drop::source_not_attached);
+        return std::nullopt;
+    }
+    return out;
+}
+
+PeerIndex Egress::destination(const Outgoing& out) const {
+    const MacAddress to = mac_at(out.frame.data());
+    if (to != MacAddress{} && to == snapshot_->settings->router_mac) {
+        const auto address =
+            out.packet.version != 0 ? destination_ip(out.frame, out.packet) : std::nullopt;
+        return address ? snapshot_->addresses->owner(*address) : kNoPeer;
+    }
+    return snapshot_->addresses->owner(to);
+}
+
+void Egress::handle(const VnetHeader& vnet, ByteSpan frame) {
+    const auto out = judge(vnet, frame);
+    if (!out) {
+        return;
+    }
+    const MacAddress to = mac_at(frame.data());
+    if (to.is_group()) {
+        send_to_all(*out);
+        return;
+    }
+    const PeerIndex peer = destination(*out);
+    if (peer == kLocalPeer) {
+        counters_.drop(Drop::local_destination);
+    } else if (peer != kNoPeer) {
+        send_to(peer, *out);
+    } else if (snapshot_->settings->flood_unknown && to != snapshot_->settings->router_mac) {
+        send_to_all(*out);
+    } else {
+        counters_.drop(Drop::no_route);
+    }
+}
+
+void Egress::send_to_all(const Outgoing& out) {
+    // Cutting, finishing and fragmenting work in place: each peer but the last gets a copy.
+    const std::span<const PeerIndex> peers = snapshot_->peers->broadcast();
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+        if (i + 1 == peers.size()) {
+            send_to(peers[i], out);
+            continue;
+        }
+        Outgoing twin = out;
+        twin.frame = ByteSpan{copy_}.subspan(TapPort::kHeadroom, out.frame.size());
+        std::copy(out.frame.begin(), out.frame.end(), twin.frame.begin());
+        send_to(peers[i], twin);
+    }
+}
+
+void Egress::send_to(PeerIndex peer, const Outgoing& out) {
+    Route route;
+    if (const auto reason = find_route(*snapshot_->peers, peer, route)) {
+        if (*reason == Drop::no_session) {
+            wait_for_session(peer, out);
+        } else {
+            counters_.drop(*reason);
+        }
+        return;
+    }
+    if (out.offload == Offload::tcp_super || out.offload == Offload::udp_super) {
+        send_super(route, out);
+    } else if (out.frame.size() + wire::kRecordHeaderSize <= route.room) {
+        const bool partial = out.offload == Offload::partial;
+        outbox_.send_frame(route, out.frame, partial ? wire::kNeedsChecksum : std::uint8_t{0});
+    } else {
+        send_large(route, out);
+    }
+}
+
+void Egress::send_super(const Route& route, const Outgoing& out) {
+    const std::size_t overhead = wire::kRecordHeaderSize + out.packet.payload;
+    const std::size_t fits = route.room > overhead ? route.room - overhead : 0;
+    const bool tcp = out.offload == Offload::tcp_super;
+    // A TCP piece may be made smaller; a UDP piece is a datagram and keeps its size.
+    const std::size_t piece =
+        tcp ? std::min<std::size_t>(out.vnet.gso_size, fits) : out.vnet.gso_size;
+    auto segmenter = Segmenter::create(out.frame, out.packet, piece);
+    if (!segmenter || piece > fits) {
+        punt_too_big(route.index, out, route.room);
+        return;
+    }
+    const bool finish = snapshot_->settings->finish_checksums;
+    for (ByteSpan frame = segmenter->next(); !frame.empty(); frame = segmenter->next()) {
+        if (finish) {
+            finish_checksum(frame, out.packet.l4, out.packet.checksum_offset());
+        }
+        outbox_.send_frame(route, frame, finish ? std::uint8_t{0} : wire::kNeedsChecksum);
+    }
+}
+
+void Egress::send_large(const Route& route, const Outgoing& out) {
+    const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
+    const std::size_t mtu = route.room > overhead ? route.room - overhead : 0;
+    auto fragmenter = Fragmenter::create(out.frame, out.packet, mtu);
+    if (!fragmenter) {
+        punt_too_big(route.index, out, route.room);
+        return;
+    }
+    if (out.offload == Offload::partial) {
+        finish_checksum(out.frame.first(out.packet.end), out.vnet.csum_start, out.vnet.csum_offset);
+    }
+    for (ByteSpan frame = fragmenter->next(); !frame.empty(); frame = fragmenter->next()) {
+        outbox_.send_frame(route, frame, 0);
+    }
+}
+
+void Egress::punt_too_big(PeerIndex peer, const Outgoing& out, std::size_t room) {
+    constexpr std::size_t kQuoted = 256;
+    counters_.drop(Drop::too_big);
+    const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
+    const ByteView start = ByteView{out.frame}.first(std::min(out.frame.size(), kQuoted));
+    punter_.punt(Punt::Kind::too_big, start, [&](Punt& punt) {
+        punt.peer = peer;
+        punt.mtu = static_cast<std::uint16_t>(room > overhead ? room - overhead : 0);
+        punt.is_tx = true;
+    });
+}
+
+void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
+    const auto added = pending_.add(peer, out.vnet, out.frame, now_);
+    counters_.drop(Drop::queue_full, added.dropped);
+    if (added.ask) {
+        punter_.punt(Punt::Kind::need_session, {}, [&](Punt& punt) { punt.peer = peer; });
+    }
+}
+
+void Egress::flush_pending(PeerIndex peer) {
+    for (const PendingFrames::Frame& waiting : pending_.take(peer)) {
+        const ByteSpan frame = ByteSpan{buffer_}.subspan(TapPort::kHeadroom, waiting.bytes.size());
+        std::copy(waiting.bytes.begin(), waiting.bytes.end(), frame.begin());
+        if (const auto out = judge(waiting.vnet, frame)) {
+            send_to(peer, *out);
+        }
+    }
+}
+
+void Egress::drop_pending(PeerIndex peer) {
+    counters_.drop(Drop::no_session, pending_.take(peer).size());
+}
+
+} // namespace weave::dataplane

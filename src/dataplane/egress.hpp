@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/outbox.hpp"
+#include "dataplane/pending.hpp"
+#include "dataplane/tap_port.hpp"
+
+#include <memory>
+
+namespace weave::dataplane {
+
+/** The way out: frames from the TAP, to the peers that own their destinations. */
+class Egress {
+  public:
+    Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters);
+
+    void begin(const Snapshot& snapshot, TimePoint now) {
+        snapshot_ = &snapshot;
+        now_ = now;
+    }
+
+    /** Reads and sends until nothing waits or a batch is full. True when more may wait. */
+    bool drain();
+    /** Sends what waited for a session with `peer`. */
+    void flush_pending(PeerIndex peer);
+    void drop_pending(PeerIndex peer);
+
+  private:
+    /** A frame in the read buffer, with what is known about it. */
+    struct Outgoing {
+        VnetHeader vnet;
+        ByteSpan frame;
+        Packet packet;
+        Offload offload = Offload::none;
+    };
+
+    void handle(const VnetHeader& vnet, ByteSpan frame);
+    std::optional<Outgoing> judge(const VnetHeader& vnet, ByteSpan frame);
+    [[nodiscard]] PeerIndex destination(const Outgoing& out) const;
+    void send_to_all(const Outgoing& out);
+    void send_to(PeerIndex peer, const Outgoing& out);
+    void send_super(const Route& route, const Outgoing& out);
+    void send_large(const Route& route, const Outgoing& out);
+    void wait_for_session(PeerIndex peer, const Outgoing& out);
+    void punt_too_big(PeerIndex peer, const Outgoing& out, std::size_t room);
+
+    TapPort& tap_;
+    Outbox& outbox_;
+    Punter& punter_;
+    LaneCounters& counters_;
+    PendingFrames pending_;
+    const Snapshot* snapshot_ = nullptr;
+    TimePoint now_{};
+    /** The read buffer, and a second one for frames that go to several peers. */
+    Bytes buffer_;
+    Bytes copy_;
+};
+
+} // namespace weave::dataplane

@@ -1,0 +1,426 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/ingress.hpp"
+
+#include "dataplane/packet.hpp"
+
+#include <algorithm>
+
+namespace weave::dataplane {
+namespace {
+
+bool same_way(const Origin& a, const Origin& b) {
+    return a.kind == b.kind && a.via == b.via && a.endpoint == b.endpoint;
+}
+
+/** Sources that belong to no node and are always let through. */
+bool is_unowned_by_nature(const IpAddress& address) {
+    return address.is_unspecified() || address.is_link_local();
+}
+
+} // namespace
+
+Ingress::Ingress(
+    const Config& config, Merger& merger, Outbox& outbox, Punter& punter, LaneCounters& counters)
+    : config_(config)
+    , merger_(merger)
+    , outbox_(outbox)
+    , punter_(punter)
+    , counters_(counters) {}
+
+void Ingress::begin(const Snapshot& snapshot, TimePoint now) {
+    snapshot_ = &snapshot;
+    now_ = now;
+    approved_ = {};
+}
+
+void Ingress::handle(const os::Datagram& datagram) {
+    if (datagram.truncated) {
+        counters_.drop(Drop::truncated);
+        return;
+    }
+    counters_.receives.add();
+    Origin origin;
+    origin.endpoint = datagram.from;
+    origin.local = datagram.local;
+    origin.lane = config_.lane;
+    const std::size_t size = datagram.bytes.size();
+    const std::size_t segment = datagram.segment_size != 0 ? datagram.segment_size : size;
+    for (std::size_t at = 0; at < size; at += segment) {
+        const ByteSpan one = datagram.bytes.subspan(at, std::min(segment, size - at));
+        dispatch(one, origin, one.size() + underlay_overhead(datagram.from.address));
+    }
+}
+
+void Ingress::dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
+    const auto type = wire::datagram_type(datagram);
+    if (!type) {
+        counters_.drop(Drop::unknown_kind);
+        return;
+    }
+    switch (*type) {
+    case wire::DatagramType::data:
+        add_data(datagram, origin, outer_size);
+        return;
+    case wire::DatagramType::relay:
+        // A relay header inside a relay header is never made by anybody.
+        if (origin.kind == Origin::Kind::direct) {
+            take_relay(datagram, origin, outer_size);
+        } else {
+            counters_.drop(Drop::malformed_datagram);
+        }
+        return;
+    case wire::DatagramType::init:
+    case wire::DatagramType::response:
+    case wire::DatagramType::cookie:
+    case wire::DatagramType::refusal:
+        punter_.punt(Punt::Kind::handshake, datagram, [&](Punt& punt) { punt.origin = origin; });
+        return;
+    case wire::DatagramType::control_init:
+    case wire::DatagramType::control_refusal:
+        break;
+    }
+    counters_.drop(Drop::unknown_kind);
+}
+
+DataSession* Ingress::session_for(std::uint32_t receiver) {
+    DataSession* session = snapshot_->peers->session(receiver);
+    const unsigned lane = wire::lane_of(receiver);
+    if (session == nullptr || session->receiver(lane) == nullptr) {
+        counters_.drop(Drop::unknown_receiver);
+        return nullptr;
+    }
+    if (session->owner_lane(lane) != config_.lane) {
+        counters_.drop(Drop::wrong_lane);
+        return nullptr;
+    }
+    return session;
+}
+
+void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
+    if (!wire::is_data(datagram)) {
+        counters_.drop(Drop::malformed_datagram);
+        return;
+    }
+    const std::uint32_t receiver = wire::data_receiver(datagram);
+    if (group_.count == Group::kMax ||
+        (group_.count != 0 && (group_.receiver != receiver || !same_way(group_.origin, origin)))) {
+        open_group();
+    }
+    if (group_.count == 0) {
+        group_.session = session_for(receiver);
+        group_.receiver = receiver;
+        group_.origin = origin;
+    }
+    if (group_.session == nullptr) {
+        return;
+    }
+    const std::uint64_t counter = wire::data_counter(datagram);
+    if (!group_.session->receiver(wire::lane_of(receiver))->window.check(counter)) {
+        counters_.drop(Drop::replayed);
+        return;
+    }
+    crypto::OpenItem& item = group_.items[group_.count];
+    item.in = datagram.data() + wire::kDataHeaderSize;
+    item.out = datagram.data() + wire::kDataHeaderSize;
+    item.len = static_cast<std::uint32_t>(datagram.size() - wire::kDataHeaderSize);
+    item.counter = counter;
+    item.ad = datagram.data();
+    item.ad_len = wire::kDataHeaderSize;
+    group_.sizes[group_.count++] = static_cast<std::uint16_t>(outer_size);
+}
+
+void Ingress::open_group() {
+    const std::size_t count = std::exchange(group_.count, 0);
+    DataSession* session = group_.session;
+    if (count == 0 || session == nullptr) {
+        return;
+    }
+    DataSession::Receiver& receiver = *session->receiver(wire::lane_of(group_.receiver));
+    receiver.key.open_batch(std::span{group_.items}.first(count));
+    std::size_t opened = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const crypto::OpenItem& item = group_.items[i];
+        if (!item.ok) {
+            counters_.drop(Drop::bad_tag);
+            receiver.failures.add();
+        } else if (!receiver.window.commit(item.counter)) {
+            counters_.drop(Drop::replayed);
+        } else {
+            ++opened;
+            take_records({item.out, item.len - wire::kTagSize}, *session, group_.sizes[i]);
+        }
+    }
+    if (opened != 0) {
+        receiver.records.add(opened);
+        counters_.records_opened.add(opened);
+        note_arrival(*session);
+    }
+}
+
+void Ingress::note_arrival(DataSession& session) {
+    punt_first_record(session, group_.origin);
+    const PeerEntry* peer = snapshot_->peers->peer(session.peer());
+    if (peer == nullptr) {
+        return;
+    }
+    PeerState::LanePart& part = peer->state->lane(config_.lane);
+    part.last_rx.set(
+        static_cast<std::uint64_t>(now_.time_since_epoch() / std::chrono::nanoseconds{1}));
+    if (group_.origin.kind != Origin::Kind::direct) {
+        return;
+    }
+    const Endpoint& from = group_.origin.endpoint;
+    if (peer->path.kind == Path::Kind::direct && peer->path.endpoint == from) {
+        part.reported = {};
+        return;
+    }
+    if (part.reported == from) {
+        return;
+    }
+    const bool told = punter_.punt(Punt::Kind::roamed, {}, [&](Punt& punt) {
+        punt.peer = session.peer();
+        punt.local_index = session.local_index();
+        punt.origin = group_.origin;
+    });
+    if (told) {
+        part.reported = from;
+    }
+}
+
+void Ingress::punt_first_record(DataSession& session, const Origin& origin) {
+    if (!session.confirm()) {
+        return;
+    }
+    const bool told = punter_.punt(Punt::Kind::first_record, {}, [&](Punt& punt) {
+        punt.peer = session.peer();
+        punt.local_index = session.local_index();
+        punt.origin = origin;
+    });
+    if (!told) {
+        session.unconfirm();
+    }
+}
+
+void Ingress::take_records(ByteSpan plaintext, DataSession& session, std::size_t outer_size) {
+    wire::RecordWalker walker{plaintext};
+    wire::RecordSpan record;
+    while (walker.next(record)) {
+        switch (static_cast<wire::RecordKind>(record.kind)) {
+        case wire::RecordKind::frame:
+            take_frame(record, session.peer());
+            break;
+        case wire::RecordKind::probe:
+            answer_probe(record, session, outer_size);
+            break;
+        case wire::RecordKind::probe_ack:
+            punt_ack(record, session);
+            break;
+        case wire::RecordKind::padding:
+            break;
+        case wire::RecordKind::close:
+            punter_.punt(Punt::Kind::close, {}, [&](Punt& punt) {
+                punt.peer = session.peer();
+                punt.local_index = session.local_index();
+                punt.origin = group_.origin;
+            });
+            break;
+        default:
+            counters_.drop(Drop::unknown_record);
+            break;
+        }
+    }
+    if (walker.malformed()) {
+        counters_.drop(Drop::malformed_record);
+    }
+}
+
+bool Ingress::owns_source(ByteView frame, const Packet& packet, PeerIndex peer) {
+    const MacAddress mac = mac_at(frame.data() + 6);
+    const auto ip = source_ip(frame, packet);
+    const IpAddress address = ip.value_or(IpAddress{});
+    if (approved_.peer == peer && approved_.mac == mac && approved_.ip == address) {
+        return true;
+    }
+    const AddressTable& owners = *snapshot_->addresses;
+    if (owners.owner(mac) != peer) {
+        return false;
+    }
+    if (!is_unowned_by_nature(address)) {
+        const PeerIndex owner = owners.owner(address);
+        if (owner != peer && (owner != kNoPeer || snapshot_->settings->strict_source)) {
+            return false;
+        }
+    }
+    approved_ = {peer, mac, address};
+    return true;
+}
+
+void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
+    const auto packet = parse_frame(record.body);
+    if (!packet) {
+        counters_.drop(Drop::malformed_record);
+        return;
+    }
+    if (!owns_source(record.body, *packet, peer)) {
+        counters_.drop(Drop::source_not_owned);
+        return;
+    }
+    const Settings& settings = *snapshot_->settings;
+    if (settings.router_mac != MacAddress{} && mac_at(record.body.data()) == settings.router_mac) {
+        std::copy(settings.bridge_mac.octets.begin(),
+                  settings.bridge_mac.octets.end(),
+                  record.body.begin());
+    }
+    if (!merger_.add(record.body, *packet, (record.flags & wire::kNeedsChecksum) != 0)) {
+        counters_.drop(Drop::malformed_record);
+        return;
+    }
+    if (const PeerEntry* entry = snapshot_->peers->peer(peer)) {
+        PeerState::LanePart& part = entry->state->lane(config_.lane);
+        part.rx_packets.add();
+        part.rx_bytes.add(record.body.size());
+    }
+}
+
+void Ingress::answer_probe(const wire::RecordSpan& record,
+                           DataSession& session,
+                           std::size_t outer_size) {
+    const PeerEntry* peer = snapshot_->peers->peer(session.peer());
+    if (record.body.size() < wire::kProbeBodySize || peer == nullptr) {
+        counters_.drop(Drop::malformed_record);
+        return;
+    }
+    // Back on the way it came, whatever the path says: that way is what the probe asks about.
+    Route route;
+    route.index = session.peer();
+    route.peer = peer;
+    route.session = &session;
+    route.to = group_.origin.endpoint;
+    route.source = group_.origin.local;
+    if (group_.origin.kind == Origin::Kind::relayed) {
+        if (const auto drop = route_through(*snapshot_->peers, group_.origin.via, route)) {
+            counters_.drop(*drop);
+            return;
+        }
+    }
+    std::array<std::uint8_t, wire::kRecordHeaderSize + wire::kProbeAckBodySize> ack;
+    wire::put_record_header(ack.data(), wire::RecordKind::probe_ack, 0, wire::kProbeAckBodySize);
+    std::copy_n(record.body.begin(), wire::kProbeBodySize, ack.begin() + wire::kRecordHeaderSize);
+    wire::store_u16(ack.data() + wire::kRecordHeaderSize + wire::kProbeBodySize,
+                    static_cast<std::uint16_t>(outer_size));
+    outbox_.seal(route, ack);
+}
+
+void Ingress::punt_ack(const wire::RecordSpan& record, DataSession& session) {
+    if (record.body.size() < wire::kProbeAckBodySize) {
+        counters_.drop(Drop::malformed_record);
+        return;
+    }
+    punter_.punt(Punt::Kind::probe_ack, {}, [&](Punt& punt) {
+        punt.peer = session.peer();
+        punt.local_index = session.local_index();
+        punt.origin = group_.origin;
+        punt.id = wire::load_u64(record.body.data());
+        punt.size = wire::load_u16(record.body.data() + wire::kProbeBodySize);
+    });
+}
+
+DataSession* Ingress::verify_hop(ByteSpan datagram, const Origin& origin) {
+    const std::uint32_t receiver = wire::data_receiver(datagram);
+    DataSession* session = session_for(receiver);
+    if (session == nullptr) {
+        return nullptr;
+    }
+    DataSession::Receiver& part = *session->receiver(wire::lane_of(receiver));
+    const std::uint64_t counter = wire::data_counter(datagram);
+    if (!part.window.check(counter)) {
+        counters_.drop(Drop::replayed);
+        return nullptr;
+    }
+    crypto::OpenItem item;
+    const std::size_t authenticated = datagram.size() - wire::kTagSize;
+    item.in = datagram.data() + authenticated;
+    item.out = datagram.data() + authenticated;
+    item.len = wire::kTagSize;
+    item.counter = counter;
+    item.ad = datagram.data();
+    item.ad_len = static_cast<std::uint32_t>(authenticated);
+    part.key.open_batch({&item, 1});
+    if (!item.ok) {
+        counters_.drop(Drop::bad_tag);
+        part.failures.add();
+        return nullptr;
+    }
+    if (!part.window.commit(counter)) {
+        counters_.drop(Drop::replayed);
+        return nullptr;
+    }
+    part.records.add();
+    punt_first_record(*session, origin);
+    return session;
+}
+
+void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
+    if (!wire::is_relay(datagram)) {
+        counters_.drop(Drop::malformed_datagram);
+        return;
+    }
+    DataSession* hop = verify_hop(datagram, origin);
+    if (hop == nullptr) {
+        return;
+    }
+    if (wire::relay_destination(datagram) != snapshot_->settings->own_relay) {
+        forward(datagram, hop->peer());
+        return;
+    }
+    Origin inner = origin;
+    inner.kind = Origin::Kind::relayed;
+    inner.source = wire::relay_source(datagram);
+    inner.via = hop->peer();
+    const ByteSpan inside =
+        datagram.subspan(wire::kRelayHeaderSize, datagram.size() - wire::kRelayOverhead);
+    dispatch(inside, inner, outer_size);
+}
+
+void Ingress::forward(ByteView datagram, PeerIndex from) {
+    const std::uint8_t ttl = wire::relay_ttl(datagram);
+    if (ttl <= 1) {
+        counters_.drop(Drop::ttl_expired);
+        return;
+    }
+    const RelayAddress to = wire::relay_destination(datagram);
+    const PeerTable& peers = *snapshot_->peers;
+    const PeerIndex target = peers.by_relay_address(to);
+    const PeerEntry* entry = peers.peer(target);
+    if (entry == nullptr || entry->path.kind == Path::Kind::none) {
+        counters_.drop(Drop::relay_refused);
+        return;
+    }
+    const PeerIndex next = entry->path.kind == Path::Kind::direct ? target : entry->path.via;
+    if (next == from) {
+        counters_.drop(Drop::relay_loop);
+        return;
+    }
+    Route route;
+    if (const auto drop = route_through(peers, next, route)) {
+        counters_.drop(Drop::relay_refused);
+        if (*drop == Drop::no_session) {
+            punter_.punt(Punt::Kind::need_session, {}, [&](Punt& punt) { punt.peer = next; });
+        }
+        return;
+    }
+    counters_.relayed.add();
+    outbox_.relay(route,
+                  static_cast<std::uint8_t>(ttl - 1),
+                  to,
+                  wire::relay_source(datagram),
+                  wire::relay_inner(datagram));
+}
+
+void Ingress::finish() {
+    open_group();
+    merger_.flush();
+}
+
+} // namespace weave::dataplane

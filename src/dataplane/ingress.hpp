@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/merge.hpp"
+#include "dataplane/outbox.hpp"
+
+#include <array>
+
+namespace weave::dataplane {
+
+/** The way in: datagrams from the sockets, to the TAP, to other nodes (relaying) or to the control
+ * thread. */
+class Ingress {
+  public:
+    struct Config {
+        unsigned lane = 0;
+    };
+
+    Ingress(const Config& config,
+            Merger& merger,
+            Outbox& outbox,
+            Punter& punter,
+            LaneCounters& counters);
+
+    void begin(const Snapshot& snapshot, TimePoint now);
+    /** One received datagram or train; its bytes are changed in place and used until finish(). */
+    void handle(const os::Datagram& datagram);
+    /** Opens what is held and writes all frames. */
+    void finish();
+
+  private:
+    /** Datagrams of one session and lane, opened by one call. */
+    struct Group {
+        static constexpr std::size_t kMax = 64;
+        DataSession* session = nullptr;
+        std::uint32_t receiver = 0;
+        Origin origin;
+        std::size_t count = 0;
+        std::array<crypto::OpenItem, kMax> items;
+        /** Outermost IP packet each came in, in bytes. */
+        std::array<std::uint16_t, kMax> sizes;
+    };
+
+    /** Who was last found to own a source: most frames of a batch share it. */
+    struct Approved {
+        PeerIndex peer = kNoPeer;
+        MacAddress mac;
+        IpAddress ip;
+    };
+
+    void dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
+    void add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
+    void open_group();
+    void note_arrival(DataSession& session);
+    void take_records(ByteSpan plaintext, DataSession& session, std::size_t outer_size);
+    void take_frame(const wire::RecordSpan& record, PeerIndex peer);
+    void answer_probe(const wire::RecordSpan& record, DataSession& session, std::size_t outer_size);
+    void punt_ack(const wire::RecordSpan& record, DataSession& session);
+    [[nodiscard]] bool owns_source(ByteView frame, const Packet& packet, PeerIndex peer);
+
+    void take_relay(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
+    DataSession* verify_hop(ByteSpan datagram, const Origin& origin);
+    void forward(ByteView datagram, PeerIndex from);
+    /** The session a datagram names and this lane may use; nullptr (counted) otherwise. */
+    DataSession* session_for(std::uint32_t receiver);
+    void punt_first_record(DataSession& session, const Origin& origin);
+
+    Config config_;
+    Merger& merger_;
+    Outbox& outbox_;
+    Punter& punter_;
+    LaneCounters& counters_;
+    const Snapshot* snapshot_ = nullptr;
+    TimePoint now_{};
+    Group group_;
+    Approved approved_;
+};
+
+} // namespace weave::dataplane

@@ -1,0 +1,273 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/lane.hpp"
+
+#include "dataplane/egress.hpp"
+#include "dataplane/ingress.hpp"
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include <sys/epoll.h>
+
+namespace weave::dataplane {
+namespace {
+
+constexpr std::uint32_t kTapEvent = 0;
+constexpr std::uint32_t kUdp4Event = 1;
+constexpr std::uint32_t kUdp6Event = 2;
+constexpr std::uint32_t kWakeEvent = 3;
+
+int milliseconds(Duration timeout) {
+    return timeout < Duration::zero()
+               ? -1
+               : static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(timeout).count());
+}
+
+} // namespace
+
+class Lane::Impl {
+  public:
+    explicit Impl(const LaneConfig& config);
+
+    void run();
+    void run_once(Duration timeout);
+
+    void stop() {
+        stopped_.store(true);
+        wake_.signal();
+    }
+
+    LaneConfig config_;
+    LaneCounters counters_;
+    os::EventFd wake_;
+    Punter punter_;
+    InjectionRing injections_;
+
+  private:
+    void watch(int fd, std::uint32_t event);
+    void receive(const os::UdpSocket& socket);
+    void handle_injections();
+    void inject(const Injection& injection);
+    void send_record(const Injection& injection);
+    void send_relayed(const Injection& injection);
+    void write_tap(const Injection& injection);
+
+    std::atomic<bool> stopped_{false};
+    os::UniqueFd epoll_;
+    os::ReceiveSlots slots_;
+    /** A record under construction; grows once. */
+    Bytes record_;
+    const Snapshot* snapshot_ = nullptr;
+    TapPort tap_;
+    Outbox outbox_;
+    Merger merger_;
+    Egress egress_;
+    Ingress ingress_;
+};
+
+Lane::Impl::Impl(const LaneConfig& config)
+    : config_(config)
+    , punter_(config.ring_slots, config.control, counters_)
+    , injections_(config.ring_slots)
+    , epoll_(::epoll_create1(EPOLL_CLOEXEC))
+    , slots_(8)
+    , tap_(config.tap, counters_)
+    , outbox_({config.index, config.udp4, config.udp6}, counters_, punter_)
+    , merger_(tap_, config.tap_uso)
+    , egress_(tap_, outbox_, punter_, counters_)
+    , ingress_({config.index}, merger_, outbox_, punter_, counters_) {
+    if (!epoll_) {
+        throw std::system_error(
+            errno, std::generic_category(), "cannot create an epoll descriptor");
+    }
+    watch(config.tap, kTapEvent);
+    watch(config.udp4 != nullptr ? config.udp4->fd() : -1, kUdp4Event);
+    watch(config.udp6 != nullptr ? config.udp6->fd() : -1, kUdp6Event);
+    watch(wake_.fd(), kWakeEvent);
+}
+
+void Lane::Impl::watch(int fd, std::uint32_t event) {
+    if (fd < 0) {
+        return;
+    }
+    epoll_event interest{};
+    interest.events = EPOLLIN;
+    interest.data.u32 = event;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &interest) != 0) {
+        throw std::system_error(errno, std::generic_category(), "cannot watch a lane's descriptor");
+    }
+}
+
+void Lane::Impl::run() {
+    while (!stopped_.load(std::memory_order_relaxed)) {
+        run_once(Duration{-1});
+    }
+}
+
+void Lane::Impl::run_once(Duration timeout) {
+    std::array<epoll_event, 4> events;
+    const int ready = ::epoll_wait(
+        epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds(timeout));
+    if (ready <= 0) {
+        return;
+    }
+    snapshot_ = &config_.cell->enter(config_.index);
+    const TimePoint now = Clock::now();
+    outbox_.begin(*snapshot_->settings, now);
+    egress_.begin(*snapshot_, now);
+    ingress_.begin(*snapshot_, now);
+    for (int i = 0; i < ready; ++i) {
+        switch (events[static_cast<std::size_t>(i)].data.u32) {
+        case kTapEvent:
+            egress_.drain();
+            break;
+        case kUdp4Event:
+            receive(*config_.udp4);
+            break;
+        case kUdp6Event:
+            receive(*config_.udp6);
+            break;
+        default:
+            handle_injections();
+            break;
+        }
+    }
+    outbox_.flush();
+    config_.cell->leave(config_.index);
+    snapshot_ = nullptr;
+}
+
+void Lane::Impl::receive(const os::UdpSocket& socket) {
+    for (const os::Datagram& datagram : socket.receive(slots_).datagrams) {
+        ingress_.handle(datagram);
+    }
+    ingress_.finish();
+}
+
+void Lane::Impl::handle_injections() {
+    wake_.drain();
+    while (const Injection* injection = injections_.front()) {
+        inject(*injection);
+        injections_.release();
+    }
+}
+
+void Lane::Impl::inject(const Injection& injection) {
+    switch (injection.kind) {
+    case Injection::Kind::record:
+        send_record(injection);
+        break;
+    case Injection::Kind::datagram:
+        if (injection.endpoint) {
+            outbox_.send_plain(
+                *injection.endpoint, injection.source.value_or(IpAddress{}), injection.view());
+        }
+        break;
+    case Injection::Kind::relayed:
+        send_relayed(injection);
+        break;
+    case Injection::Kind::tap_frame:
+        write_tap(injection);
+        break;
+    case Injection::Kind::flush_pending:
+        egress_.flush_pending(injection.peer);
+        break;
+    case Injection::Kind::drop_pending:
+        egress_.drop_pending(injection.peer);
+        break;
+    }
+}
+
+void Lane::Impl::send_record(const Injection& injection) {
+    const PeerTable& peers = *snapshot_->peers;
+    const PeerEntry* peer = peers.peer(injection.peer);
+    if (peer == nullptr || !peer->session) {
+        counters_.drop(Drop::no_session);
+        return;
+    }
+    Route route;
+    std::optional<Drop> drop;
+    if (injection.endpoint || injection.via != kNoPeer) {
+        route.index = injection.peer;
+        route.peer = peer;
+        route.session = peer->session.get();
+        if (injection.endpoint) {
+            route.to = *injection.endpoint;
+            route.source = injection.source.value_or(IpAddress{});
+        } else {
+            drop = route_through(peers, injection.via, route);
+        }
+    } else {
+        drop = find_route(peers, injection.peer, route);
+    }
+    if (drop) {
+        counters_.drop(*drop);
+        return;
+    }
+    const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
+                                 wire::kRecordHeaderSize +
+                                 (route.hop != nullptr ? wire::kRelayOverhead : 0);
+    const std::size_t padded = injection.pad_to > overhead ? injection.pad_to - overhead : 0;
+    const std::size_t body = std::max<std::size_t>(injection.length, padded);
+    record_.assign(wire::kRecordHeaderSize + body, 0);
+    wire::put_record_header(record_.data(), injection.record, 0, static_cast<std::uint16_t>(body));
+    std::copy_n(
+        injection.bytes.begin(), injection.length, record_.begin() + wire::kRecordHeaderSize);
+    outbox_.seal(route, record_);
+}
+
+void Lane::Impl::send_relayed(const Injection& injection) {
+    const PeerEntry* peer = snapshot_->peers->peer(injection.peer);
+    Route route;
+    const auto drop = peer == nullptr ? std::optional{Drop::no_route}
+                                      : route_through(*snapshot_->peers, injection.via, route);
+    if (drop) {
+        counters_.drop(*drop);
+        return;
+    }
+    const Settings& settings = *snapshot_->settings;
+    outbox_.relay(route, settings.relay_ttl, peer->relay, settings.own_relay, injection.view());
+}
+
+void Lane::Impl::write_tap(const Injection& injection) {
+    const ByteView frame = injection.view();
+    const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
+    tap_.write(VnetHeader{}, {&whole, 1}, {&frame, 1});
+}
+
+Lane::Lane(const LaneConfig& config)
+    : impl_(std::make_unique<Impl>(config)) {}
+
+Lane::~Lane() = default;
+
+void Lane::run() {
+    impl_->run();
+}
+
+void Lane::run_once(Duration timeout) {
+    impl_->run_once(timeout);
+}
+
+void Lane::stop() {
+    impl_->stop();
+}
+
+void Lane::wake() {
+    impl_->wake_.signal();
+}
+
+PuntRing& Lane::punts() {
+    return impl_->punter_.ring();
+}
+
+InjectionRing& Lane::injections() {
+    return impl_->injections_;
+}
+
+const LaneCounters& Lane::counters() const {
+    return impl_->counters_;
+}
+
+} // namespace weave::dataplane

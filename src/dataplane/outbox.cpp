@@ -1,0 +1,288 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/outbox.hpp"
+
+#include "dataplane/train.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include <poll.h>
+
+namespace weave::dataplane {
+namespace {
+
+std::uint64_t nanoseconds(TimePoint time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch() / std::chrono::nanoseconds{1});
+}
+
+std::size_t room_for(std::uint16_t mtu, const Route& route) {
+    const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
+                                 (route.hop != nullptr ? wire::kRelayOverhead : 0);
+    return mtu > overhead ? mtu - overhead : 0;
+}
+
+} // namespace
+
+std::optional<Drop> route_through(const PeerTable& peers, PeerIndex via, Route& route) {
+    const PeerEntry* hop = peers.peer(via);
+    if (hop == nullptr || hop->path.kind != Path::Kind::direct) {
+        return Drop::no_path;
+    }
+    if (!hop->session) {
+        return Drop::no_session;
+    }
+    route.hop = hop->session.get();
+    route.to = hop->path.endpoint;
+    route.source = hop->path.source;
+    return std::nullopt;
+}
+
+std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& route) {
+    const PeerEntry* peer = peers.peer(index);
+    if (peer == nullptr) {
+        return Drop::no_route;
+    }
+    if (!peer->session) {
+        return Drop::no_session;
+    }
+    route = {};
+    route.index = index;
+    route.peer = peer;
+    route.session = peer->session.get();
+    switch (peer->path.kind) {
+    case Path::Kind::none:
+        return Drop::no_path;
+    case Path::Kind::direct:
+        route.to = peer->path.endpoint;
+        route.source = peer->path.source;
+        break;
+    case Path::Kind::relay:
+        if (const auto drop = route_through(peers, peer->path.via, route)) {
+            return drop == Drop::no_session ? Drop::no_path : *drop;
+        }
+        break;
+    }
+    route.room = room_for(peer->mtu, route);
+    return std::nullopt;
+}
+
+Outbox::Outbox(const Config& config, LaneCounters& counters, Punter& punter)
+    : config_(config)
+    , counters_(counters)
+    , punter_(punter) {}
+
+void Outbox::begin(const Settings& settings, TimePoint now) {
+    settings_ = &settings;
+    now_ = now;
+}
+
+std::uint8_t* Outbox::reserve(const Route& route, std::size_t size) {
+    const bool joins = count_ != 0 && count_ < kTrainFrames && !closed_ && size <= segment_ &&
+                       used_ + size <= kTrainBytes && train_.same_target(route);
+    if (count_ != 0 && !joins) {
+        send_train_now();
+    }
+    if (size > arena_.size()) {
+        counters_.drop(Drop::too_big);
+        return nullptr;
+    }
+    if (count_ == 0) {
+        train_ = route;
+        segment_ = size;
+        closed_ = false;
+    }
+    return arena_.data() + used_;
+}
+
+void Outbox::commit(std::size_t size) {
+    closed_ = size < segment_;
+    used_ += size;
+    ++count_;
+}
+
+void Outbox::count_seal_limit(const DataSession& session, PeerIndex peer) {
+    counters_.drop(Drop::seal_limit);
+    punter_.punt(Punt::Kind::seal_limit, {}, [&](Punt& punt) {
+        punt.peer = peer;
+        punt.local_index = session.local_index();
+    });
+}
+
+bool Outbox::wrap(const Route& route,
+                  std::uint8_t* at,
+                  std::size_t inner_size,
+                  std::uint8_t ttl,
+                  const RelayAddress& to,
+                  const RelayAddress& from) {
+    wire::put_relay_header(at, route.hop->remote_index(), config_.lane, ttl, to, from);
+    DataSession::Sender& sender = route.hop->sender(config_.lane);
+    crypto::SealItem item;
+    item.out = at + wire::kRelayHeaderSize + inner_size;
+    item.in = item.out;
+    item.counter_field = at + wire::kDataCounterOffset;
+    item.ad = at;
+    item.ad_len = static_cast<std::uint32_t>(wire::kRelayHeaderSize + inner_size);
+    if (!sender.key.seal_batch({&item, 1})) {
+        count_seal_limit(*route.hop, route.hop->peer());
+        return false;
+    }
+    sender.records.set(sender.key.sealed());
+    return true;
+}
+
+void Outbox::seal(const Route& route, ByteView plaintext) {
+    if (shared_used_ != 0) {
+        seal_shared();
+    }
+    const std::size_t inner_size = plaintext.size() + wire::kDataOverhead;
+    const std::size_t front = route.hop != nullptr ? wire::kRelayHeaderSize : 0;
+    const std::size_t size = inner_size + (route.hop != nullptr ? wire::kRelayOverhead : 0);
+    std::uint8_t* at = reserve(route, size);
+    if (at == nullptr) {
+        return;
+    }
+    std::uint8_t* inner = at + front;
+    wire::put_data_header(inner, route.session->remote_index(), config_.lane);
+    DataSession::Sender& sender = route.session->sender(config_.lane);
+    crypto::SealItem item;
+    item.in = plaintext.data();
+    item.len = static_cast<std::uint32_t>(plaintext.size());
+    item.out = inner + wire::kDataHeaderSize;
+    item.counter_field = inner + wire::kDataCounterOffset;
+    item.ad = inner;
+    item.ad_len = wire::kDataHeaderSize;
+    if (!sender.key.seal_batch({&item, 1})) {
+        count_seal_limit(*route.session, route.index);
+        return;
+    }
+    sender.records.set(sender.key.sealed());
+    counters_.records_sealed.add();
+    if (route.hop != nullptr &&
+        !wrap(
+            route, at, inner_size, settings_->relay_ttl, route.peer->relay, settings_->own_relay)) {
+        return;
+    }
+    commit(size);
+}
+
+void Outbox::relay(const Route& route,
+                   std::uint8_t ttl,
+                   const RelayAddress& to,
+                   const RelayAddress& from,
+                   ByteView inner) {
+    if (shared_used_ != 0) {
+        seal_shared();
+    }
+    const std::size_t size = inner.size() + wire::kRelayOverhead;
+    std::uint8_t* at = reserve(route, size);
+    if (at == nullptr) {
+        return;
+    }
+    std::copy(inner.begin(), inner.end(), at + wire::kRelayHeaderSize);
+    if (wrap(route, at, inner.size(), ttl, to, from)) {
+        commit(size);
+    }
+}
+
+void Outbox::send_frame(const Route& route, ByteSpan frame, std::uint8_t flags) {
+    const std::size_t size = frame.size() + wire::kRecordHeaderSize;
+    PeerState::LanePart& part = route.peer->state->lane(config_.lane);
+    part.tx_packets.add();
+    part.tx_bytes.add(frame.size());
+    part.last_tx.set(nanoseconds(now_));
+    std::uint8_t* record = frame.data() - wire::kRecordHeaderSize;
+    wire::put_record_header(
+        record, wire::RecordKind::frame, flags, static_cast<std::uint16_t>(frame.size()));
+    const std::size_t room = std::min(route.room, kSharedBytes);
+    const bool joins =
+        shared_used_ != 0 && shared_used_ + size <= room && shared_.same_target(route);
+    if (!joins && size > room / 2) {
+        seal(route, {record, size});
+        return;
+    }
+    if (!joins && shared_used_ != 0) {
+        seal_shared();
+    }
+    shared_ = route;
+    std::copy_n(record, size, share_.data() + shared_used_);
+    shared_used_ += size;
+}
+
+void Outbox::seal_shared() {
+    const std::size_t size = std::exchange(shared_used_, 0);
+    seal(shared_, {share_.data(), size});
+}
+
+void Outbox::send_plain(const Endpoint& to, const IpAddress& source, ByteView datagram) {
+    if (shared_used_ != 0) {
+        seal_shared();
+    }
+    Route route;
+    route.to = to;
+    route.source = source;
+    if (std::uint8_t* at = reserve(route, datagram.size())) {
+        std::copy(datagram.begin(), datagram.end(), at);
+        commit(datagram.size());
+    }
+}
+
+int Outbox::transmit(ByteView bytes, std::uint16_t segment) {
+    constexpr int kAttempts = 4;
+    constexpr int kWaitMilliseconds = 5;
+    const os::UdpSocket* socket = train_.to.address.is_v4() ? config_.udp4 : config_.udp6;
+    if (socket == nullptr) {
+        return EAFNOSUPPORT;
+    }
+    std::optional<IpAddress> source;
+    if (!train_.source.is_unspecified()) {
+        source = train_.source;
+    }
+    const iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+    int error = 0;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        error = socket->send(train_.to, source, {&data, 1}, segment);
+        if (error == EAGAIN) {
+            // A full send buffer is the network's back-pressure: waiting here slows the pods down.
+            pollfd wait{socket->fd(), POLLOUT, 0};
+            ::poll(&wait, 1, kWaitMilliseconds);
+        } else if (error != ENOBUFS && error != ECONNREFUSED) {
+            break;
+        }
+    }
+    return error;
+}
+
+void Outbox::send_train_now() {
+    constexpr Duration kSpareTrains = std::chrono::seconds{60};
+    TimePoint& spare_until = no_trains_until_[train_.to.address.is_v4() ? 0 : 1];
+    const auto result = send_train(
+        [this](ByteView bytes, std::uint16_t segment) { return transmit(bytes, segment); },
+        ByteView{arena_}.first(used_),
+        segment_,
+        now_ < spare_until);
+    counters_.sends.add(result.sends);
+    if (result.fell_back) {
+        counters_.gso_fallbacks.add();
+        // EMSGSIZE speaks of one path's size; the others of the interface.
+        if (result.error != EMSGSIZE && result.lost == 0) {
+            spare_until = now_ + kSpareTrains;
+        }
+    }
+    if (result.lost != 0) {
+        counters_.drop(result.error == EMSGSIZE ? Drop::too_big : Drop::send_failed, result.lost);
+    }
+    used_ = count_ = segment_ = 0;
+    closed_ = false;
+}
+
+void Outbox::flush() {
+    if (shared_used_ != 0) {
+        seal_shared();
+    }
+    if (count_ != 0) {
+        send_train_now();
+    }
+}
+
+} // namespace weave::dataplane

@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/punter.hpp"
+#include "dataplane/snapshot.hpp"
+#include "os/udp_socket.hpp"
+
+#include <array>
+#include <optional>
+
+namespace weave::dataplane {
+
+/** Where and under which keys records to one peer go now. */
+struct Route {
+    PeerIndex index = kNoPeer;
+    const PeerEntry* peer = nullptr;
+    DataSession* session = nullptr;
+    DataSession* hop = nullptr; ///< relayed: the session with the next hop
+    Endpoint to;
+    IpAddress source; ///< unspecified = the kernel's choice
+    /** The largest plaintext of a datagram that fits the path, in bytes; 0 when nothing does. */
+    std::size_t room = 0;
+
+    [[nodiscard]] bool same_target(const Route& other) const {
+        return session == other.session && hop == other.hop && to == other.to &&
+               index == other.index;
+    }
+};
+
+/** IP and UDP headers in front of a datagram. */
+inline std::size_t underlay_overhead(const IpAddress& to) {
+    return to.is_v4() ? 28 : 48;
+}
+
+/** Fills `route` for a peer by its path; nullopt on success, else why nothing can be sent. */
+std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& route);
+/** The hop's part of a route: through peer `via`, which must be reached directly. */
+std::optional<Drop> route_through(const PeerTable& peers, PeerIndex via, Route& route);
+
+/**
+ * Seals records into a send arena and sends runs of equal-sized datagrams to one target as trains.
+ * Small frames for one peer share a record as long as nothing else goes out between them.
+ */
+class Outbox {
+  public:
+    struct Config {
+        unsigned lane = 0;
+        const os::UdpSocket* udp4 = nullptr;
+        const os::UdpSocket* udp6 = nullptr;
+    };
+
+    Outbox(const Config& config, LaneCounters& counters, Punter& punter);
+
+    /** Starts a batch. `settings` is valid until flush(). */
+    void begin(const Settings& settings, TimePoint now);
+    /** Seals `plaintext` (records with their headers) as one datagram. The bytes are read before
+     * this returns. */
+    void seal(const Route& route, ByteView plaintext);
+    /** Seals one frame, perhaps together with others. Four bytes in front of it are overwritten. */
+    void send_frame(const Route& route, ByteSpan frame, std::uint8_t flags);
+    /** Wraps `inner` for a relay hop: `route` needs `hop` and `to` only. */
+    void relay(const Route& route,
+               std::uint8_t ttl,
+               const RelayAddress& to,
+               const RelayAddress& from,
+               ByteView inner);
+    /** Sends a datagram in clear (handshakes). */
+    void send_plain(const Endpoint& to, const IpAddress& source, ByteView datagram);
+    /** Seals and sends all that waits. */
+    void flush();
+
+  private:
+    static constexpr std::size_t kTrainBytes = 65000;
+    static constexpr std::size_t kTrainFrames = 64;
+    static constexpr std::size_t kSharedBytes = 16384;
+
+    void seal_shared();
+    /** Room for a datagram of `size` bytes behind the current train, which is sent first where it
+     * must. */
+    std::uint8_t* reserve(const Route& route, std::size_t size);
+    void commit(std::size_t size);
+    bool wrap(const Route& route,
+              std::uint8_t* at,
+              std::size_t inner_size,
+              std::uint8_t ttl,
+              const RelayAddress& to,
+              const RelayAddress& from);
+    void count_seal_limit(const DataSession& session, PeerIndex peer);
+    void send_train_now();
+    int transmit(ByteView bytes, std::uint16_t segment);
+
+    Config config_;
+    LaneCounters& counters_;
+    Punter& punter_;
+    const Settings* settings_ = nullptr;
+    TimePoint now_{};
+
+    Route train_;
+    std::size_t used_ = 0;
+    std::size_t segment_ = 0;
+    std::size_t count_ = 0;
+    bool closed_ = false;
+    /** Interfaces that refused trains are spared them for a while; by address family. */
+    std::array<TimePoint, 2> no_trains_until_{};
+
+    Route shared_;
+    std::size_t shared_used_ = 0;
+    std::array<std::uint8_t, kSharedBytes> share_;
+    alignas(64) std::array<std::uint8_t, 65536 + 4096> arena_;
+};
+
+} // namespace weave::dataplane

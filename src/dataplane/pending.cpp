@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/pending.hpp"
+
+namespace weave::dataplane {
+
+void PendingFrames::drop_oldest(Queue& queue) {
+    const std::size_t size = queue.frames.front().bytes.size();
+    queue.frames.pop_front();
+    queue.bytes -= size;
+    total_ -= size;
+}
+
+PendingFrames::Added
+PendingFrames::add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now) {
+    constexpr Duration kAskAgain = std::chrono::seconds{1};
+    Queue& queue = queues_[peer];
+    Added out;
+    if (queue.asked == TimePoint{} || now - queue.asked >= kAskAgain) {
+        queue.asked = now;
+        out.ask = true;
+    }
+    while (!queue.frames.empty() &&
+           (queue.frames.size() == kMaxFrames || queue.bytes + frame.size() > kMaxBytes ||
+            total_ + frame.size() > kMaxTotalBytes)) {
+        drop_oldest(queue);
+        ++out.dropped;
+    }
+    if (total_ + frame.size() > kMaxTotalBytes) {
+        ++out.dropped;
+        return out;
+    }
+    queue.frames.push_back({vnet, Bytes(frame.begin(), frame.end())});
+    queue.bytes += frame.size();
+    total_ += frame.size();
+    return out;
+}
+
+std::deque<PendingFrames::Frame> PendingFrames::take(PeerIndex peer) {
+    const auto found = queues_.find(peer);
+    if (found == queues_.end()) {
+        return {};
+    }
+    std::deque<Frame> frames = std::move(found->second.frames);
+    total_ -= found->second.bytes;
+    queues_.erase(found);
+    return frames;
+}
+
+} // namespace weave::dataplane

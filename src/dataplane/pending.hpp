@@ -1,0 +1,49 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "dataplane/packet.hpp"
+#include "dataplane/tables.hpp"
+
+#include <deque>
+#include <unordered_map>
+
+namespace weave::dataplane {
+
+/** Frames that wait for a data session: bounded per peer and in all, the oldest goes first. */
+class PendingFrames {
+  public:
+    static constexpr std::size_t kMaxFrames = 64;
+    static constexpr std::size_t kMaxBytes = 256 * 1024;
+    static constexpr std::size_t kMaxTotalBytes = 16 * 1024 * 1024;
+
+    struct Frame {
+        VnetHeader vnet;
+        Bytes bytes;
+    };
+
+    struct Added {
+        std::size_t dropped = 0; ///< frames that made room, this one included when nothing helps
+        bool ask = false;        ///< the control thread should hear of it (at most once a second)
+    };
+
+    Added add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now);
+    /** Takes all frames of a peer, oldest first. */
+    std::deque<Frame> take(PeerIndex peer);
+
+  private:
+    struct Queue {
+        std::deque<Frame> frames;
+        std::size_t bytes = 0;
+        TimePoint asked{};
+    };
+
+    void drop_oldest(Queue& queue);
+
+    std::unordered_map<PeerIndex, Queue> queues_;
+    std::size_t total_ = 0;
+};
+
+} // namespace weave::dataplane

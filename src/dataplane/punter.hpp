@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/counters.hpp"
+#include "dataplane/punt.hpp"
+#include "os/event_fd.hpp"
+
+namespace weave::dataplane {
+
+/** A lane's end of its punt ring: fills a slot and wakes the control thread, or counts punt_full.
+ */
+class Punter {
+  public:
+    Punter(std::size_t slots, os::EventFd* control, LaneCounters& counters)
+        : ring_(slots)
+        , control_(control)
+        , counters_(counters) {}
+
+    [[nodiscard]] PuntRing& ring() { return ring_; }
+
+    /** False (and counted) when the ring is full or `bytes` do not fit a slot and `cut` does not
+     * allow it. */
+    template <class Fill>
+    bool punt(Punt::Kind kind, ByteView bytes, const Fill& fill, bool cut = false) {
+        Punt* slot = bytes.size() <= kMessageBytes || cut ? ring_.claim() : nullptr;
+        if (slot == nullptr) {
+            counters_.drop(Drop::punt_full);
+            return false;
+        }
+        slot->kind = kind;
+        slot->peer = kNoPeer;
+        slot->local_index = 0;
+        slot->id = 0;
+        slot->origin = {};
+        slot->size = slot->mtu = 0;
+        slot->is_tx = false;
+        slot->length = static_cast<std::uint16_t>(std::min(bytes.size(), kMessageBytes));
+        std::copy_n(bytes.begin(), slot->length, slot->bytes.begin());
+        fill(*slot);
+        if (ring_.publish() && control_ != nullptr) {
+            control_->signal();
+        }
+        return true;
+    }
+
+  private:
+    PuntRing ring_;
+    os::EventFd* control_;
+    LaneCounters& counters_;
+};
+
+} // namespace weave::dataplane

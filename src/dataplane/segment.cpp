@@ -1,0 +1,132 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/segment.hpp"
+
+#include "dataplane/checksum.hpp"
+
+#include <algorithm>
+
+namespace weave::dataplane {
+namespace {
+
+constexpr std::uint8_t kTcpFin = 0x01;
+constexpr std::uint8_t kTcpPsh = 0x08;
+constexpr std::uint8_t kTcpCwr = 0x80;
+constexpr std::size_t kTcpFlags = 13;
+
+} // namespace
+
+std::optional<Segmenter>
+Segmenter::create(ByteSpan frame, const Packet& packet, std::size_t piece) {
+    if (packet.payload == 0 || packet.payload > kMaxHeader || piece == 0) {
+        return std::nullopt;
+    }
+    return Segmenter{frame, packet, piece};
+}
+
+Segmenter::Segmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
+    : frame_(frame)
+    , packet_(packet)
+    , piece_(piece) {
+    std::copy_n(frame.data(), packet.payload, header_.data());
+    pseudo_ = pseudo_sum(frame, packet);
+    if (packet.version == 4) {
+        std::uint8_t* ip = header_.data() + packet.l3;
+        ip_id_ = load_be16(ip + 4);
+        std::fill_n(ip + 2, 4, std::uint8_t{0});
+        std::fill_n(ip + 10, 2, std::uint8_t{0});
+        ip_sum_ = sum_words({ip, static_cast<std::size_t>(packet.l4 - packet.l3)});
+    }
+    if (packet.protocol == kProtocolTcp) {
+        sequence_ = load_be32(header_.data() + packet.l4 + 4);
+        tcp_flags_ = header_[packet.l4 + kTcpFlags];
+    }
+}
+
+void Segmenter::stamp(std::uint8_t* header, std::size_t length, bool last) {
+    std::uint8_t* ip = header + packet_.l3;
+    std::uint8_t* l4 = header + packet_.l4;
+    const std::size_t l4_size = static_cast<std::size_t>(packet_.payload - packet_.l4) + length;
+    const std::size_t ip_size = static_cast<std::size_t>(packet_.l4 - packet_.l3) + l4_size;
+    if (packet_.version == 4) {
+        const auto id = static_cast<std::uint16_t>(ip_id_ + index_);
+        store_be16(ip + 2, ip_size);
+        store_be16(ip + 4, id);
+        const std::uint64_t sum =
+            ip_sum_ + network_word(static_cast<std::uint16_t>(ip_size)) + network_word(id);
+        const auto checksum = static_cast<std::uint16_t>(~fold(sum));
+        std::memcpy(ip + 10, &checksum, sizeof checksum);
+    } else {
+        store_be16(ip + 4, ip_size - 40);
+    }
+    if (packet_.protocol == kProtocolTcp) {
+        store_be32(l4 + 4, sequence_ + static_cast<std::uint32_t>(offset_));
+        std::uint8_t flags = tcp_flags_;
+        if (!last) {
+            flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
+        }
+        if (index_ != 0) {
+            flags &= static_cast<std::uint8_t>(~kTcpCwr);
+        }
+        l4[kTcpFlags] = flags;
+    } else {
+        store_be16(l4 + 4, l4_size);
+    }
+    const std::uint16_t partial = partial_checksum(pseudo_, l4_size);
+    std::memcpy(l4 + packet_.checksum_offset(), &partial, sizeof partial);
+}
+
+ByteSpan Segmenter::next() {
+    const std::size_t total = frame_.size() - packet_.payload;
+    if (offset_ >= total) {
+        return {};
+    }
+    const std::size_t length = std::min(piece_, total - offset_);
+    std::uint8_t* start = frame_.data() + offset_;
+    std::copy_n(header_.data(), packet_.payload, start);
+    stamp(start, length, offset_ + length == total);
+    offset_ += length;
+    ++index_;
+    return {start, packet_.payload + length};
+}
+
+std::optional<Fragmenter>
+Fragmenter::create(ByteSpan frame, const Packet& packet, std::size_t mtu) {
+    constexpr std::uint16_t kDontFragment = 0x4000;
+    if (packet.version != 4 || packet.extended || mtu < 28 ||
+        (load_be16(frame.data() + packet.l3 + 6) & kDontFragment) != 0) {
+        return std::nullopt;
+    }
+    return Fragmenter{frame, packet, (mtu - 20) / 8 * 8};
+}
+
+Fragmenter::Fragmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
+    : frame_(frame)
+    , header_size_(packet.l3 + 20u)
+    , ip_at_(packet.l3)
+    , end_(packet.end)
+    , piece_(piece)
+    , flags_and_offset_(load_be16(frame.data() + packet.l3 + 6)) {
+    std::copy_n(frame.data(), header_size_, header_.data());
+}
+
+ByteSpan Fragmenter::next() {
+    constexpr std::uint16_t kMoreFragments = 0x2000;
+    const std::size_t total = end_ - header_size_;
+    if (offset_ >= total) {
+        return {};
+    }
+    const std::size_t length = std::min(piece_, total - offset_);
+    std::uint8_t* start = frame_.data() + offset_;
+    std::copy_n(header_.data(), header_size_, start);
+    std::uint8_t* ip = start + ip_at_;
+    const bool last = offset_ + length == total && (flags_and_offset_ & kMoreFragments) == 0;
+    const std::size_t position = (flags_and_offset_ & 0x1fffu) + offset_ / 8;
+    store_be16(ip + 2, 20 + length);
+    store_be16(ip + 6, position | (last ? 0u : kMoreFragments));
+    set_ipv4_checksum(ip);
+    offset_ += length;
+    return {start, header_size_ + length};
+}
+
+} // namespace weave::dataplane

@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "dataplane/tap_port.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include <unistd.h>
+
+namespace weave::dataplane {
+
+TapPort::Read TapPort::read(ByteSpan buffer) {
+    std::uint8_t* start = buffer.data() + kHeadroom - sizeof(VnetHeader);
+    const ssize_t size = fd_ < 0 ? -1 : ::read(fd_, start, sizeof(VnetHeader) + kMaxFrame);
+    if (size < 0) {
+        return {};
+    }
+    const auto bytes = static_cast<std::size_t>(size);
+    if (bytes <= sizeof(VnetHeader)) {
+        counters_.drop(Drop::malformed_frame);
+        return {};
+    }
+    Read out;
+    std::memcpy(&out.vnet, start, sizeof out.vnet);
+    out.frame = buffer.subspan(kHeadroom, bytes - sizeof(VnetHeader));
+    counters_.tap_reads.add();
+    return out;
+}
+
+bool TapPort::write_parts(const VnetHeader& vnet, std::span<const iovec> parts) {
+    std::array<iovec, 72> all;
+    all[0] = {const_cast<VnetHeader*>(&vnet), sizeof vnet};
+    const std::size_t count = std::min(parts.size(), all.size() - 1);
+    std::copy_n(parts.begin(), count, all.begin() + 1);
+    return fd_ >= 0 && ::writev(fd_, all.data(), static_cast<int>(count + 1)) >= 0;
+}
+
+void TapPort::write(const VnetHeader& vnet,
+                    std::span<const iovec> parts,
+                    std::span<const ByteView> frames) {
+    constexpr unsigned kRetryAfter = 10000;
+    const bool super = frames.size() > 1;
+    if (!super || avoid_super_ == 0) {
+        if (write_parts(vnet, parts)) {
+            counters_.tap_writes.add();
+            return;
+        }
+        if (!super || (errno != EINVAL && errno != EIO)) {
+            counters_.drop(Drop::tap_write_failed, frames.size());
+            return;
+        }
+        avoid_super_ = kRetryAfter;
+    }
+    --avoid_super_;
+    counters_.tap_gso_fallbacks.add();
+    VnetHeader single;
+    single.flags = vnet.flags;
+    single.csum_start = vnet.csum_start;
+    single.csum_offset = vnet.csum_offset;
+    for (const ByteView& frame : frames) {
+        const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
+        if (write_parts(single, {&whole, 1})) {
+            counters_.tap_writes.add();
+        } else {
+            counters_.drop(Drop::tap_write_failed);
+        }
+    }
+}
+
+} // namespace weave::dataplane

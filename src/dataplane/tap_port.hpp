@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "dataplane/counters.hpp"
+#include "dataplane/merge.hpp"
+
+#include <cstdint>
+#include <span>
+
+namespace weave::dataplane {
+
+/** One TAP queue: reads frames into a buffer with room in front, writes frames and superframes. */
+class TapPort : public FrameSink {
+  public:
+    TapPort(int fd, LaneCounters& counters)
+        : fd_(fd)
+        , counters_(counters) {}
+
+    /** Bytes free in front of a read frame, for headers stamped there. */
+    static constexpr std::size_t kHeadroom = 64;
+    static constexpr std::size_t kMaxFrame = 65536 + 64;
+    static constexpr std::size_t kBufferSize = kHeadroom + kMaxFrame;
+
+    struct Read {
+        VnetHeader vnet;
+        ByteSpan frame; ///< empty: nothing waits
+    };
+
+    /** `buffer` has kBufferSize bytes. Never blocks. */
+    Read read(ByteSpan buffer);
+
+    void write(const VnetHeader& vnet,
+               std::span<const iovec> parts,
+               std::span<const ByteView> frames) override;
+
+  private:
+    bool write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
+
+    int fd_;
+    LaneCounters& counters_;
+    /** Superframes to write one frame at a time before trying again: some kernels refuse valid
+     * ones. */
+    unsigned avoid_super_ = 0;
+};
+
+} // namespace weave::dataplane
