@@ -1,0 +1,182 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The control API and the HTTP pages of the Router.
+#include "daemon/router.hpp"
+#include "os/netns.hpp"
+
+#ifndef WEAVE_VERSION
+#define WEAVE_VERSION "unknown"
+#endif
+
+namespace weave::daemon {
+namespace {
+
+using api::Reply;
+
+std::vector<Prefix> parse_addresses(const nlohmann::json& params) {
+    std::vector<Prefix> out;
+    for (const nlohmann::json& entry : params.value("addresses", nlohmann::json::array())) {
+        const auto text = entry.get<std::string>();
+        const auto prefix = Prefix::parse(text);
+        if (!prefix) {
+            throw std::invalid_argument(
+                fmt::format("'{}' is not an address with a prefix length: write it as 10.32.0.5/12", text));
+        }
+        out.push_back(*prefix);
+    }
+    return out;
+}
+
+AttachmentRow row_of(const attach::Attachment& pod) {
+    AttachmentRow row;
+    row.id = pod.id;
+    row.ifname = pod.ifname;
+    row.host_ifname = pod.host_ifname;
+    row.mac = pod.mac.text();
+    for (const Prefix& prefix : pod.addresses) {
+        row.addresses.push_back(prefix.text());
+    }
+    row.netns_inode = pod.netns_inode;
+    return row;
+}
+
+} // namespace
+
+Reply Router::handle(api::Request& request) {
+    const std::string& method = request.method;
+    if (method == "version") {
+        return Reply::ok({{"version", WEAVE_VERSION}});
+    }
+    if (method == "status") {
+        return Reply::ok(report().status);
+    }
+    if (method == "connections") {
+        return Reply::rows_of(report().connections);
+    }
+    if (method == "peers") {
+        return Reply::rows_of(report().peers);
+    }
+    if (method == "targets") {
+        return Reply::rows_of(report().targets);
+    }
+    if (method == "drops") {
+        return Reply::rows_of(report().drops);
+    }
+    if (method == "attachments") {
+        return Reply::rows_of(report().attachments);
+    }
+    if (method == "report") {
+        return Reply::text(api::json_text(report()));
+    }
+    if (method == "connect") {
+        return handle_connect(request);
+    }
+    if (method == "forget") {
+        return handle_forget(request);
+    }
+    if (method == "attach") {
+        return handle_attach(request);
+    }
+    if (method == "detach") {
+        return handle_detach(request);
+    }
+    if (method == "expose" || method == "hide") {
+        return handle_expose(request, method == "expose");
+    }
+    return Reply::error("unknown_method",
+                        fmt::format("this weaved does not know the method '{}': use a weavectl of its version",
+                                    method));
+}
+
+Reply Router::handle_connect(const api::Request& request) {
+    const auto peers = request.params.value("peers", std::vector<std::string>{});
+    const unsigned added = mesh_->connect(peers, request.params.value("replace", false), "connect");
+    return Reply::ok({{"added", added}});
+}
+
+Reply Router::handle_forget(const api::Request& request) {
+    const auto unknown = mesh_->forget(request.params.value("peers", std::vector<std::string>{}));
+    if (!unknown.empty()) {
+        return Reply::error("unknown",
+                            fmt::format("'{}' is not a target: see 'weavectl status targets'", unknown.front()));
+    }
+    return Reply::ok();
+}
+
+Reply Router::handle_attach(api::Request& request) {
+    if (!request.fd) {
+        return Reply::error("invalid", "attach needs a network namespace's descriptor with the request");
+    }
+    attach::PodSpec spec;
+    spec.ifname = request.params.value("ifname", std::string{"eth0"});
+    spec.id = request.params.value("id", std::string{});
+    spec.addresses = parse_addresses(request.params);
+    if (const std::string bad = attach::check_pod(spec); !bad.empty()) {
+        return Reply::error("invalid", bad);
+    }
+    for (const Prefix& prefix : spec.addresses) {
+        const auto owner = snapshot_.addresses->owner(prefix.address);
+        if (owner != dataplane::kNoPeer && owner != dataplane::kLocalPeer) {
+            const auto* peer = snapshot_.peers->peer(owner);
+            return Reply::error("conflict",
+                                fmt::format("{} is in use on node {}: choose another address",
+                                            prefix.address.text(), peer ? name_of(peer->node) : "unknown"));
+        }
+    }
+    const attach::Attachment pod = host_.attach_pod(request.fd.get(), spec);
+    publish_addresses();
+    log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
+    return Reply::ok(row_of(pod));
+}
+
+Reply Router::handle_detach(api::Request& request) {
+    if (!request.fd) {
+        return Reply::error("invalid", "detach needs a network namespace's descriptor with the request");
+    }
+    const auto ifname = request.params.value("ifname", std::string{"eth0"});
+    const bool was = host_.detach_pod(os::netns_inode(request.fd.get()), ifname);
+    publish_addresses();
+    return Reply::ok({{"detached", was}});
+}
+
+Reply Router::handle_expose(const api::Request& request, bool expose) {
+    std::vector<Prefix> exposed = state_.exposed();
+    for (const Prefix& prefix : parse_addresses(request.params)) {
+        if (expose) {
+            host_.expose(prefix);
+            if (std::find(exposed.begin(), exposed.end(), prefix) == exposed.end()) {
+                exposed.push_back(prefix);
+            }
+        } else {
+            host_.hide(prefix);
+            std::erase(exposed, prefix);
+        }
+    }
+    state_.save_exposed(exposed);
+    publish_addresses();
+    return Reply::ok();
+}
+
+api::HttpReply Router::handle_http(std::string_view target, bool wants_json, bool metrics_only) {
+    if (target == "/healthz" || target == "/readyz") {
+        return {200, "text/plain; charset=utf-8", "ok\n"};
+    }
+    if (target == "/metrics") {
+        return {200, api::kPrometheusType, api::render_prometheus(report())};
+    }
+    if (!metrics_only && target == "/status") {
+        const api::NodeReport all = report();
+        if (wants_json) {
+            return {200, "application/json", api::json_text(all.status)};
+        }
+        return {200, "text/plain; charset=utf-8", api::render_status(all.status)};
+    }
+    if (!metrics_only && target == "/report") {
+        return {200, "application/json", api::json_text(report())};
+    }
+    return {404, "text/plain; charset=utf-8",
+            metrics_only ? "pages here: /healthz /readyz /metrics\n"
+                         : "pages here: /healthz /readyz /status /report /metrics\n"};
+}
+
+} // namespace weave::daemon

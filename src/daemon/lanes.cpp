@@ -1,0 +1,165 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/lanes.hpp"
+
+#include <csignal>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "daemon/log.hpp"
+#include "os/error.hpp"
+
+namespace weave::daemon {
+
+Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap)
+    : tap_(std::move(tap))
+    , control_wait_(io, ::dup(control_.fd())) {
+    open_sockets(settings);
+    for (unsigned index = 0; index < settings.count; ++index) {
+        dataplane::LaneConfig config;
+        config.index = index;
+        config.lanes = settings.count;
+        config.tap = tap_.queues[index].get();
+        config.tap_uso = tap_.features.uso;
+        config.udp4 = udp4_.empty() ? nullptr : udp4_[index].get();
+        config.udp6 = udp6_.empty() ? nullptr : udp6_[index].get();
+        config.cell = &cell_;
+        config.control = &control_;
+        lanes_.push_back(std::make_unique<dataplane::Lane>(config));
+    }
+}
+
+Lanes::~Lanes() { stop(); }
+
+void Lanes::open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets, const Endpoint& bind,
+                        unsigned count) {
+    os::UdpOptions options;
+    options.bind = bind;
+    for (unsigned index = 0; index < count; ++index) {
+        sockets.push_back(std::make_unique<os::UdpSocket>(os::UdpSocket::open(options)));
+    }
+    if (count > 1) {
+        os::attach_lane_steering(*sockets.front(), count);
+    }
+}
+
+void Lanes::open_sockets(const LanesSettings& settings) {
+    if (settings.listen.empty()) {
+        open_family(udp4_, {IpAddress{}, settings.port}, settings.count);
+        try {
+            open_family(udp6_, {*IpAddress::parse("::"), settings.port}, settings.count);
+        } catch (const std::system_error& error) {
+            udp6_.clear();
+            log::warning("event=no_ipv6_underlay reason={}", log::quoted(error.what()));
+        }
+        return;
+    }
+    for (const IpAddress& address : settings.listen) {
+        open_family(address.is_v4() ? udp4_ : udp6_, {address, settings.port}, settings.count);
+    }
+}
+
+void Lanes::start(PuntHandler handler) {
+    handler_ = std::move(handler);
+    wait_for_punts();
+    // Signals belong to the control thread: lanes start with all of them blocked.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (unsigned index = 0; index < lanes_.size(); ++index) {
+        threads_.emplace_back([lane = lanes_[index].get()] { lane->run(); });
+        pthread_setname_np(threads_.back().native_handle(), fmt::format("lane{}", index).c_str());
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Lanes::stop() {
+    for (const auto& lane : lanes_) {
+        lane->stop();
+    }
+    for (std::thread& thread : threads_) {
+        thread.join();
+    }
+    threads_.clear();
+    boost::system::error_code ignored;
+    control_wait_.close(ignored);
+}
+
+void Lanes::wait_for_punts() {
+    control_wait_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                             [this](boost::system::error_code error) {
+                                 if (error) {
+                                     return;
+                                 }
+                                 drain_punts();
+                                 wait_for_punts();
+                             });
+}
+
+void Lanes::drain_punts() {
+    // A flood of punts must not keep the control thread from its timers: what is left wakes it again.
+    constexpr unsigned kBudget = 512;
+    control_.drain();
+    bool left = false;
+    for (const auto& lane : lanes_) {
+        for (unsigned taken = 0; taken < kBudget; ++taken) {
+            const dataplane::Punt* punt = lane->punts().front();
+            if (punt == nullptr) {
+                break;
+            }
+            handler_(*punt);
+            lane->punts().release();
+        }
+        left = left || lane->punts().front() != nullptr;
+    }
+    if (left) {
+        control_.signal();
+    }
+}
+
+bool Lanes::inject(unsigned lane, const std::function<void(dataplane::Injection&)>& fill) {
+    dataplane::Injection* slot = lanes_[lane]->injections().claim();
+    if (slot == nullptr) {
+        return false;
+    }
+    // Slots are reused; every field starts from its default except the bytes, which `length` guards.
+    slot->peer = dataplane::kNoPeer;
+    slot->endpoint.reset();
+    slot->source.reset();
+    slot->via = dataplane::kNoPeer;
+    slot->pad_to = 0;
+    slot->length = 0;
+    fill(*slot);
+    lanes_[lane]->injections().publish();
+    lanes_[lane]->wake();
+    return true;
+}
+
+bool Lanes::inject_all(const std::function<void(dataplane::Injection&)>& fill) {
+    bool all = true;
+    for (unsigned lane = 0; lane < count(); ++lane) {
+        all = inject(lane, fill) && all;
+    }
+    return all;
+}
+
+std::uint64_t Lanes::dropped(dataplane::Drop reason) const {
+    std::uint64_t sum = 0;
+    for (const auto& lane : lanes_) {
+        sum += lane->counters().dropped(reason);
+    }
+    return sum;
+}
+
+std::uint64_t Lanes::socket_drops() const {
+    std::uint64_t sum = 0;
+    for (const auto* family : {&udp4_, &udp6_}) {
+        for (const auto& socket : *family) {
+            sum += socket->kernel_drops();
+        }
+    }
+    return sum;
+}
+
+} // namespace weave::daemon

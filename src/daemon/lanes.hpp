@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include "dataplane/lane.hpp"
+#include "os/tap.hpp"
+#include "os/udp_socket.hpp"
+
+namespace weave::daemon {
+
+struct LanesSettings {
+    unsigned count = 1;
+    std::uint16_t port = 0;
+    /** At most one address of each family; empty: all addresses of both. */
+    std::vector<IpAddress> listen;
+};
+
+/**
+ * The worker threads, their sockets and TAP queues, and both rings of each. Everything but the lanes'
+ * own work happens on the io_context's thread.
+ */
+class Lanes {
+public:
+    using PuntHandler = std::function<void(const dataplane::Punt&)>;
+
+    /** Binds the sockets. Throws std::system_error with a sentence. */
+    Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap);
+    ~Lanes();
+    Lanes(const Lanes&) = delete;
+    Lanes& operator=(const Lanes&) = delete;
+
+    void start(PuntHandler handler);
+    void stop();
+
+    [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }
+    [[nodiscard]] dataplane::SnapshotCell& cell() { return cell_; }
+
+    /** Fills one injection of a lane; false when its ring is full (the injection is lost, as a datagram may be). */
+    bool inject(unsigned lane, const std::function<void(dataplane::Injection&)>& fill);
+    bool inject_all(const std::function<void(dataplane::Injection&)>& fill);
+
+    /** Drops by reason, summed over lanes. */
+    [[nodiscard]] std::uint64_t dropped(dataplane::Drop reason) const;
+    /** Datagrams the kernel dropped at the sockets. */
+    [[nodiscard]] std::uint64_t socket_drops() const;
+
+private:
+    void open_sockets(const LanesSettings& settings);
+    void open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets, const Endpoint& bind, unsigned count);
+    void wait_for_punts();
+    void drain_punts();
+
+    dataplane::SnapshotCell cell_;
+    os::Tap tap_;
+    os::EventFd control_;
+    std::vector<std::unique_ptr<os::UdpSocket>> udp4_;
+    std::vector<std::unique_ptr<os::UdpSocket>> udp6_;
+    std::vector<std::unique_ptr<dataplane::Lane>> lanes_;
+    std::vector<std::thread> threads_;
+    boost::asio::posix::stream_descriptor control_wait_;
+    PuntHandler handler_;
+};
+
+} // namespace weave::daemon

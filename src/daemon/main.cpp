@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <csignal>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "crypto/init.hpp"
+#include "daemon/log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/router.hpp"
+
+namespace weave::daemon {
+namespace {
+
+log::Level level_of(const std::string& text) {
+    if (text == "debug") {
+        return log::Level::debug;
+    }
+    if (text == "info") {
+        return log::Level::info;
+    }
+    if (text == "warning") {
+        return log::Level::warning;
+    }
+    if (text == "error") {
+        return log::Level::error;
+    }
+    throw ConfigError(fmt::format("--log-level '{}' is not one of debug, info, warning, error", text));
+}
+
+/** Keys live in this process: no core file, no reading of its memory by other processes of the user. */
+void protect_memory() {
+    const rlimit none{0, 0};
+    std::ignore = ::setrlimit(RLIMIT_CORE, &none);
+    std::ignore = ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+int run(int argc, char** argv) {
+    const CommandLine line = parse_command_line(argc, argv);
+    if (line.exit_now) {
+        return line.exit_code;
+    }
+    log::init(level_of(line.options.log_level));
+    protect_memory();
+    crypto::init();
+    std::signal(SIGPIPE, SIG_IGN);
+    boost::asio::io_context io{1};
+    boost::asio::signal_set signals{io, SIGINT, SIGTERM};
+    Router router{io, line.options};
+    signals.async_wait([&](boost::system::error_code, int) {
+        log::info("event=stopping");
+        io.stop();
+    });
+    io.run();
+    return 0;
+}
+
+} // namespace
+} // namespace weave::daemon
+
+int main(int argc, char** argv) {
+    try {
+        return weave::daemon::run(argc, argv);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "weaved: %s\n", error.what());
+        return 1;
+    }
+}

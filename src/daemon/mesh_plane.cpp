@@ -1,0 +1,341 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/mesh_plane.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "crypto/init.hpp"
+
+namespace weave::daemon {
+namespace {
+
+using boost::asio::ip::tcp;
+
+mesh::Ports make_ports(const crypto::Identity& identity) {
+    mesh::Ports ports;
+    ports.sign = [&identity](ByteView message) { return identity.sign(message); };
+    ports.verify = crypto::verify;
+    ports.identify = crypto::node_id;
+    ports.random = [](ByteSpan out) { crypto::random_bytes(out); };
+    return ports;
+}
+
+bool retry_helps(session::ControlFailure failure) {
+    return failure == session::ControlFailure::not_weavemesh || failure == session::ControlFailure::malformed;
+}
+
+/** "host", "host:port" split; the port is empty when not given. */
+std::pair<std::string, std::string> split_host(const std::string& text) {
+    const auto colon = text.rfind(':');
+    return colon == std::string::npos ? std::pair{text, std::string{}}
+                                      : std::pair{text.substr(0, colon), text.substr(colon + 1)};
+}
+
+} // namespace
+
+MeshPlane::MeshPlane(boost::asio::io_context& io, MeshPlaneSettings settings, NodeState& state,
+                     const Cluster& cluster, MeshPlaneEvents events)
+    : io_(io)
+    , settings_(std::move(settings))
+    , state_(state)
+    , cluster_(cluster)
+    , events_(std::move(events))
+    , mesh_(state.identity().sign_public(), state.boot_epoch(), make_ports(state.identity()), Clock::now())
+    , connector_(state.identity().id(), [](ByteSpan out) { crypto::random_bytes(out); })
+    , links_(io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
+    , resolver_(io) {}
+
+MeshPlane::~MeshPlane() = default;
+
+session::ControlLocal MeshPlane::control_local(std::uint64_t nonce) const {
+    session::ControlLocal local;
+    local.identity = &state_.identity();
+    local.cluster_id = cluster_.id;
+    for (const Cluster::Secret& secret : cluster_.secrets) {
+        local.secrets.push_back({secret.id, secret.key.clone()});
+    }
+    local.name = settings_.name;
+    local.boot_epoch = mesh_.epoch();
+    local.nonce = nonce;
+    local.udp_port = settings_.port;
+    return local;
+}
+
+net::LinkEvents MeshPlane::link_events() {
+    net::LinkEvents events;
+    events.on_up = [this](const net::LinkUp& up) { on_link_up(up); };
+    events.on_message = [this](net::LinkId link, ByteView message) {
+        const TimePoint now = Clock::now();
+        mesh_.on_message(link, message, now);
+        run_mesh(now);
+    };
+    events.on_down = [this](net::LinkId link, const std::string& reason) {
+        const TimePoint now = Clock::now();
+        log::info("event=link_down link={} reason={}", link, log::quoted(reason));
+        mesh_.on_link_down(link);
+        connector_.on_closed(link, mesh::Failure::unreachable, reason, now);
+        run_connector(now);
+        run_mesh(now);
+    };
+    events.on_failed = [this](net::LinkId link, const Endpoint&,
+                              std::optional<session::ControlFailure> refusal,
+                              const std::string& reason) { on_dial_failed(link, refusal, reason); };
+    events.on_refused = [this](const Endpoint& from, std::optional<session::ControlFailure> failure,
+                               const std::string& reason) { on_refused(from, failure, reason); };
+    return events;
+}
+
+void MeshPlane::listen() {
+    if (!settings_.listen.empty()) {
+        for (const IpAddress& address : settings_.listen) {
+            links_.listen({address, settings_.port});
+        }
+        return;
+    }
+    links_.listen({IpAddress{}, settings_.port});
+    try {
+        links_.listen({*IpAddress::parse("::"), settings_.port});
+    } catch (const std::system_error& error) {
+        log::warning("event=no_ipv6_control reason={}", log::quoted(error.what()));
+    }
+}
+
+void MeshPlane::on_link_up(const net::LinkUp& up) {
+    const TimePoint now = Clock::now();
+    mesh::Connected connected;
+    connected.link = up.link;
+    const auto dial = dials_.find(up.link);
+    if (dial != dials_.end()) {
+        connected.dial = dial->second;
+        dialled_.erase(dial->second);
+        dials_.erase(dial);
+    }
+    connected.node = up.peer.id;
+    connected.remote = up.remote;
+    connected.local_nonce = up.own_nonce;
+    connected.remote_nonce = up.peer.nonce;
+    connected.boot_epoch = up.peer.boot_epoch;
+    log::info("event=link_up link={} peer={} node={} address={} direction={}", up.link,
+              log::quoted(up.peer.name), up.peer.id.fingerprint(), up.remote.text(),
+              up.outbound ? "out" : "in");
+    mesh_.on_link_up(up.link, up.peer.id, now);
+    connector_.on_connected(connected, now);
+    run_connector(now);
+    run_mesh(now);
+}
+
+void MeshPlane::on_dial_failed(net::LinkId link, std::optional<session::ControlFailure> refusal,
+                               const std::string& reason) {
+    const TimePoint now = Clock::now();
+    const auto dial = dials_.find(link);
+    if (dial == dials_.end()) {
+        return;
+    }
+    const mesh::DialId id = dial->second;
+    dials_.erase(dial);
+    dialled_.erase(id);
+    const bool refused = refusal && !retry_helps(*refusal);
+    if (rate_.allow("dial", now)) {
+        log::info("event=connect_failed reason={}", log::quoted(reason));
+    }
+    connector_.on_failed(id, refused ? mesh::Failure::refused : mesh::Failure::unreachable, reason, now);
+    run_connector(now);
+}
+
+void MeshPlane::on_refused(const Endpoint& from, std::optional<session::ControlFailure> failure,
+                           const std::string& reason) {
+    ++counted_[failure ? "control_handshake_failed" : "control_connection_refused"];
+    if (failure) {
+        refused_.emplace_back(from, reason);
+        if (refused_.size() > 16) {
+            refused_.erase(refused_.begin());
+        }
+    }
+    if (rate_.allow("refused " + from.address.text(), Clock::now())) {
+        log::warning("event=link_refused address={} reason={}", from.text(), log::quoted(reason));
+    }
+}
+
+void MeshPlane::run_connector(TimePoint now) {
+    connector_.tick(now);
+    for (const mesh::ConnectorAction& action : connector_.take_actions()) {
+        if (const auto* dial = std::get_if<mesh::Dial>(&action)) {
+            const net::LinkId link = links_.dial(dial->endpoint);
+            dials_[link] = dial->dial;
+            dialled_[dial->dial] = link;
+        } else if (const auto* cancel = std::get_if<mesh::CancelDial>(&action)) {
+            const auto entry = dialled_.find(cancel->dial);
+            if (entry != dialled_.end()) {
+                links_.close(entry->second);
+                dials_.erase(entry->second);
+                dialled_.erase(entry);
+            }
+        } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
+            log::debug("event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
+            links_.close(close->link);
+            mesh_.on_link_down(close->link);
+        }
+    }
+}
+
+void MeshPlane::on_node_changed(const NodeId& node, TimePoint now) {
+    const auto info = mesh_.node(node);
+    if (!info || info->self) {
+        return;
+    }
+    connector_.on_discovered(node, info->endpoints, now);
+    events_.on_node(*info);
+}
+
+void MeshPlane::run_mesh(TimePoint now) {
+    if (std::exchange(running_, true)) {
+        return; // an action's effect came back: the outer call takes what it added
+    }
+    mesh_.tick(now);
+    for (auto actions = mesh_.take_actions(); !actions.empty(); actions = mesh_.take_actions()) {
+        for (mesh::MeshAction& action : actions) {
+            if (const auto* send = std::get_if<mesh::Send>(&action)) {
+                links_.send(send->link, send->message);
+            } else if (const auto* changed = std::get_if<mesh::NodeChanged>(&action)) {
+                on_node_changed(changed->node, now);
+            } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
+                connector_.on_gone(gone->node);
+                events_.on_gone(gone->node);
+            } else if (const auto* record = std::get_if<mesh::RecordChanged>(&action)) {
+                events_.on_record(record->record);
+            } else if (const auto* epoch = std::get_if<mesh::EpochRaised>(&action)) {
+                log::warning("event=boot_epoch_raised epoch={}", epoch->epoch);
+                events_.on_epoch(epoch->epoch);
+            } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
+                log::warning("event=name_collision name={} holder={} other={}", log::quoted(names->name),
+                             names->holder.fingerprint(), names->other.fingerprint());
+            } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
+                ++counted_[counted->name];
+            }
+        }
+        mesh_.tick(now);
+    }
+    running_ = false;
+    if (const auto routes = mesh_.routes(); routes != routes_) {
+        routes_ = routes;
+        events_.on_routes(*routes);
+    }
+    run_connector(now);
+}
+
+unsigned MeshPlane::connect(const std::vector<std::string>& peers, bool replace, const std::string& origin) {
+    if (replace) {
+        std::vector<std::string> gone;
+        for (const auto& [text, target] : targets_) {
+            if (std::find(peers.begin(), peers.end(), text) == peers.end()) {
+                gone.push_back(text);
+            }
+        }
+        forget(gone);
+    }
+    unsigned added = 0;
+    for (const std::string& text : peers) {
+        const auto [entry, inserted] = targets_.try_emplace(text, Target{text, origin, {}, {}});
+        added += inserted ? 1 : 0;
+        resolve(text);
+    }
+    save_targets();
+    return added;
+}
+
+std::vector<std::string> MeshPlane::forget(const std::vector<std::string>& peers) {
+    std::vector<std::string> unknown;
+    for (const std::string& text : peers) {
+        const auto entry = targets_.find(text);
+        if (entry == targets_.end()) {
+            unknown.push_back(text);
+            continue;
+        }
+        for (const Endpoint& endpoint : entry->second.endpoints) {
+            connector_.forget(endpoint);
+        }
+        targets_.erase(entry);
+    }
+    save_targets();
+    run_connector(Clock::now());
+    return unknown;
+}
+
+void MeshPlane::save_targets() {
+    std::vector<std::string> lines;
+    for (const auto& [text, target] : targets_) {
+        lines.push_back(text);
+    }
+    state_.save_targets(std::move(lines));
+}
+
+void MeshPlane::resolve(const std::string& text) {
+    if (const auto endpoint = Endpoint::parse(text, settings_.port)) {
+        resolved(text, {*endpoint}, {});
+        return;
+    }
+    const auto [host, port] = split_host(text);
+    resolver_.async_resolve(
+        host, port.empty() ? std::to_string(settings_.port) : port,
+        [this, text](boost::system::error_code error, const tcp::resolver::results_type& results) {
+            if (error == boost::asio::error::operation_aborted) {
+                return;
+            }
+            std::vector<Endpoint> endpoints;
+            for (const auto& result : results) {
+                const auto address = IpAddress::parse(result.endpoint().address().to_string());
+                if (address && std::find(endpoints.begin(), endpoints.end(),
+                                         Endpoint{*address, result.endpoint().port()}) == endpoints.end()) {
+                    endpoints.push_back({*address, result.endpoint().port()});
+                }
+            }
+            resolved(text, endpoints,
+                     error ? fmt::format("cannot resolve the host name: {}", error.message()) : "");
+        });
+}
+
+void MeshPlane::resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason) {
+    const auto entry = targets_.find(text);
+    if (entry == targets_.end()) {
+        return;
+    }
+    const TimePoint now = Clock::now();
+    entry->second.reason = reason;
+    for (const Endpoint& endpoint : endpoints) {
+        connector_.add_target(endpoint, now);
+    }
+    if (!endpoints.empty()) {
+        entry->second.endpoints = std::move(endpoints);
+    }
+    run_connector(now);
+}
+
+void MeshPlane::set_own_topology(const wire::Topology& topology) {
+    mesh_.set_own_topology(topology, Clock::now());
+}
+
+void MeshPlane::set_own_addresses(const wire::Addresses& addresses) {
+    if (!mesh_.set_own(wire::kAddressesKind, wire::encode_addresses(addresses), Clock::now())) {
+        log::error("event=addresses_not_published count={}", addresses.macs.size());
+    }
+}
+
+void MeshPlane::mark_unreachable(const NodeId& node, bool unreachable) {
+    mesh_.mark_unreachable(node, unreachable, Clock::now());
+}
+
+void MeshPlane::tick(TimePoint now) {
+    static constexpr auto kResolveAgain = std::chrono::seconds(10);
+    if (now >= next_resolve_) {
+        next_resolve_ = now + kResolveAgain;
+        for (const auto& [text, target] : targets_) {
+            if (target.endpoints.empty()) {
+                resolve(text);
+            }
+        }
+    }
+    run_connector(now);
+    run_mesh(now);
+}
+
+} // namespace weave::daemon

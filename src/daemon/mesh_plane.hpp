@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "daemon/cluster_file.hpp"
+#include "daemon/log.hpp"
+#include "daemon/node_state.hpp"
+#include "mesh/connector.hpp"
+#include "mesh/mesh.hpp"
+#include "net/control_links.hpp"
+
+namespace weave::daemon {
+
+struct MeshPlaneSettings {
+    std::string name;
+    std::uint16_t port = 0;
+    std::vector<IpAddress> listen;
+};
+
+/** What the mesh tells the rest of the router. */
+struct MeshPlaneEvents {
+    std::function<void(const mesh::NodeInfo&)> on_node;
+    std::function<void(const NodeId&)> on_gone;
+    std::function<void(const wire::RecordPtr&)> on_record;
+    std::function<void(const mesh::Routes&)> on_routes;
+    std::function<void(std::uint64_t)> on_epoch;
+};
+
+/** A target of the user as given, and what it resolved to. */
+struct Target {
+    std::string text;
+    std::string origin; ///< "start" or "connect"
+    std::vector<Endpoint> endpoints;
+    std::string reason; ///< why the name did not resolve
+};
+
+/**
+ * Gossip, connections and targets: runs the mesh and connector machines over TCP links. Control thread only.
+ */
+class MeshPlane {
+public:
+    MeshPlane(boost::asio::io_context& io, MeshPlaneSettings settings, NodeState& state,
+              const Cluster& cluster, MeshPlaneEvents events);
+    ~MeshPlane();
+
+    /** Throws std::system_error when a port is taken. */
+    void listen();
+    /** Adds targets; names are resolved in the background. Returns how many were new. */
+    unsigned connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
+    /** Returns those that were no targets. */
+    std::vector<std::string> forget(const std::vector<std::string>& peers);
+
+    void set_own_topology(const wire::Topology& topology);
+    void set_own_addresses(const wire::Addresses& addresses);
+    void mark_unreachable(const NodeId& node, bool unreachable);
+    void tick(TimePoint now);
+
+    [[nodiscard]] mesh::Mesh& mesh() { return mesh_; }
+    [[nodiscard]] std::vector<mesh::ConnectionStatus> connections(TimePoint now) const {
+        return connector_.status(now);
+    }
+    [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
+    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
+    /** The last refusals of inbound connections: endpoint and sentence, newest last, at most 16. */
+    [[nodiscard]] const std::vector<std::pair<Endpoint, std::string>>& refused() const { return refused_; }
+
+private:
+    net::LinkEvents link_events();
+    session::ControlLocal control_local(std::uint64_t nonce) const;
+    void on_link_up(const net::LinkUp& up);
+    void on_dial_failed(net::LinkId link, std::optional<session::ControlFailure> refusal,
+                        const std::string& reason);
+    void on_refused(const Endpoint& from, std::optional<session::ControlFailure> failure,
+                    const std::string& reason);
+    void run_connector(TimePoint now);
+    void run_mesh(TimePoint now);
+    void resolve(const std::string& text);
+    void resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
+    void save_targets();
+    void on_node_changed(const NodeId& node, TimePoint now);
+
+    boost::asio::io_context& io_;
+    MeshPlaneSettings settings_;
+    NodeState& state_;
+    const Cluster& cluster_;
+    MeshPlaneEvents events_;
+    mesh::Mesh mesh_;
+    mesh::Connector connector_;
+    net::ControlLinks links_;
+    boost::asio::ip::tcp::resolver resolver_;
+    std::map<net::LinkId, mesh::DialId> dials_;
+    std::map<mesh::DialId, net::LinkId> dialled_;
+    std::map<std::string, Target> targets_;
+    TimePoint next_resolve_{};
+    mesh::RoutesPtr routes_;
+    std::map<std::string, std::uint64_t> counted_;
+    std::vector<std::pair<Endpoint, std::string>> refused_;
+    log::RateLimit rate_;
+    bool running_ = false;
+};
+
+} // namespace weave::daemon

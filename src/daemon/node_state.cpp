@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/node_state.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "daemon/options.hpp"
+#include "os/file.hpp"
+
+namespace weave::daemon {
+namespace {
+
+constexpr const char* kIdentityFile = "identity.key";
+constexpr const char* kEpochFile = "boot-epoch";
+constexpr const char* kTargetsFile = "targets";
+constexpr const char* kExposedFile = "exposed";
+
+std::string with_folder(std::string folder) {
+    os::ensure_directory(folder, 0700);
+    return folder;
+}
+
+} // namespace
+
+NodeState::NodeState(std::string folder)
+    : folder_(with_folder(std::move(folder)))
+    , lock_(path("lock"))
+    , identity_(load_identity()) {
+    load_boot_epoch();
+    targets_ = load_lines(kTargetsFile);
+    for (const std::string& line : load_lines(kExposedFile)) {
+        if (const auto prefix = Prefix::parse(line)) {
+            exposed_.push_back(*prefix);
+        }
+    }
+}
+
+crypto::Identity NodeState::load_identity() {
+    auto text = os::read_secret_file(path(kIdentityFile));
+    if (!text) {
+        crypto::Identity fresh = crypto::Identity::generate();
+        const std::string hex = to_hex(fresh.seed()) + '\n';
+        os::write_secret_file(path(kIdentityFile), as_bytes(hex));
+        return fresh;
+    }
+    crypto::Key32 seed;
+    const std::string_view line{reinterpret_cast<const char*>(text->data()), text->size()};
+    const bool good = from_hex(line.substr(0, line.find('\n')), seed.span());
+    crypto::wipe(*text);
+    if (!good) {
+        throw ConfigError(fmt::format("{} is damaged: restore it from a backup, or remove it and this node "
+                                      "starts as a new one",
+                                      path(kIdentityFile)));
+    }
+    return crypto::Identity::from_seed(std::move(seed));
+}
+
+std::vector<std::string> NodeState::load_lines(const char* name) {
+    const os::CheckedFile file = os::read_checked_file(path(name));
+    if (file.state == os::CheckedFile::State::corrupt) {
+        notices_.push_back(fmt::format("{} was damaged and is kept as {}", path(name),
+                                       os::set_corrupt_aside(path(name))));
+    }
+    std::vector<std::string> lines;
+    if (file.state != os::CheckedFile::State::ok) {
+        return lines;
+    }
+    std::string_view rest{reinterpret_cast<const char*>(file.contents.data()), file.contents.size()};
+    while (!rest.empty()) {
+        const auto end = rest.find('\n');
+        lines.emplace_back(rest.substr(0, end));
+        rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
+    }
+    return lines;
+}
+
+void NodeState::save_lines(const char* name, const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+        text += line + '\n';
+    }
+    os::write_checked_file(path(name), as_bytes(text), 0600);
+}
+
+void NodeState::load_boot_epoch() {
+    std::uint64_t last = 0;
+    for (const std::string& line : load_lines(kEpochFile)) {
+        std::from_chars(line.data(), line.data() + line.size(), last);
+    }
+    raise_boot_epoch(last);
+}
+
+void NodeState::raise_boot_epoch(std::uint64_t above) {
+    boot_epoch_ = std::max(boot_epoch_, above) + 1;
+    save_lines(kEpochFile, {std::to_string(boot_epoch_)});
+}
+
+void NodeState::save_targets(std::vector<std::string> targets) {
+    save_lines(kTargetsFile, targets);
+    targets_ = std::move(targets);
+}
+
+void NodeState::save_exposed(std::vector<Prefix> exposed) {
+    std::vector<std::string> lines;
+    for (const Prefix& prefix : exposed) {
+        lines.push_back(prefix.text());
+    }
+    save_lines(kExposedFile, lines);
+    exposed_ = std::move(exposed);
+}
+
+} // namespace weave::daemon

@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// No include guard: a list, read several times with WEAVE_OPTION defined differently.
+//
+// Every option of weaved, declared once: the struct, the flag, the environment variable, --help, the man
+// page and the reference page in docs/ come from here.
+//
+//           field            type                      default        flag                 environment               value       help
+WEAVE_OPTION(name,            std::string,              {},            "--name",            "WEAVE_NAME",             "NAME",     "Name of this node, a label for people; the host name if not given.")
+WEAVE_OPTION(run_dir,         std::string,              "/run/weave",  "--run-dir",         "WEAVE_RUN_DIR",          "DIR",      "Folder for the control socket, log and pid file.")
+WEAVE_OPTION(state_dir,       std::string,              "/var/lib/weave", "--state-dir",    "WEAVE_STATE_DIR",        "DIR",      "Folder for the identity, the boot epoch, targets and attachments; locked by one instance.")
+WEAVE_OPTION(cluster_file,    std::string,              {},            "--cluster-file",    "WEAVE_CLUSTER_FILE",     "FILE",     "Cluster id and secrets (mode 0600); STATE_DIR/cluster.json if not given.")
+WEAVE_OPTION(port,            std::uint16_t,            6783,          "--port",            "WEAVE_PORT",             "PORT",     "TCP port for mesh control and UDP port for sealed traffic.")
+WEAVE_OPTION(listen,          std::vector<std::string>, {},            "--listen",          "WEAVE_LISTEN",           "ADDRESS",  "Underlay address to listen on; repeatable; all addresses if not given.")
+WEAVE_OPTION(advertise,       std::vector<std::string>, {},            "--advertise",       "WEAVE_ADVERTISE",        "ADDRESS",  "Underlay address told to peers, ADDRESS or ADDRESS:PORT; repeatable; all global addresses of the host if not given.")
+WEAVE_OPTION(ipalloc_range,   std::string,              "10.32.0.0/12","--ipalloc-range",   "WEAVE_IPALLOC_RANGE",    "PREFIX",   "Range of pod addresses; underlay addresses inside it are never told to peers.")
+WEAVE_OPTION(http_port,       std::uint16_t,            6784,          "--http-port",       "WEAVE_HTTP_PORT",        "PORT",     "Read-only HTTP on 127.0.0.1: status, report, metrics, health; 0 turns it off.")
+WEAVE_OPTION(metrics_listen,  std::string,              {},            "--metrics-listen",  "WEAVE_METRICS_LISTEN",   "ADDRESS:PORT", "Serve /metrics and /healthz, and nothing else, on this address too.")
+WEAVE_OPTION(bridge,          std::string,              "weave",       "--bridge",          "WEAVE_BRIDGE",           "NAME",     "Name of the pod bridge.")
+WEAVE_OPTION(tap,             std::string,              "weave-tap",   "--tap",             "WEAVE_TAP",              "NAME",     "Name of the router's TAP port on the bridge.")
+WEAVE_OPTION(mtu,             std::uint16_t,            1376,          "--mtu",             "WEAVE_MTU",              "BYTES",    "MTU of pods.")
+WEAVE_OPTION(lanes,           std::uint16_t,            0,             "--lanes",           "WEAVE_LANES",            "N",        "Worker lanes (threads) of the data plane; 0: one per two processors.")
+WEAVE_OPTION(log_level,       std::string,              "info",        "--log-level",       "WEAVE_LOG_LEVEL",        "LEVEL",    "debug, info, warning or error.")

@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace weave::daemon {
+
+/** Bad input from the user: one sentence that says what and how to mend it. main() prints it and exits 1. */
+class ConfigError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/** What the user asked for; fixed at start. Fields, defaults and help: options.def.hpp. */
+struct Options {
+#define WEAVE_OPTION(field, type, initial, flag, env, value, help) type field = initial;
+#include "daemon/options.def.hpp"
+#undef WEAVE_OPTION
+    std::vector<std::string> peers;
+};
+
+/** What the process is to do instead of, or before, running the router. */
+struct CommandLine {
+    Options options;
+    bool exit_now = false; ///< --help, --version or a reference page was printed
+    int exit_code = 0;
+};
+
+/**
+ * Parses the command line and the environment (the command line wins). Prints help or the reason of a
+ * usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
+ */
+CommandLine parse_command_line(int argc, char** argv);
+
+/** The option reference: format "man" (troff section) or "markdown" (table). */
+std::string option_reference(const std::string& format);
+
+} // namespace weave::daemon

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/lanes.hpp"
+#include "daemon/log.hpp"
+#include "mesh/mesh.hpp"
+#include "session/manager.hpp"
+#include "session/path.hpp"
+
+namespace weave::daemon {
+
+/** What peers tell the rest of the router. */
+struct PeerEvents {
+    /** The peer was tried by UDP and cannot (true), or can (false), be reached directly. */
+    std::function<void(const NodeId&, bool unreachable)> on_direct;
+    /** The peer table has to be published again. */
+    std::function<void()> on_table_changed;
+};
+
+/** One row for status pages. */
+struct PeerView {
+    NodeId node;
+    session::Use use;
+    std::uint16_t mtu = 0;
+    std::optional<Duration> rtt;
+    dataplane::PeerState::Totals totals;
+    std::optional<Duration> key_age;
+    std::optional<crypto::Suite> suite;
+    bool has_session = false;
+};
+
+/**
+ * Everything about carrying packets to other nodes: their data sessions, their paths, and the peer table
+ * that lanes read. Runs the session machines and performs their actions through the lanes. Control thread only.
+ */
+class Peers {
+public:
+    Peers(Lanes& lanes, session::Settings settings, session::Local local, session::PathSettings paths,
+          PeerEvents events);
+
+    /** A node is known, or what is known of it changed. */
+    void on_node(const mesh::NodeInfo& node, TimePoint now);
+    void on_node_gone(const NodeId& node);
+    /** Which node to hand datagrams to for each node that cannot be reached directly. */
+    void set_routes(const mesh::Routes& routes, TimePoint now);
+    void on_punt(const dataplane::Punt& punt, TimePoint now);
+    void tick(TimePoint now);
+    void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
+
+    /** kNoPeer when unknown. */
+    [[nodiscard]] dataplane::PeerIndex index_of(const NodeId& node) const;
+    [[nodiscard]] std::shared_ptr<const dataplane::PeerTable> table() const;
+    [[nodiscard]] std::vector<PeerView> view(TimePoint now) const;
+    [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
+    [[nodiscard]] std::uint64_t rekeys() const { return rekeys_; }
+    /** Events the session machine counted, by name. */
+    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
+
+private:
+    struct Peer {
+        NodeId node;
+        dataplane::PeerIndex index = dataplane::kNoPeer;
+        std::unique_ptr<session::PathMonitor> path;
+        std::shared_ptr<dataplane::PeerState> state;
+        std::map<std::uint32_t, std::shared_ptr<dataplane::DataSession>> receiving;
+        std::shared_ptr<dataplane::DataSession> sending;
+        /** Used until the path monitor has proved one: where the last handshake came from. */
+        std::optional<session::Origin> heard;
+        std::vector<Endpoint> candidates;
+        std::optional<NodeId> next_hop;
+        std::uint64_t epoch = 0;
+        bool wants_broadcast = true;
+        std::uint16_t mtu = 1280;
+        std::optional<TimePoint> installed;
+        /** Since when there is no direct path. */
+        std::optional<TimePoint> undirected_since;
+        bool told_unreachable = false;
+        std::uint64_t seen_tx_bytes = 0;
+        std::uint64_t seen_tx_packets = 0;
+    };
+
+    Peer* find(const NodeId& node);
+    Peer* find(dataplane::PeerIndex index);
+    Peer* find(const RelayAddress& address);
+    Peer& make(const NodeId& node);
+
+    void run_sessions(TimePoint now);
+    void perform(session::SendTo& action);
+    void perform(session::Reply& action);
+    void perform(session::Install& action, TimePoint now);
+    void perform(const session::Promote& action);
+    void perform(const session::Retire& action);
+    void perform(const session::SessionDown& action);
+    void run_path(Peer& peer, TimePoint now);
+    void send_probe(const Peer& peer, const session::SendProbe& probe);
+    void watch_direct(Peer& peer, TimePoint now);
+    void feed_traffic(Peer& peer, TimePoint now);
+
+    void send_datagram(const Endpoint& to, ByteView bytes);
+    void send_relayed(const NodeId& via, dataplane::PeerIndex destination, ByteView bytes);
+    void answer(const session::Origin& to, ByteView bytes);
+    void say_hello(const Peer& peer);
+    [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
+    void remember_local(const dataplane::Origin& origin);
+    [[nodiscard]] std::optional<IpAddress> local_for(const Endpoint& to) const;
+
+    Lanes& lanes_;
+    session::Manager sessions_;
+    session::PathSettings path_settings_;
+    PeerEvents events_;
+    std::unordered_map<NodeId, Peer> peers_;
+    std::vector<std::optional<NodeId>> slots_;
+    /** The address of ours that a remote endpoint used: answers leave from it. */
+    std::map<Endpoint, IpAddress> locals_;
+    std::uint64_t handshakes_ = 0;
+    std::uint64_t rekeys_ = 0;
+    std::map<std::string, std::uint64_t> counted_;
+    bool table_changed_ = false;
+};
+
+} // namespace weave::daemon

@@ -1,0 +1,204 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What the Router tells about itself.
+#include "daemon/router.hpp"
+
+#ifndef WEAVE_VERSION
+#define WEAVE_VERSION "unknown"
+#endif
+
+namespace weave::daemon {
+namespace {
+
+double milliseconds(Duration duration) {
+    return std::chrono::duration<double, std::milli>(duration).count();
+}
+
+const char* state_text(mesh::ConnectionStatus::State state) {
+    using State = mesh::ConnectionStatus::State;
+    switch (state) {
+    case State::established:
+        return "established";
+    case State::connecting:
+        return "connecting";
+    case State::retrying:
+        return "retrying";
+    case State::failed:
+        return "failed";
+    case State::waiting:
+        return "waiting";
+    case State::self:
+        return "self";
+    }
+    return "unknown";
+}
+
+} // namespace
+
+std::string Router::name_of(const NodeId& node) {
+    const auto info = mesh_->mesh().node(node);
+    return info ? info->shown_name : node.fingerprint();
+}
+
+std::string Router::path_text(const session::Use& use) {
+    switch (use.kind) {
+    case session::Use::Kind::none:
+        return "unreachable";
+    case session::Use::Kind::direct:
+        return "direct";
+    case session::Use::Kind::relay:
+        return "relay via " + name_of(use.relay);
+    }
+    return "unknown";
+}
+
+void Router::fill_status(api::NodeReport& report, TimePoint now) {
+    NodeStatus& status = report.status;
+    status.version = WEAVE_VERSION;
+    status.name = name_;
+    status.node_id = state_.identity().id().text();
+    status.cluster_id = to_hex(cluster_.id);
+    for (const Endpoint& endpoint : endpoints_) {
+        status.addresses.push_back(endpoint.text());
+    }
+    status.port = options_.port;
+    status.cipher_provider = crypto::name(crypto::best_provider(crypto::preferred_suite()));
+    status.uptime_seconds =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
+    status.lanes = lanes_->count();
+    for (const PeerRow& peer : report.peers) {
+        status.peers_direct += peer.path == "direct" ? 1 : 0;
+        status.peers_unreachable += peer.path == "unreachable" ? 1 : 0;
+    }
+    status.peers_relayed =
+        static_cast<std::uint32_t>(report.peers.size()) - status.peers_direct - status.peers_unreachable;
+    for (const ConnectionRow& row : report.connections) {
+        status.connections_established += row.state == "established" ? 1 : 0;
+        status.connections_failed += row.state == "failed" ? 1 : 0;
+        status.connections_pending +=
+            row.state == "connecting" || row.state == "retrying" || row.state == "waiting" ? 1 : 0;
+    }
+    status.targets = static_cast<std::uint32_t>(report.targets.size());
+    status.attachments = static_cast<std::uint32_t>(report.attachments.size());
+    for (const DropRow& drop : report.drops) {
+        status.drops_total += drop.count;
+    }
+    status.handshakes_total = peers_->handshakes();
+    status.rekeys_total = peers_->rekeys();
+    status.udp_socket_drops_total = lanes_->socket_drops();
+    for (const Prefix& prefix : state_.exposed()) {
+        status.exposed.push_back(prefix.text());
+    }
+    for (const auto& [from, reason] : mesh_->refused()) {
+        status.warnings.push_back(fmt::format("refused a connection from {}: {}", from.text(), reason));
+    }
+}
+
+void Router::fill_peers(api::NodeReport& report, TimePoint now) {
+    for (const PeerView& view : peers_->view(now)) {
+        PeerRow row;
+        row.name = name_of(view.node);
+        row.id = view.node.text();
+        if (const auto info = mesh_->mesh().node(view.node)) {
+            for (const Endpoint& endpoint : info->endpoints) {
+                row.addresses.push_back(endpoint.text());
+            }
+        }
+        row.path = path_text(view.use);
+        row.rtt_ms = view.rtt ? milliseconds(*view.rtt) : 0;
+        row.mtu = view.mtu;
+        row.transmit_bytes = view.totals.tx_bytes;
+        row.transmit_packets = view.totals.tx_packets;
+        row.receive_bytes = view.totals.rx_bytes;
+        row.receive_packets = view.totals.rx_packets;
+        if (view.key_age) {
+            row.key_age_seconds = std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
+        }
+        row.cipher = view.suite ? crypto::name(*view.suite) : "none";
+        const auto owned = owned_.find(view.node);
+        row.pods = owned == owned_.end() ? 0 : static_cast<std::uint32_t>(owned->second.prefixes.size());
+        report.peers.push_back(std::move(row));
+    }
+    std::sort(report.peers.begin(), report.peers.end(),
+              [](const PeerRow& a, const PeerRow& b) { return a.name < b.name; });
+}
+
+void Router::fill_connections(api::NodeReport& report, TimePoint now) {
+    for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
+        ConnectionRow row;
+        row.direction = status.direction == mesh::ConnectionStatus::Direction::inbound ? "in" : "out";
+        row.endpoint = status.endpoint.text();
+        row.state = state_text(status.state);
+        row.reason = status.reason;
+        if (status.node) {
+            row.peer = name_of(*status.node);
+            for (const PeerRow& peer : report.peers) {
+                if (peer.id == status.node->text()) {
+                    row.path = peer.path;
+                    row.cipher = peer.cipher;
+                    row.mtu = peer.mtu;
+                    row.rtt_ms = peer.rtt_ms;
+                }
+            }
+        }
+        report.connections.push_back(std::move(row));
+    }
+    for (const auto& [text, target] : mesh_->targets()) {
+        TargetRow row;
+        row.target = text;
+        row.origin = target.origin;
+        row.state = "waiting";
+        row.reason = target.reason;
+        for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
+            const bool match = std::find(target.endpoints.begin(), target.endpoints.end(), status.endpoint) !=
+                               target.endpoints.end();
+            if (match) {
+                row.state = status.state == mesh::ConnectionStatus::State::established ? "connected"
+                                                                                       : state_text(status.state);
+                row.peer = status.node ? name_of(*status.node) : "";
+                row.reason = status.reason;
+                row.next_attempt_ms = status.next_retry_in
+                                          ? static_cast<std::uint32_t>(milliseconds(*status.next_retry_in))
+                                          : 0;
+            }
+        }
+        report.targets.push_back(std::move(row));
+    }
+}
+
+void Router::fill_drops(api::NodeReport& report) {
+    for (std::size_t i = 0; i < dataplane::kDropCount; ++i) {
+        const auto reason = static_cast<dataplane::Drop>(i);
+        report.drops.push_back({std::string{dataplane::name(reason)}, std::string{dataplane::text(reason)},
+                                lanes_->dropped(reason)});
+    }
+    for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
+        for (const auto& [name, count] : *counted) {
+            report.drops.push_back({name, "control message or handshake not accepted", count});
+        }
+    }
+}
+
+api::NodeReport Router::report() {
+    const TimePoint now = Clock::now();
+    api::NodeReport out;
+    fill_peers(out, now);
+    fill_connections(out, now);
+    fill_drops(out);
+    for (const attach::Attachment& pod : host_.list()) {
+        AttachmentRow row;
+        row.id = pod.id;
+        row.ifname = pod.ifname;
+        row.host_ifname = pod.host_ifname;
+        row.mac = pod.mac.text();
+        for (const Prefix& prefix : pod.addresses) {
+            row.addresses.push_back(prefix.text());
+        }
+        row.netns_inode = pod.netns_inode;
+        out.attachments.push_back(std::move(row));
+    }
+    fill_status(out, now);
+    return out;
+}
+
+} // namespace weave::daemon
