@@ -248,7 +248,7 @@ std::vector<std::pair<LinkId, NodeId>> Mesh::links() const {
 std::size_t Mesh::waiting() const {
     std::size_t out = 0;
     for (const auto& [id, link] : links_) {
-        out += link.records.size() + link.lines.size();
+        out = std::max(out, link.records.size() + link.lines.size());
     }
     return out;
 }

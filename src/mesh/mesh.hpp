@@ -167,7 +167,7 @@ class Mesh {
     [[nodiscard]] const Store& store() const { return store_; }
 
     [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
-    /** Records and lines waiting for links, all links together: for the bounds the tests watch. */
+    /** Most records and lines waiting for any one link: for the bounds the tests watch. */
     [[nodiscard]] std::size_t waiting() const;
 
   private:

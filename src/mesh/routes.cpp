@@ -76,6 +76,9 @@ Routes compute_routes(const NodeId& self, const std::vector<Adjacency>& nodes) {
                                            : Route{via->second.next_hop, via->second.hops + 1};
         }
         unvisited.swap(left);
+#ifdef WEAVE_BREAK_BREADTH_FIRST // the simulator proves that it notices
+        std::reverse(queue.begin() + static_cast<std::ptrdiff_t>(head) + 1, queue.end());
+#endif
     }
     return routes;
 }

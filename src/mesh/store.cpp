@@ -56,6 +56,9 @@ bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
 
 bool Store::has_room(const wire::RecordId& id) const {
     const auto node = nodes_.find(id.node);
+#ifdef WEAVE_BREAK_STORE_LIMIT
+    return true;
+#endif
     if (node == nodes_.end()) {
         return nodes_.size() < limits_.nodes;
     }
@@ -68,9 +71,11 @@ Store::Put Store::put(wire::RecordPtr record) {
     }
     auto node = nodes_.find(record->node);
     if (node == nodes_.end()) {
+#ifndef WEAVE_BREAK_STORE_LIMIT // the simulator proves that it notices this missing
         if (nodes_.size() >= limits_.nodes) {
             return Put::too_many_nodes;
         }
+#endif
         node = nodes_.emplace(record->node, Kinds{}).first;
     }
     const auto held = node->second.find(record->kind);

@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/scenarios.hpp"
+
+#include "wire/record.hpp"
+
+namespace weave::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+Bytes some_addresses(std::uint64_t number) {
+    wire::Addresses addresses;
+    for (unsigned i = 0; i < 3; ++i) {
+        const auto low = static_cast<std::uint8_t>(number >> (8 * i));
+        addresses.macs.push_back({{2, 0, 0, 0, low, static_cast<std::uint8_t>(i)}});
+    }
+    return wire::encode_addresses(addresses);
+}
+
+void one_trouble(World& world, wire::RecordPtr& old) {
+    auto& random = world.random();
+    const std::size_t node = random() % world.size();
+    const std::size_t other = random() % world.size();
+    switch (random() % 7) {
+    case 0: {
+        std::set<std::size_t> side;
+        for (std::size_t i = 0; i < world.size(); ++i) {
+            if (random() % 2 == 0) {
+                side.insert(i);
+            }
+        }
+        world.cut(side);
+        world.run_for(20s);
+        world.heal();
+        return;
+    }
+    case 1:
+        world.stop(node, random() % 2 == 0);
+        world.run_for(4s);
+        world.start(node, random() % 3 == 0);
+        return;
+    case 2:
+        if (node != other) {
+            world.block_udp(node, other, random() % 4 != 0);
+        }
+        return;
+    case 3:
+        world.step_clock(node, 30min);
+        return;
+    case 4:
+        world.change_addresses(node, some_addresses(random()));
+        return;
+    case 5:
+        old = world.mesh(node).store().find({world.id(node), wire::kTopologyKind});
+        return;
+    default:
+        if (old) {
+            world.replay(other, old);
+        }
+        world.inject(node, {3, 200, 0, 1, 2});
+        return;
+    }
+}
+
+} // namespace
+
+void boot(World& world) {
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        world.add_target(i, 0);
+        world.add_target(i, world.random()() % world.size());
+    }
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        world.start(i);
+        world.run_for(std::chrono::milliseconds(world.random()() % (3000 / world.size() + 1)));
+    }
+}
+
+void storm(World& world, unsigned troubles) {
+    world.set_weather({.loss = 0.05, .duplication = 0.05, .delay_min = 1ms, .delay_max = 150ms});
+    wire::RecordPtr old;
+    for (unsigned i = 0; i < troubles; ++i) {
+        one_trouble(world, old);
+        world.run_for(std::chrono::milliseconds(world.random()() % 4000));
+    }
+    world.set_weather({});
+    for (std::size_t a = 0; a < world.size(); ++a) {
+        for (std::size_t b = 0; b < a; ++b) {
+            world.block_udp(a, b, false);
+        }
+    }
+}
+
+void flood(World& world) {
+    world.block_links(1);
+    for (int round = 0; round < 2; ++round) {
+        world.flood(0, 30);
+        world.run_for(6min);
+    }
+    world.stop(1, true);
+    world.start(1);
+}
+
+void chain(World& world, std::size_t group) {
+    for (std::size_t a = 0; a < world.size(); ++a) {
+        for (std::size_t b = 0; b < a; ++b) {
+            world.block_udp(a, b, a / group > b / group + 1);
+        }
+    }
+}
+
+} // namespace weave::sim

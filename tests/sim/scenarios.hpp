@@ -1,0 +1,26 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "sim/world.hpp"
+
+namespace weave::sim {
+
+/** Starts all nodes within three seconds; each has node 0 as target, some a second one. */
+void boot(World& world);
+
+/**
+ * A bad hour: partitions, restarts, blocked paths, clock steps, address changes and replayed
+ * records in random order, under loss, delay, reordering and duplication. Ends with everything
+ * healed.
+ */
+void storm(World& world, unsigned troubles);
+
+/** Twice more phantoms than a store takes, with six minutes to forget them, one node's links stuck.
+ */
+void flood(World& world);
+
+/** Blocks UDP so that paths of several hops are needed: a chain of groups. */
+void chain(World& world, std::size_t group);
+
+} // namespace weave::sim

@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// Whole nodes on virtual time. Signatures are fakes here; the mesh takes them as ports.
+#include "sim/scenarios.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace std::chrono_literals;
+using weave::sim::World;
+
+namespace {
+
+void require_clean(World& world) {
+    for (const auto& violation : world.violations()) {
+        FAIL_CHECK(violation.name << ": " << violation.detail);
+    }
+}
+
+void require_converged(World& world, weave::Duration span) {
+    const bool converged = world.run_until_converged(span);
+    INFO(world.unconverged());
+    REQUIRE(converged);
+    world.check_paths();
+    require_clean(world);
+}
+
+} // namespace
+
+TEST_CASE("fifty nodes that know one address become a full mesh") {
+    World world(1, 50);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    CHECK(world.mesh(7).nodes().size() == 50);
+    CHECK(world.mesh(7).routes()->size() == 49);
+    MESSAGE(world.events() << " steps, " << world.messages() << " messages, "
+                           << world.message_bytes() / 1024 << " KiB");
+}
+
+TEST_CASE("a bad hour leaves no trace") {
+    for (const std::uint64_t seed : {11u, 12u, 13u}) {
+        World world(seed, 12);
+        weave::sim::boot(world);
+        weave::sim::storm(world, 60);
+        require_converged(world, 10min);
+        CHECK(world.mesh(0).nodes().size() == 12);
+        CHECK(world.counted("mesh_malformed_message") > 0);
+    }
+}
+
+TEST_CASE("nodes that cannot reach each other are reached through others, without loops") {
+    World world(21, 15);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    weave::sim::chain(world, 3);
+    require_converged(world, 20s);
+    CHECK(world.mesh(0).routes()->at(world.id(14)).hops == 4);
+    CHECK(world.mesh(0).routes()->at(world.id(1)).hops == 1);
+}
+
+TEST_CASE("gossip crosses a partial TCP mesh") {
+    World world(31, 12);
+    for (std::size_t a = 0; a < 12; ++a) {
+        for (std::size_t b = 1; b < a; ++b) {
+            world.block_tcp(a, b); // a star around node 0
+        }
+    }
+    weave::sim::boot(world);
+    require_converged(world, 30s);
+    CHECK(world.mesh(11).nodes().size() == 12);
+}
+
+TEST_CASE("a node that forgot its boot epoch raises it above what the others know") {
+    World world(41, 6);
+    weave::sim::boot(world);
+    world.change_addresses(3, {9, 1, 0, 1});
+    require_converged(world, 20s);
+    world.stop(3, true);
+    world.run_for(2s);
+    world.start(3, true);
+    require_converged(world, 30s);
+    CHECK(world.counted("epoch_raised") >= 1);
+    CHECK(world.mesh(3).epoch() > 1);
+}
+
+TEST_CASE("a dead node is forgotten everywhere and may return") {
+    World world(51, 8);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    world.stop(5, false);
+    world.run_for(8min);
+    for (std::size_t i = 0; i < 8; ++i) {
+        if (i != 5) {
+            CHECK(world.mesh(i).nodes().size() == 7);
+        }
+    }
+    world.start(5);
+    require_converged(world, 7min);
+    CHECK(world.mesh(2).nodes().size() == 8);
+}
+
+TEST_CASE("two halves that forgot each other find together again") {
+    World world(61, 10);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    world.cut({0, 1, 2, 3, 4});
+    world.run_for(8min);
+    CHECK(world.mesh(0).nodes().size() == 5);
+    CHECK(world.mesh(9).nodes().size() == 5);
+    world.heal();
+    require_converged(world, 10min);
+    CHECK(world.mesh(0).nodes().size() == 10);
+}
+
+TEST_CASE("a flood of nodes that do not exist is bounded and passes") {
+    World world(81, 6);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    weave::sim::flood(world);
+    CHECK(world.counted("mesh_too_many_nodes") + world.counted("mesh_no_room") > 0);
+    CHECK(world.mesh(2).nodes().size() == 6);
+    require_converged(world, 10min);
+    CHECK(world.mesh(2).store().nodes().size() == 6);
+}
+
+TEST_CASE("two nodes with one name are both shown, one of them qualified") {
+    World world(71, 4);
+    world.set_name(1, "twin");
+    world.set_name(2, "twin");
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    const std::size_t low = world.id(1) < world.id(2) ? 1 : 2;
+    CHECK(world.mesh(0).node(world.id(low))->shown_name == "twin");
+    const auto other = *world.mesh(0).node(world.id(3 - low));
+    CHECK(other.shown_name == "twin~" + other.id.fingerprint());
+    CHECK(world.counted("name_collision") >= 4);
+}

@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "mesh/connector.hpp"
+#include "mesh/mesh.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace weave::sim {
+
+using mesh::LinkId;
+
+/** How the control links treat messages. Real ones are TCP; the machines must not need that. */
+struct Weather {
+    double loss = 0;
+    double duplication = 0;
+    Duration delay_min = std::chrono::milliseconds(1);
+    Duration delay_max = std::chrono::milliseconds(30);
+};
+
+/** A broken invariant: `name` is one of the literals in invariants.cpp. */
+struct Violation {
+    std::string name;
+    std::string detail;
+};
+
+/**
+ * Whole nodes (the real Mesh and Connector, fake signatures) on virtual time and a simulated
+ * network. Everything follows from the seed. After each step of a node its invariants are checked.
+ */
+class World {
+  public:
+    /** The seed is WEAVE_SIM_SEED when that is set, else `seed`; it is printed. */
+    World(std::uint64_t seed, std::size_t nodes);
+
+    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+
+    void set_weather(const Weather& weather) { weather_ = weather; }
+
+    /** Starts a node (again, with a boot epoch one higher unless `forgot_epoch`). */
+    void start(std::size_t node, bool forgot_epoch = false);
+    /** Peers notice at once when it says goodbye, else by timeout. */
+    void stop(std::size_t node, bool goodbye);
+    void add_target(std::size_t node, std::size_t other);
+
+    void set_name(std::size_t node, const std::string& name) { nodes_[node].name = name; }
+
+    /** Nothing passes between the two until heal(). */
+    void cut(const std::set<std::size_t>& side);
+    void heal();
+    /** UDP between two nodes fails; TCP does not. */
+    void block_udp(std::size_t a, std::size_t b, bool blocked);
+    /** No TCP between two nodes: a partial mesh. */
+    void block_tcp(std::size_t a, std::size_t b);
+    /** The node's monotonic clock jumps forward: a suspended machine. */
+    void step_clock(std::size_t node, Duration by);
+    void change_addresses(std::size_t node, Bytes tlvs);
+    /** Bytes that no node would send. */
+    void inject(std::size_t to, const Bytes& message);
+    /** A record as its owner signed it, delivered to `to` over any of its links: an old one,
+     * replayed. */
+    void replay(std::size_t to, const wire::RecordPtr& record);
+
+    /** Records of nodes that do not exist, of a kind nobody knows, correctly signed. */
+    void flood(std::size_t to, unsigned phantoms);
+    /** The node's links take nothing any more. */
+    void block_links(std::size_t node);
+
+    void run_for(Duration span);
+    /** Runs until converged() or the span is over. */
+    bool run_until_converged(Duration span);
+
+    /** Same records at all nodes that can hear of each other, one link per pair, nothing waiting.
+     */
+    [[nodiscard]] bool converged();
+
+    /** Why not converged, one sentence. */
+    [[nodiscard]] std::string unconverged() const { return unconverged_; }
+
+    /** To be called when converged: follows next hops between all pairs. */
+    void check_paths();
+
+    [[nodiscard]] mesh::Mesh& mesh(std::size_t node) { return *nodes_[node].mesh; }
+
+    [[nodiscard]] mesh::Connector& connector(std::size_t node) { return *nodes_[node].connector; }
+
+    [[nodiscard]] NodeId id(std::size_t node) const { return nodes_[node].id; }
+
+    [[nodiscard]] TimePoint local_time(std::size_t node) const {
+        return now_ + nodes_[node].offset;
+    }
+
+    [[nodiscard]] const std::vector<Violation>& violations() const { return violations_; }
+
+    [[nodiscard]] std::uint64_t counted(const std::string& name) const;
+
+    [[nodiscard]] std::uint64_t events() const { return steps_; }
+
+    [[nodiscard]] std::uint64_t messages() const { return messages_; }
+
+    [[nodiscard]] std::uint64_t message_bytes() const { return message_bytes_; }
+
+    [[nodiscard]] std::mt19937_64& random() { return random_; }
+
+  private:
+    struct Node {
+        wire::RecordKey key{};
+        NodeId id;
+        std::string name;
+        Endpoint endpoint;
+        std::uint64_t epoch = 0;
+        bool up = false;
+        /** Counts starts: whatever was under way for an earlier life is dropped. */
+        std::uint64_t life = 0;
+        Duration offset{};
+        std::unique_ptr<mesh::Mesh> mesh;
+        std::unique_ptr<mesh::Connector> connector;
+        std::vector<Endpoint> targets;
+        TimePoint wake = TimePoint::max();
+        /** Checked by the invariants. */
+        std::map<wire::RecordId, wire::Stamp> accepted;
+        mesh::RoutesPtr checked_routes;
+    };
+
+    struct End {
+        std::size_t node = 0;
+        std::uint64_t life = 0;
+        LinkId link = 0;
+        bool open = false;
+        bool closed = false;
+    };
+
+    /** One TCP connection: ends[0] dialled. */
+    struct Connection {
+        End ends[2];
+        mesh::DialId dial = 0;
+        std::uint64_t nonces[2] = {0, 0};
+    };
+
+    struct Event {
+        TimePoint at;
+        std::uint64_t order;
+        std::function<void()> run;
+
+        bool operator<(const Event& other) const {
+            return at != other.at ? at > other.at : order > other.order;
+        }
+    };
+
+    void later(Duration delay, std::function<void()> run);
+    Duration latency();
+    double chance();
+    [[nodiscard]] bool tcp_works(std::size_t a, std::size_t b) const;
+    [[nodiscard]] bool udp_works(std::size_t a, std::size_t b) const;
+
+    [[nodiscard]] bool alive(const End& end) const {
+        return nodes_[end.node].up && nodes_[end.node].life == end.life;
+    }
+
+    void dial(std::size_t from, const mesh::Dial& wanted);
+    void open_end(const std::shared_ptr<Connection>& connection, std::size_t side);
+    void close_end(const std::shared_ptr<Connection>& connection,
+                   std::size_t side,
+                   mesh::Failure failure,
+                   const std::string& reason);
+    void tell_other_end(const std::shared_ptr<Connection>& connection,
+                        std::size_t side,
+                        mesh::Failure failure,
+                        const std::string& reason);
+    void watch_links();
+    void transmit(std::size_t from, const mesh::Send& send);
+    /** Ticks both machines of a node, carries out what they ask for, checks it, plans the next
+     * tick. */
+    void step(std::size_t node);
+    void carry_out(std::size_t node, const mesh::MeshAction& action);
+    void carry_out(std::size_t node, const mesh::ConnectorAction& action);
+    void probe(std::size_t node, std::uint64_t life);
+    void wake(std::size_t node);
+
+    // invariants.cpp
+    void violate(const char* name, const std::string& detail);
+    void check_accepted(std::size_t node, const wire::Record& record);
+    void check_step(std::size_t node);
+    void check_routes(std::size_t node);
+    [[nodiscard]] std::map<NodeId, unsigned> true_distances(std::size_t node);
+    bool lacks(std::string why);
+    bool pair_converged(std::size_t a, std::size_t b);
+
+    std::mt19937_64 random_;
+    Weather weather_;
+    TimePoint now_{std::chrono::hours(1000)};
+    std::vector<Node> nodes_;
+    /** What the store of each node is limited to. */
+    std::size_t node_limit_;
+    std::map<Endpoint, std::size_t> by_endpoint_;
+    std::map<NodeId, std::size_t> by_id_;
+    std::map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
+    std::set<std::size_t> cut_;
+    std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
+    std::set<std::pair<std::size_t, std::size_t>> tcp_blocked_;
+    LinkId next_link_ = 1;
+    std::priority_queue<Event> events_;
+    std::uint64_t order_ = 0;
+    std::uint64_t steps_ = 0;
+    std::uint64_t messages_ = 0;
+    std::uint64_t message_bytes_ = 0;
+    std::map<std::string, std::uint64_t> counted_;
+    std::vector<Violation> violations_;
+    std::string unconverged_;
+};
+
+} // namespace weave::sim
