@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// Lists the peers this node cannot reach directly: a small program against the public client library.
-// Usage: client [SOCKET]
-
-#include <cstdio>
+// Lists the peers this node cannot reach directly: a small program against the public client
+// library. Usage: client [SOCKET]
 
 #include <weave/client.hpp>
+
+#include <cstdio>
 
 int main(int argc, char** argv) {
     try {

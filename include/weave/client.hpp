@@ -2,30 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <weave/error.hpp>
+#include <weave/types.hpp>
+#include <weave/version.hpp>
+
 #include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
-
-#include <weave/error.hpp>
-#include <weave/types.hpp>
-#include <weave/version.hpp>
 
 namespace weave {
 
 /**
  * A connection to the weaved of this host through its control socket.
  *
- * Every call blocks until the daemon has answered, or fails after the timeout (30 seconds unless told).
- * Every call has a throwing form (weave::Error, whose what() is one sentence) and a form that sets a
- * std::error_code and returns an empty value; last_error() then has the sentence. After a failure that
- * is not the daemon's answer (disconnected, timed_out, protocol) connect again.
+ * Every call blocks until the daemon has answered, or fails after the timeout (30 seconds unless
+ * told). Every call has a throwing form (weave::Error, whose what() is one sentence) and a form
+ * that sets a std::error_code and returns an empty value; last_error() then has the sentence. After
+ * a failure that is not the daemon's answer (disconnected, timed_out, protocol) connect again.
  *
  * Thread-safety: one thread at a time per Client.
  */
 class Client {
-public:
-    /** Connects to the socket, by default "/run/weave/weave.sock". Errors: not_running, permission. */
+  public:
+    /** Connects to the socket, by default "/run/weave/weave.sock". Errors: not_running, permission.
+     */
     static Client connect(const std::string& socket_path = "/run/weave/weave.sock");
     static Client connect(const std::string& socket_path, std::error_code& error);
 
@@ -61,13 +62,16 @@ public:
     void forget(const std::vector<std::string>& peers, std::error_code& error);
 
     /**
-     * Puts an interface into a network namespace and gives it addresses ("10.32.0.5/12"). `netns` is an
-     * open descriptor of the namespace; it stays the caller's. Doing it again adds what is missing.
+     * Puts an interface into a network namespace and gives it addresses ("10.32.0.5/12"). `netns`
+     * is an open descriptor of the namespace; it stays the caller's. Doing it again adds what is
+     * missing.
      */
-    AttachmentRow attach(int netns, const std::string& ifname,
-                         const std::vector<std::string>& addresses);
-    AttachmentRow attach(int netns, const std::string& ifname,
-                         const std::vector<std::string>& addresses, std::error_code& error);
+    AttachmentRow
+    attach(int netns, const std::string& ifname, const std::vector<std::string>& addresses);
+    AttachmentRow attach(int netns,
+                         const std::string& ifname,
+                         const std::vector<std::string>& addresses,
+                         std::error_code& error);
     /** Takes the interface away again. An empty `ifname` takes all of ours in that namespace. */
     void detach(int netns, const std::string& ifname);
     void detach(int netns, const std::string& ifname, std::error_code& error);
@@ -85,7 +89,7 @@ public:
     std::string version();
     std::string version(std::error_code& error);
 
-private:
+  private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
 };

@@ -7,23 +7,24 @@
 
 namespace weave {
 
-/** What can go wrong in a call to the daemon. The numbers are stable; new ones are added at the end. */
+/** What can go wrong in a call to the daemon. The numbers are stable; new ones are added at the
+ * end. */
 enum class Errc {
-    not_running = 1,   // nobody listens on the socket
-    permission = 2,    // the socket is there but this user may not use it, or the daemon says so
-    timed_out = 3,     // no reply in time
-    disconnected = 4,  // the daemon closed the connection
-    protocol = 5,      // the reply does not follow the protocol
-    too_large = 6,     // a request or reply above the limit of one message
-    bad_request = 7,   // the daemon could not read the request
+    not_running = 1,  // nobody listens on the socket
+    permission = 2,   // the socket is there but this user may not use it, or the daemon says so
+    timed_out = 3,    // no reply in time
+    disconnected = 4, // the daemon closed the connection
+    protocol = 5,     // the reply does not follow the protocol
+    too_large = 6,    // a request or reply above the limit of one message
+    bad_request = 7,  // the daemon could not read the request
     unknown_method = 8,
     wrong_version = 9, // the daemon speaks another version of the protocol
     invalid = 10,      // a parameter is not acceptable
     not_found = 11,
-    conflict = 12,     // it exists already, or it clashes with what exists
-    busy = 13,         // too many connections or requests
-    internal = 14,     // the daemon failed; its log has more
-    system = 15,       // a system call failed on this side
+    conflict = 12, // it exists already, or it clashes with what exists
+    busy = 13,     // too many connections or requests
+    internal = 14, // the daemon failed; its log has more
+    system = 15,   // a system call failed on this side
 };
 
 /** The category of Errc, named "weave". */
@@ -33,14 +34,17 @@ enum class Errc {
     return {static_cast<int>(code), error_category()};
 }
 
-/** Thrown by the throwing form of every call; what() is one sentence: what happened and how to mend it. */
+/** Thrown by the throwing form of every call; what() is one sentence: what happened and how to mend
+ * it. */
 class Error : public std::system_error {
-public:
+  public:
     Error(std::error_code code, const std::string& sentence)
-        : std::system_error(code), sentence_(sentence) {}
+        : std::system_error(code)
+        , sentence_(sentence) {}
+
     [[nodiscard]] const char* what() const noexcept override { return sentence_.c_str(); }
 
-private:
+  private:
     std::string sentence_;
 };
 

@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-// What the daemon tells. Plain values, texts as a person would write them; fields are only ever added
-// at the end of a struct. An empty text and a zero mean "not known" unless the field says otherwise.
+// What the daemon tells. Plain values, texts as a person would write them; fields are only ever
+// added at the end of a struct. An empty text and a zero mean "not known" unless the field says
+// otherwise.
 
 namespace weave {
 
@@ -34,9 +35,10 @@ struct NodeStatus {
     std::uint64_t drops_total = 0;
     std::uint64_t handshakes_total = 0;
     std::uint64_t rekeys_total = 0;
-    std::uint64_t udp_socket_drops_total = 0; // datagrams the kernel dropped because a socket was full
-    std::vector<std::string> exposed;         // host addresses on the pod network, "10.32.0.1/12"
-    std::vector<std::string> warnings;        // one sentence each: what is degraded and how to mend it
+    std::uint64_t udp_socket_drops_total =
+        0;                             // datagrams the kernel dropped because a socket was full
+    std::vector<std::string> exposed;  // host addresses on the pod network, "10.32.0.1/12"
+    std::vector<std::string> warnings; // one sentence each: what is degraded and how to mend it
 };
 
 /** One control connection, made or attempted. */

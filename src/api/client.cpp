@@ -1,5 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "api/codec.hpp"
+#include "api/errors.hpp"
+#include "api/status.hpp"
+#include "api/unix_message.hpp"
+
 #include <weave/client.hpp>
 
 #include <array>
@@ -11,11 +16,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "api/codec.hpp"
-#include "api/errors.hpp"
-#include "api/status.hpp"
-#include "api/unix_message.hpp"
 
 namespace weave {
 
@@ -33,12 +33,13 @@ struct Client::Impl {
     /** The result, or an array of the items of a stream. */
     json call(const char* method, const json& params, int fd, std::error_code& error);
 
-private:
-    bool exchange(const std::string& request, std::uint64_t id, int fd, json& out,
-                  std::error_code& error);
+  private:
+    bool exchange(
+        const std::string& request, std::uint64_t id, int fd, json& out, std::error_code& error);
     bool send(std::string_view bytes, int fd, SteadyTime deadline, std::error_code& error);
     bool receive(json& out, SteadyTime deadline, std::error_code& error);
     bool wait(short events, SteadyTime deadline, std::error_code& error);
+
     std::error_code fail(std::error_code code, std::string sentence) {
         last_error = std::move(sentence);
         return code;
@@ -47,7 +48,9 @@ private:
 
 namespace {
 
-std::string system_text(int error) { return std::system_category().message(error); }
+std::string system_text(int error) {
+    return std::system_category().message(error);
+}
 
 /** Turns the form with an error code into the one that throws. */
 template <class Call> auto throwing(const Client& client, Call call) {
@@ -68,7 +71,10 @@ template <class Call> auto throwing(const Client& client, Call call) {
 
 /** The answer as a T; what does not look like one is an error of the protocol. */
 template <class T, class Impl>
-T ask(Impl& impl, const char* method, std::error_code& error, const json& params = json::object(),
+T ask(Impl& impl,
+      const char* method,
+      std::error_code& error,
+      const json& params = json::object(),
       int fd = -1) {
     T out{};
     const json answer = impl.call(method, params, fd, error);
@@ -96,7 +102,8 @@ std::error_code Client::Impl::open(const std::string& path) {
     }
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     socket = api::Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), // NOLINT
+    if (socket && ::connect(socket.get(),
+                            reinterpret_cast<const sockaddr*>(&address), // NOLINT
                             sizeof address) == 0) {
         return {};
     }
@@ -105,11 +112,13 @@ std::error_code Client::Impl::open(const std::string& path) {
     switch (error) {
     case ENOENT:
     case ENOTDIR:
-        return fail(Errc::not_running, "weaved is not running on this host (no socket at " + path +
-                                           "): start it with 'weave-launch start'");
+        return fail(Errc::not_running,
+                    "weaved is not running on this host (no socket at " + path +
+                        "): start it with 'weave-launch start'");
     case ECONNREFUSED:
-        return fail(Errc::not_running, "weaved is not running on this host (nobody answers on " + path +
-                                           "): start it with 'weave-launch start'");
+        return fail(Errc::not_running,
+                    "weaved is not running on this host (nobody answers on " + path +
+                        "): start it with 'weave-launch start'");
     case EACCES:
     case EPERM:
         return fail(Errc::permission,
@@ -134,19 +143,19 @@ json Client::Impl::call(const char* method, const json& params, int fd, std::err
         return out;
     }
     if (!exchange(request, last_id, fd, out, error)) {
-        socket.reset(); // what is still to come belongs to this call: the connection is of no more use
+        socket.reset(); // what is still to come belongs to this call: the connection is of no more
+                        // use
         reader = {};
     }
     return out;
 }
 
 /** False: the connection cannot be used any longer. An error of the daemon is a good exchange. */
-bool Client::Impl::exchange(const std::string& request, std::uint64_t id, int fd, json& out,
-                            std::error_code& error) {
-    const SteadyTime deadline = timeout_ms == 0
-                                    ? SteadyTime::max()
-                                    : std::chrono::steady_clock::now() +
-                                          std::chrono::milliseconds(timeout_ms);
+bool Client::Impl::exchange(
+    const std::string& request, std::uint64_t id, int fd, json& out, std::error_code& error) {
+    const SteadyTime deadline =
+        timeout_ms == 0 ? SteadyTime::max()
+                        : std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
     if (!send(request, fd, deadline, error)) {
         return false;
     }
@@ -156,10 +165,12 @@ bool Client::Impl::exchange(const std::string& request, std::uint64_t id, int fd
         if (!receive(reply, deadline, error)) {
             return false;
         }
-        if (const auto refused = reply.find("error"); refused != reply.end() && refused->is_object()) {
+        if (const auto refused = reply.find("error");
+            refused != reply.end() && refused->is_object()) {
             const auto text = [&](const char* name) {
                 const auto found = refused->find(name);
-                return found != refused->end() && found->is_string() ? found->get<std::string>() : "";
+                return found != refused->end() && found->is_string() ? found->get<std::string>()
+                                                                     : "";
             };
             const Errc code = api::errc_of(text("code"));
             const std::string message = text("message");
@@ -182,7 +193,10 @@ bool Client::Impl::exchange(const std::string& request, std::uint64_t id, int fd
     }
 }
 
-bool Client::Impl::send(std::string_view bytes, int fd, SteadyTime deadline, std::error_code& error) {
+bool Client::Impl::send(std::string_view bytes,
+                        int fd,
+                        SteadyTime deadline,
+                        std::error_code& error) {
     while (!bytes.empty()) {
         const auto count = api::send_some(socket.get(), bytes, fd);
         if (count > 0) {
@@ -213,8 +227,9 @@ bool Client::Impl::receive(json& out, SteadyTime deadline, std::error_code& erro
             }
         }
         if (body || reader.too_large()) {
-            error = fail(Errc::protocol, "the answer does not follow the control protocol: is another "
-                                         "program behind the socket?");
+            error = fail(Errc::protocol,
+                         "the answer does not follow the control protocol: is another "
+                         "program behind the socket?");
             return false;
         }
         api::Descriptor unexpected;
@@ -222,7 +237,8 @@ bool Client::Impl::receive(json& out, SteadyTime deadline, std::error_code& erro
         if (count > 0) {
             reader.append({chunk.data(), static_cast<std::size_t>(count)});
         } else if (count == 0 || errno == ECONNRESET) {
-            error = fail(Errc::disconnected, "weaved closed the connection: see its log and try again");
+            error =
+                fail(Errc::disconnected, "weaved closed the connection: see its log and try again");
             return false;
         } else if (errno == EAGAIN) {
             if (!wait(POLLIN, deadline, error)) {
@@ -249,8 +265,9 @@ bool Client::Impl::wait(short events, SteadyTime deadline, std::error_code& erro
             return true;
         }
         if (ready == 0) {
-            error = fail(Errc::timed_out, "weaved did not answer within " +
-                                              std::to_string(timeout_ms) + " ms: see its log");
+            error = fail(Errc::timed_out,
+                         "weaved did not answer within " + std::to_string(timeout_ms) +
+                             " ms: see its log");
             return false;
         }
         if (errno != EINTR) {
@@ -260,7 +277,9 @@ bool Client::Impl::wait(short events, SteadyTime deadline, std::error_code& erro
     }
 }
 
-Client::Client() : impl_(std::make_unique<Impl>()) {}
+Client::Client()
+    : impl_(std::make_unique<Impl>()) {}
+
 Client::~Client() = default;
 Client::Client(Client&& other) noexcept = default;
 Client& Client::operator=(Client&& other) noexcept = default;
@@ -280,12 +299,18 @@ Client Client::connect(const std::string& socket_path) {
     return client;
 }
 
-void Client::set_timeout(unsigned milliseconds) { impl_->timeout_ms = milliseconds; }
-const std::string& Client::last_error() const noexcept { return impl_->last_error; }
+void Client::set_timeout(unsigned milliseconds) {
+    impl_->timeout_ms = milliseconds;
+}
+
+const std::string& Client::last_error() const noexcept {
+    return impl_->last_error;
+}
 
 NodeStatus Client::status(std::error_code& error) {
     return ask<NodeStatus>(*impl_, "status", error);
 }
+
 NodeStatus Client::status() {
     return throwing(*this, [&](std::error_code& error) { return status(error); });
 }
@@ -293,6 +318,7 @@ NodeStatus Client::status() {
 std::vector<ConnectionRow> Client::connections(std::error_code& error) {
     return ask<std::vector<ConnectionRow>>(*impl_, "connections", error);
 }
+
 std::vector<ConnectionRow> Client::connections() {
     return throwing(*this, [&](std::error_code& error) { return connections(error); });
 }
@@ -300,6 +326,7 @@ std::vector<ConnectionRow> Client::connections() {
 std::vector<PeerRow> Client::peers(std::error_code& error) {
     return ask<std::vector<PeerRow>>(*impl_, "peers", error);
 }
+
 std::vector<PeerRow> Client::peers() {
     return throwing(*this, [&](std::error_code& error) { return peers(error); });
 }
@@ -307,6 +334,7 @@ std::vector<PeerRow> Client::peers() {
 std::vector<TargetRow> Client::targets(std::error_code& error) {
     return ask<std::vector<TargetRow>>(*impl_, "targets", error);
 }
+
 std::vector<TargetRow> Client::targets() {
     return throwing(*this, [&](std::error_code& error) { return targets(error); });
 }
@@ -314,6 +342,7 @@ std::vector<TargetRow> Client::targets() {
 std::vector<DropRow> Client::drops(std::error_code& error) {
     return ask<std::vector<DropRow>>(*impl_, "drops", error);
 }
+
 std::vector<DropRow> Client::drops() {
     return throwing(*this, [&](std::error_code& error) { return drops(error); });
 }
@@ -321,14 +350,17 @@ std::vector<DropRow> Client::drops() {
 std::vector<AttachmentRow> Client::attachments(std::error_code& error) {
     return ask<std::vector<AttachmentRow>>(*impl_, "attachments", error);
 }
+
 std::vector<AttachmentRow> Client::attachments() {
     return throwing(*this, [&](std::error_code& error) { return attachments(error); });
 }
 
-void Client::connect_peers(const std::vector<std::string>& peers, bool replace,
+void Client::connect_peers(const std::vector<std::string>& peers,
+                           bool replace,
                            std::error_code& error) {
     impl_->call("connect", {{"peers", peers}, {"replace", replace}}, -1, error);
 }
+
 void Client::connect_peers(const std::vector<std::string>& peers, bool replace) {
     throwing(*this, [&](std::error_code& error) { connect_peers(peers, replace, error); });
 }
@@ -336,24 +368,29 @@ void Client::connect_peers(const std::vector<std::string>& peers, bool replace) 
 void Client::forget(const std::vector<std::string>& peers, std::error_code& error) {
     impl_->call("forget", {{"peers", peers}}, -1, error);
 }
+
 void Client::forget(const std::vector<std::string>& peers) {
     throwing(*this, [&](std::error_code& error) { forget(peers, error); });
 }
 
-AttachmentRow Client::attach(int netns, const std::string& ifname,
-                             const std::vector<std::string>& addresses, std::error_code& error) {
-    return ask<AttachmentRow>(*impl_, "attach", error, {{"ifname", ifname}, {"addresses", addresses}},
-                              netns);
+AttachmentRow Client::attach(int netns,
+                             const std::string& ifname,
+                             const std::vector<std::string>& addresses,
+                             std::error_code& error) {
+    return ask<AttachmentRow>(
+        *impl_, "attach", error, {{"ifname", ifname}, {"addresses", addresses}}, netns);
 }
-AttachmentRow Client::attach(int netns, const std::string& ifname,
-                             const std::vector<std::string>& addresses) {
-    return throwing(*this,
-                    [&](std::error_code& error) { return attach(netns, ifname, addresses, error); });
+
+AttachmentRow
+Client::attach(int netns, const std::string& ifname, const std::vector<std::string>& addresses) {
+    return throwing(
+        *this, [&](std::error_code& error) { return attach(netns, ifname, addresses, error); });
 }
 
 void Client::detach(int netns, const std::string& ifname, std::error_code& error) {
     impl_->call("detach", {{"ifname", ifname}}, netns, error);
 }
+
 void Client::detach(int netns, const std::string& ifname) {
     throwing(*this, [&](std::error_code& error) { detach(netns, ifname, error); });
 }
@@ -361,6 +398,7 @@ void Client::detach(int netns, const std::string& ifname) {
 void Client::expose(const std::vector<std::string>& addresses, std::error_code& error) {
     impl_->call("expose", {{"addresses", addresses}}, -1, error);
 }
+
 void Client::expose(const std::vector<std::string>& addresses) {
     throwing(*this, [&](std::error_code& error) { expose(addresses, error); });
 }
@@ -368,6 +406,7 @@ void Client::expose(const std::vector<std::string>& addresses) {
 void Client::hide(const std::vector<std::string>& addresses, std::error_code& error) {
     impl_->call("hide", {{"addresses", addresses}}, -1, error);
 }
+
 void Client::hide(const std::vector<std::string>& addresses) {
     throwing(*this, [&](std::error_code& error) { hide(addresses, error); });
 }
@@ -377,12 +416,18 @@ namespace {
 struct TextChunk {
     std::string text;
 };
-void from_json(const json& in, TextChunk& out) { in.at("text").get_to(out.text); }
+
+void from_json(const json& in, TextChunk& out) {
+    in.at("text").get_to(out.text);
+}
 
 struct Version {
     std::string version;
 };
-void from_json(const json& in, Version& out) { in.at("version").get_to(out.version); }
+
+void from_json(const json& in, Version& out) {
+    in.at("version").get_to(out.version);
+}
 
 } // namespace
 
@@ -393,6 +438,7 @@ std::string Client::report(std::error_code& error) {
     }
     return out;
 }
+
 std::string Client::report() {
     return throwing(*this, [&](std::error_code& error) { return report(error); });
 }
@@ -400,6 +446,7 @@ std::string Client::report() {
 std::string Client::version(std::error_code& error) {
     return ask<Version>(*impl_, "version", error).version;
 }
+
 std::string Client::version() {
     return throwing(*this, [&](std::error_code& error) { return version(error); });
 }

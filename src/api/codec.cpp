@@ -81,7 +81,8 @@ std::string encode_request(std::uint64_t id, std::string_view method, const json
 
 std::string encode_reply(std::uint64_t id, const Reply& reply) {
     const auto too_large = [&] {
-        return encode_message(error_json(id, "too_large", "the answer is above 1 MiB: ask for less"));
+        return encode_message(
+            error_json(id, "too_large", "the answer is above 1 MiB: ask for less"));
     };
     const auto fits = [](const std::string& message) {
         return message.size() <= kMaxMessage + kLengthBytes;
@@ -129,13 +130,15 @@ std::optional<Reply> decode_request(std::string_view body, Request& out) {
     }
     const auto id = message.find("id");
     if (id == message.end() || !id->is_number_unsigned()) {
-        return Reply::error("bad_request", "the request has no \"id\", a number that is not negative");
+        return Reply::error("bad_request",
+                            "the request has no \"id\", a number that is not negative");
     }
     out.id = id->get<std::uint64_t>();
     const auto version = message.find("v");
     if (version == message.end() || *version != 1) {
-        return Reply::error("wrong_version", "this daemon speaks version 1 of the control protocol: "
-                                             "use the weavectl that was installed with it");
+        return Reply::error("wrong_version",
+                            "this daemon speaks version 1 of the control protocol: "
+                            "use the weavectl that was installed with it");
     }
     const auto method = message.find("method");
     if (method == message.end() || !method->is_string()) {

@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "api/descriptor.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json.hpp>
-
-#include "api/descriptor.hpp"
 
 // The control protocol: u32 length, little-endian, then that many bytes of JSON.
 // Request {"v":1,"id":n,"method":"...","params":{}}, with at most one descriptor by SCM_RIGHTS.
@@ -27,7 +27,8 @@ struct Request {
     std::uint64_t id = 0;
     std::string method;
     nlohmann::json params = nlohmann::json::object();
-    Descriptor fd; // what came with the request; closed after the call unless the handler moves it away
+    Descriptor
+        fd; // what came with the request; closed after the call unless the handler moves it away
 };
 
 /** What a handler answers. Make it with one of the functions. */
@@ -35,9 +36,11 @@ struct Reply {
     static Reply ok(nlohmann::json result = nlohmann::json::object());
     /** A stream: as many items as one likes, each below the limit of one message. */
     static Reply rows(std::vector<nlohmann::json> items);
+
     template <class T> static Reply rows_of(const std::vector<T>& values) {
         return rows(std::vector<nlohmann::json>(values.begin(), values.end()));
     }
+
     /** A long text as a stream of {"text":"..."}; the text must be ASCII. */
     static Reply text(std::string_view text);
     /** `code` is a name of Errc; `message` is one sentence, what happened and how to mend it. */
@@ -58,16 +61,18 @@ std::string encode_reply(std::uint64_t id, const Reply& reply);
 
 /** Cuts a byte stream into messages. Holds at most one message and what came with it. */
 class MessageReader {
-public:
+  public:
     void append(std::string_view bytes) { buffer_.append(bytes); }
+
     /** The next whole message; nullopt when more bytes are needed or too_large(). */
     std::optional<std::string> next();
     /** The announced length is above kMaxMessage: the connection has to close. */
     [[nodiscard]] bool too_large() const;
+
     /** Some bytes of an unfinished message are here. */
     [[nodiscard]] bool partial() const { return !buffer_.empty(); }
 
-private:
+  private:
     std::string buffer_;
 };
 

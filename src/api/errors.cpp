@@ -1,11 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
+#include "api/errors.hpp"
 
 #include <weave/error.hpp>
 #include <weave/version.hpp>
 
-#include "api/errors.hpp"
+#include <array>
 
 #ifndef WEAVE_VERSION
 #define WEAVE_VERSION "unknown"
@@ -40,8 +40,9 @@ constexpr std::array kEntries{
 };
 
 class Category : public std::error_category {
-public:
+  public:
     [[nodiscard]] const char* name() const noexcept override { return "weave"; }
+
     [[nodiscard]] std::string message(int code) const override {
         for (const Entry& entry : kEntries) {
             if (static_cast<int>(entry.code) == code) {
@@ -59,7 +60,9 @@ const std::error_category& error_category() noexcept {
     return category;
 }
 
-const char* library_version() noexcept { return WEAVE_VERSION; }
+const char* library_version() noexcept {
+    return WEAVE_VERSION;
+}
 
 namespace api {
 

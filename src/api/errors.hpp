@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
-
 #include <weave/error.hpp>
+
+#include <string_view>
 
 namespace weave::api {
 

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/http.hpp"
 
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+
 #include <optional>
 #include <set>
 #include <system_error>
-
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 
 namespace weave::api {
 
@@ -63,7 +63,11 @@ class Session;
 
 struct HttpServer::State : std::enable_shared_from_this<HttpServer::State> {
     State(asio::io_context& context, HttpHandler call, HttpSettings chosen)
-        : io(context), acceptor(context), pause(context), handler(std::move(call)), settings(chosen) {}
+        : io(context)
+        , acceptor(context)
+        , pause(context)
+        , handler(std::move(call))
+        , settings(chosen) {}
 
     void listen(const Endpoint& at);
     void accept();
@@ -81,19 +85,21 @@ namespace {
 
 /** One connection: request and reply in turn until it ends or the time is over. */
 class Session : public std::enable_shared_from_this<Session> {
-public:
+  public:
     Session(tcp::socket socket, std::shared_ptr<HttpServer::State> server)
-        : stream_(std::move(socket)), buffer_(2 * std::size_t{server->settings.header_limit}),
-          server_(server), settings_(server->settings) {}
+        : stream_(std::move(socket))
+        , buffer_(2 * std::size_t{server->settings.header_limit})
+        , server_(server)
+        , settings_(server->settings) {}
 
     void read() {
         parser_.emplace();
         parser_->header_limit(settings_.header_limit);
         stream_.expires_after(settings_.timeout);
-        http::async_read(stream_, buffer_, *parser_,
-                         [self = shared_from_this()](error_code error, std::size_t) {
-                             self->on_request(error);
-                         });
+        http::async_read(
+            stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
+                self->on_request(error);
+            });
     }
 
     void close() {
@@ -105,7 +111,7 @@ public:
         }
     }
 
-private:
+  private:
     void on_request(error_code error) {
         const auto server = server_.lock();
         const bool malformed =
@@ -137,8 +143,9 @@ private:
         }
         const auto mark = target.find('?');
         const auto accept = request[http::field::accept];
-        const bool json = accept.find("application/json") != decltype(accept)::npos ||
-                          (mark != std::string_view::npos && asks_for_json(target.substr(mark + 1)));
+        const bool json =
+            accept.find("application/json") != decltype(accept)::npos ||
+            (mark != std::string_view::npos && asks_for_json(target.substr(mark + 1)));
         HttpReply reply;
         try {
             reply = handler(target.substr(0, mark), json);
@@ -165,7 +172,8 @@ private:
             response_.body() = std::move(reply.body);
         }
         stream_.expires_after(settings_.timeout);
-        http::async_write(stream_, response_,
+        http::async_write(stream_,
+                          response_,
                           [self = shared_from_this(), keep_alive](error_code error, std::size_t) {
                               if (error || !keep_alive) {
                                   self->close();
@@ -199,8 +207,8 @@ void HttpServer::State::listen(const Endpoint& at) {
         acceptor.listen(asio::socket_base::max_listen_connections, error);
     }
     if (error) {
-        throw std::system_error(error.value(), std::system_category(),
-                                "cannot listen for HTTP on " + at.text());
+        throw std::system_error(
+            error.value(), std::system_category(), "cannot listen for HTTP on " + at.text());
     }
 }
 
@@ -211,7 +219,8 @@ void HttpServer::State::accept() {
             return;
         }
         if (!error) {
-            // One too many is closed unanswered: an answer would cost what the bound is there to save.
+            // One too many is closed unanswered: an answer would cost what the bound is there to
+            // save.
             if (self->sessions.size() < self->settings.max_connections) {
                 const auto session = std::make_shared<Session>(std::move(socket), self);
                 self->sessions.insert(session);
@@ -240,22 +249,30 @@ void HttpServer::State::stop() {
     }
 }
 
-HttpServer::HttpServer(asio::io_context& io, const Endpoint& listen, HttpHandler handler,
+HttpServer::HttpServer(asio::io_context& io,
+                       const Endpoint& listen,
+                       HttpHandler handler,
                        HttpSettings settings)
     : state_(std::make_shared<State>(io, std::move(handler), settings)) {
     state_->listen(listen);
     state_->accept();
 }
 
-HttpServer::~HttpServer() { state_->stop(); }
+HttpServer::~HttpServer() {
+    state_->stop();
+}
 
 Endpoint HttpServer::local() const {
     const tcp::endpoint endpoint = state_->acceptor.local_endpoint();
     return {from_asio(endpoint.address()), endpoint.port()};
 }
 
-std::size_t HttpServer::connections() const { return state_->sessions.size(); }
+std::size_t HttpServer::connections() const {
+    return state_->sessions.size();
+}
 
-void HttpServer::stop() { state_->stop(); }
+void HttpServer::stop() {
+    state_->stop();
+}
 
 } // namespace weave::api

@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+
+#include <boost/asio.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <boost/asio.hpp>
-
-#include "base/address.hpp"
 
 namespace weave::api {
 
@@ -29,18 +29,21 @@ using HttpHandler = std::function<HttpReply(std::string_view target, bool wants_
 
 struct HttpSettings {
     std::size_t max_connections = 64;
-    std::chrono::milliseconds timeout{10'000}; // to read a request, to write a reply, and idle between
-    std::uint32_t header_limit = 8192;         // bytes
+    std::chrono::milliseconds timeout{
+        10'000};                       // to read a request, to write a reply, and idle between
+    std::uint32_t header_limit = 8192; // bytes
 };
 
 /**
- * A small HTTP/1.1 server for read-only pages: 400 for what it cannot read, 405 for other methods, 431
- * for long headers, no request bodies. Thread-safety: the thread of the io_context only.
+ * A small HTTP/1.1 server for read-only pages: 400 for what it cannot read, 405 for other methods,
+ * 431 for long headers, no request bodies. Thread-safety: the thread of the io_context only.
  */
 class HttpServer {
-public:
+  public:
     /** Listens at once; throws std::system_error that names the endpoint. */
-    HttpServer(boost::asio::io_context& io, const Endpoint& listen, HttpHandler handler,
+    HttpServer(boost::asio::io_context& io,
+               const Endpoint& listen,
+               HttpHandler handler,
                HttpSettings settings = {});
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
@@ -53,7 +56,7 @@ public:
 
     struct State;
 
-private:
+  private:
     std::shared_ptr<State> state_;
 };
 

@@ -1,25 +1,28 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "api/status.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <map>
-
-#include "api/status.hpp"
 
 namespace weave::api {
 
 namespace {
 
 /**
- * A label value in its quotes. One remote name with a byte that is not UTF-8 would cost the whole page,
- * so those are replaced; of the escapes of JSON only \" and \\ are left, which mean the same here.
+ * A label value in its quotes. One remote name with a byte that is not UTF-8 would cost the whole
+ * page, so those are replaced; of the escapes of JSON only \" and \\ are left, which mean the same
+ * here.
  */
 std::string quoted(std::string_view value) {
     std::string text(value);
     std::replace_if(
-        text.begin(), text.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+        text.begin(),
+        text.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
+        '?');
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -31,22 +34,26 @@ std::string decimal(double value) {
 
 /** Writes the page; a metric's HELP and TYPE come before its samples, as the format asks. */
 class Page {
-public:
+  public:
     void metric(const char* name, const char* type, const char* help) {
         name_ = name;
         out_ += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
     }
+
     void sample(const std::string& value) { out_ += name_ + " " + value + "\n"; }
+
     void sample(const char* label, std::string_view text, const std::string& value) {
         out_ += name_ + "{" + label + "=" + quoted(text) + "} " + value + "\n";
     }
+
     void single(const char* name, const char* type, const char* help, std::uint64_t value) {
         metric(name, type, help);
         sample(std::to_string(value));
     }
+
     [[nodiscard]] std::string take() { return std::move(out_); }
 
-private:
+  private:
     std::string name_;
     std::string out_;
 };
@@ -54,20 +61,29 @@ private:
 void node_metrics(Page& page, const NodeStatus& status) {
     page.metric("weave_info", "gauge", "The version that runs; always 1.");
     page.sample("version", status.version, "1");
-    page.single("weave_uptime_seconds", "gauge", "Seconds since the daemon started.",
+    page.single("weave_uptime_seconds",
+                "gauge",
+                "Seconds since the daemon started.",
                 status.uptime_seconds);
-    page.single("weave_encryption_enabled", "gauge", "1 when traffic between nodes is sealed.",
+    page.single("weave_encryption_enabled",
+                "gauge",
+                "1 when traffic between nodes is sealed.",
                 status.encryption ? 1 : 0);
     page.single("weave_attachments", "gauge", "Pod interfaces on this host.", status.attachments);
     page.metric("weave_peers", "gauge", "Known peers by the path that reaches them.");
     page.sample("path", "direct", std::to_string(status.peers_direct));
     page.sample("path", "relay", std::to_string(status.peers_relayed));
     page.sample("path", "unreachable", std::to_string(status.peers_unreachable));
-    page.single("weave_handshakes_total", "counter", "Data session handshakes completed.",
+    page.single("weave_handshakes_total",
+                "counter",
+                "Data session handshakes completed.",
                 status.handshakes_total);
-    page.single("weave_rekeys_total", "counter", "Data sessions whose keys were replaced.",
+    page.single("weave_rekeys_total",
+                "counter",
+                "Data sessions whose keys were replaced.",
                 status.rekeys_total);
-    page.single("weave_udp_socket_drops_total", "counter",
+    page.single("weave_udp_socket_drops_total",
+                "counter",
                 "Datagrams the kernel dropped because a socket of ours was full.",
                 status.udp_socket_drops_total);
 }
@@ -85,7 +101,10 @@ void connection_metrics(Page& page, const std::vector<ConnectionRow>& rows) {
     }
 }
 
-void peer_counter(Page& page, const std::vector<PeerRow>& rows, const char* name, const char* help,
+void peer_counter(Page& page,
+                  const std::vector<PeerRow>& rows,
+                  const char* name,
+                  const char* help,
                   std::uint64_t PeerRow::*field) {
     page.metric(name, "counter", help);
     for (const PeerRow& row : rows) {
@@ -94,21 +113,34 @@ void peer_counter(Page& page, const std::vector<PeerRow>& rows, const char* name
 }
 
 void peer_metrics(Page& page, const std::vector<PeerRow>& rows) {
-    peer_counter(page, rows, "weave_peer_transmit_bytes_total", "Bytes of sealed traffic to the peer.",
+    peer_counter(page,
+                 rows,
+                 "weave_peer_transmit_bytes_total",
+                 "Bytes of sealed traffic to the peer.",
                  &PeerRow::transmit_bytes);
-    peer_counter(page, rows, "weave_peer_transmit_packets_total",
-                 "Packets of sealed traffic to the peer.", &PeerRow::transmit_packets);
-    peer_counter(page, rows, "weave_peer_receive_bytes_total", "Bytes of sealed traffic from the peer.",
+    peer_counter(page,
+                 rows,
+                 "weave_peer_transmit_packets_total",
+                 "Packets of sealed traffic to the peer.",
+                 &PeerRow::transmit_packets);
+    peer_counter(page,
+                 rows,
+                 "weave_peer_receive_bytes_total",
+                 "Bytes of sealed traffic from the peer.",
                  &PeerRow::receive_bytes);
-    peer_counter(page, rows, "weave_peer_receive_packets_total",
-                 "Packets of sealed traffic from the peer.", &PeerRow::receive_packets);
+    peer_counter(page,
+                 rows,
+                 "weave_peer_receive_packets_total",
+                 "Packets of sealed traffic from the peer.",
+                 &PeerRow::receive_packets);
     page.metric("weave_peer_rtt_seconds", "gauge", "Round trip to the peer, where it is known.");
     for (const PeerRow& row : rows) {
         if (row.rtt_ms > 0) {
             page.sample("peer", row.name, decimal(row.rtt_ms / 1000));
         }
     }
-    page.metric("weave_peer_mtu_bytes", "gauge", "Largest underlay packet that passes to the peer.");
+    page.metric(
+        "weave_peer_mtu_bytes", "gauge", "Largest underlay packet that passes to the peer.");
     for (const PeerRow& row : rows) {
         if (row.mtu > 0) {
             page.sample("peer", row.name, std::to_string(row.mtu));

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/server.hpp"
 
+#include "api/unix_message.hpp"
+
 #include <array>
 #include <cerrno>
 #include <set>
@@ -11,8 +13,6 @@
 #include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "api/unix_message.hpp"
 
 namespace weave::api {
 
@@ -34,8 +34,10 @@ void give_to_group(const std::string& path, const std::string& name) {
     std::array<char, 4096> buffer{};
     group entry{};
     group* found = nullptr;
-    const bool known = !name.empty() && ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(),
-                                                     &found) == 0 && found != nullptr;
+    const bool known =
+        !name.empty() &&
+        ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr;
     // Not being root, as in a test, one may lack the right to give it away: it then stays private.
     if (known && ::chown(path.c_str(), static_cast<uid_t>(-1), entry.gr_gid) == 0) {
         if (::chmod(path.c_str(), 0660) != 0) {
@@ -47,6 +49,7 @@ void give_to_group(const std::string& path, const std::string& name) {
 /** Removes the file of a daemon that is gone; throws where one answers. */
 void clear_stale(asio::io_context& io, const std::string& path) {
     struct stat info {};
+
     if (::lstat(path.c_str(), &info) != 0) {
         return;
     }
@@ -68,7 +71,8 @@ Reply call_handler(const Handler& handler, Request& request) {
     } catch (const std::invalid_argument& error) {
         return Reply::error("invalid", error.what());
     } catch (const nlohmann::json::exception& error) {
-        return Reply::error("invalid", std::string("a parameter has the wrong type: ") + error.what());
+        return Reply::error("invalid",
+                            std::string("a parameter has the wrong type: ") + error.what());
     } catch (const std::exception& error) {
         return Reply::error("internal", error.what());
     }
@@ -80,8 +84,11 @@ class Session;
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
     State(asio::io_context& context, Handler call, ServerSettings chosen)
-        : io(context), acceptor(context), pause(context), handler(std::move(call)),
-          settings(std::move(chosen)) {}
+        : io(context)
+        , acceptor(context)
+        , pause(context)
+        , handler(std::move(call))
+        , settings(std::move(chosen)) {}
 
     void listen(const std::string& at);
     void accept();
@@ -103,10 +110,12 @@ namespace {
 
 /** One client: reads a request, calls, writes the reply, and only then looks at the next one. */
 class Session : public std::enable_shared_from_this<Session> {
-public:
+  public:
     Session(Protocol::socket socket, std::shared_ptr<Server::State> server)
-        : socket_(std::move(socket)), timer_(socket_.get_executor()), server_(server),
-          settings_(server->settings) {}
+        : socket_(std::move(socket))
+        , timer_(socket_.get_executor())
+        , server_(server)
+        , settings_(server->settings) {}
 
     void start() {
         error_code error;
@@ -130,7 +139,7 @@ public:
         write(encode_reply(0, reply));
     }
 
-private:
+  private:
     void proceed() {
         if (auto body = reader_.next()) {
             reading_ = false;
@@ -145,7 +154,8 @@ private:
         if (!partial) {
             expire_in(settings_.idle_timeout);
         } else if (!reading_) {
-            expire_in(settings_.request_timeout); // once per request: a trickle of bytes buys nothing
+            expire_in(
+                settings_.request_timeout); // once per request: a trickle of bytes buys nothing
         }
         reading_ = partial;
         socket_.async_wait(Protocol::socket::wait_read,
@@ -187,7 +197,8 @@ private:
     void write(std::string bytes) {
         out_ = std::move(bytes);
         expire_in(settings_.write_timeout);
-        asio::async_write(socket_, asio::buffer(out_),
+        asio::async_write(socket_,
+                          asio::buffer(out_),
                           [self = shared_from_this()](error_code error, std::size_t) {
                               self->out_.clear();
                               if (error || self->last_) {
@@ -241,7 +252,9 @@ void Server::State::listen(const std::string& at) {
         fail(error.value(), "cannot listen on " + at);
     }
     path = at;
+
     struct stat info {};
+
     if (::lstat(at.c_str(), &info) == 0) {
         device = info.st_dev;
         inode = info.st_ino;
@@ -274,7 +287,8 @@ void Server::State::adopt(Protocol::socket socket) {
     auto session = std::make_shared<Session>(std::move(socket), shared_from_this());
     if (full) {
         // Not in the list: it lives until its one answer is written or the write timeout is over.
-        session->refuse(Reply::error("busy", "too many connections to weaved: close some and try again"));
+        session->refuse(
+            Reply::error("busy", "too many connections to weaved: close some and try again"));
         return;
     }
     sessions.insert(session);
@@ -290,7 +304,9 @@ void Server::State::stop() {
     for (const auto& session : open) {
         session->close();
     }
+
     struct stat info {};
+
     if (!path.empty() && ::lstat(path.c_str(), &info) == 0 && info.st_dev == device &&
         info.st_ino == inode) {
         ::unlink(path.c_str());
@@ -298,7 +314,10 @@ void Server::State::stop() {
     path.clear();
 }
 
-Server::Server(asio::io_context& io, const std::string& path, Handler handler, ServerSettings settings)
+Server::Server(asio::io_context& io,
+               const std::string& path,
+               Handler handler,
+               ServerSettings settings)
     : state_(std::make_shared<State>(io, std::move(handler), std::move(settings))) {
     if (!path.empty()) {
         state_->listen(path);
@@ -306,14 +325,20 @@ Server::Server(asio::io_context& io, const std::string& path, Handler handler, S
     }
 }
 
-Server::~Server() { state_->stop(); }
+Server::~Server() {
+    state_->stop();
+}
 
 void Server::adopt(Descriptor connected) {
     state_->adopt(Protocol::socket(state_->io, Protocol(), connected.release()));
 }
 
-std::size_t Server::connections() const { return state_->sessions.size(); }
+std::size_t Server::connections() const {
+    return state_->sessions.size();
+}
 
-void Server::stop() { state_->stop(); }
+void Server::stop() {
+    state_->stop();
+}
 
 } // namespace weave::api

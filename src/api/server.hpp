@@ -2,30 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "api/codec.hpp"
+
+#include <boost/asio.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 
-#include <boost/asio.hpp>
-
-#include "api/codec.hpp"
-
 namespace weave::api {
 
 /**
- * Answers one request, on the thread of the io_context; it must not block. What it throws becomes the
- * error "internal" with its what(). std::invalid_argument becomes "invalid".
+ * Answers one request, on the thread of the io_context; it must not block. What it throws becomes
+ * the error "internal" with its what(). std::invalid_argument becomes "invalid".
  */
 using Handler = std::function<Reply(Request&)>;
 
 struct ServerSettings {
     std::size_t max_connections = 64;
-    std::chrono::milliseconds request_timeout{10'000}; // from the first byte of a request to its last
-    std::chrono::milliseconds idle_timeout{300'000};   // between requests
-    std::chrono::milliseconds write_timeout{10'000};   // a client that does not read is closed
-    std::string group = "weave";                       // owns the socket where the group exists
+    std::chrono::milliseconds request_timeout{
+        10'000};                                     // from the first byte of a request to its last
+    std::chrono::milliseconds idle_timeout{300'000}; // between requests
+    std::chrono::milliseconds write_timeout{10'000}; // a client that does not read is closed
+    std::string group = "weave";                     // owns the socket where the group exists
 };
 
 /**
@@ -35,13 +36,15 @@ struct ServerSettings {
  * reply was written. Thread-safety: the thread of the io_context only. Stops when destroyed.
  */
 class Server {
-public:
+  public:
     /**
-     * Listens at once. A stale socket file is replaced; throws std::system_error, whose text names the
-     * path, when a live daemon answers on it or it cannot be made. With an empty path
-     * there is no socket, only what is adopted.
+     * Listens at once. A stale socket file is replaced; throws std::system_error, whose text names
+     * the path, when a live daemon answers on it or it cannot be made. With an empty path there is
+     * no socket, only what is adopted.
      */
-    Server(boost::asio::io_context& io, const std::string& path, Handler handler,
+    Server(boost::asio::io_context& io,
+           const std::string& path,
+           Handler handler,
            ServerSettings settings = {});
     ~Server();
     Server(const Server&) = delete;
@@ -55,7 +58,7 @@ public:
 
     struct State;
 
-private:
+  private:
     std::shared_ptr<State> state_;
 };
 

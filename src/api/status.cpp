@@ -17,15 +17,20 @@ template <class T> void read(const json& in, const char* name, T& out) {
 
 struct Writer {
     json& out;
-    template <class T> void operator()(const char* name, const T& field) const { out[name] = field; }
+
+    template <class T> void operator()(const char* name, const T& field) const {
+        out[name] = field;
+    }
 };
 
 struct Reader {
     const json& in;
+
     template <class T> void operator()(const char* name, T& field) const { read(in, name, field); }
 };
 
-// One list of fields per struct, used both ways. The names in JSON are those in C++ and are a promise.
+// One list of fields per struct, used both ways. The names in JSON are those in C++ and are a
+// promise.
 
 template <class Row, class Visit> void visit_status(Row& row, Visit visit) {
     visit("version", row.version);
@@ -108,7 +113,10 @@ template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {
 }
 
 /** An object even where every field is empty, and an exception for anything else on the way in. */
-json& as_object(json& out) { return out = json::object(); }
+json& as_object(json& out) {
+    return out = json::object();
+}
+
 const json& as_object(const json& in) {
     (void)in.get_ref<const json::object_t&>();
     return in;
@@ -116,23 +124,50 @@ const json& as_object(const json& in) {
 
 } // namespace
 
-void to_json(json& out, const NodeStatus& value) { visit_status(value, Writer{as_object(out)}); }
-void from_json(const json& in, NodeStatus& value) { visit_status(value, Reader{as_object(in)}); }
+void to_json(json& out, const NodeStatus& value) {
+    visit_status(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, NodeStatus& value) {
+    visit_status(value, Reader{as_object(in)});
+}
+
 void to_json(json& out, const ConnectionRow& value) {
     visit_connection(value, Writer{as_object(out)});
 }
+
 void from_json(const json& in, ConnectionRow& value) {
     visit_connection(value, Reader{as_object(in)});
 }
-void to_json(json& out, const PeerRow& value) { visit_peer(value, Writer{as_object(out)}); }
-void from_json(const json& in, PeerRow& value) { visit_peer(value, Reader{as_object(in)}); }
-void to_json(json& out, const TargetRow& value) { visit_target(value, Writer{as_object(out)}); }
-void from_json(const json& in, TargetRow& value) { visit_target(value, Reader{as_object(in)}); }
-void to_json(json& out, const DropRow& value) { visit_drop(value, Writer{as_object(out)}); }
-void from_json(const json& in, DropRow& value) { visit_drop(value, Reader{as_object(in)}); }
+
+void to_json(json& out, const PeerRow& value) {
+    visit_peer(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, PeerRow& value) {
+    visit_peer(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const TargetRow& value) {
+    visit_target(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, TargetRow& value) {
+    visit_target(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const DropRow& value) {
+    visit_drop(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, DropRow& value) {
+    visit_drop(value, Reader{as_object(in)});
+}
+
 void to_json(json& out, const AttachmentRow& value) {
     visit_attachment(value, Writer{as_object(out)});
 }
+
 void from_json(const json& in, AttachmentRow& value) {
     visit_attachment(value, Reader{as_object(in)});
 }
@@ -140,9 +175,12 @@ void from_json(const json& in, AttachmentRow& value) {
 namespace api {
 
 void to_json(json& out, const NodeReport& value) {
-    out = {{"status", value.status}, {"connections", value.connections},
-           {"peers", value.peers},   {"targets", value.targets},
-           {"drops", value.drops},   {"attachments", value.attachments}};
+    out = {{"status", value.status},
+           {"connections", value.connections},
+           {"peers", value.peers},
+           {"targets", value.targets},
+           {"drops", value.drops},
+           {"attachments", value.attachments}};
 }
 
 std::string json_text(const json& value) {

@@ -2,16 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include <nlohmann/json.hpp>
 #include <weave/types.hpp>
 
+#include <string>
+#include <vector>
+
 namespace weave {
 
-// Found by nlohmann_json through the namespace of the types. Reading: what is missing keeps its default,
-// what is unknown is skipped, a field of the wrong type throws nlohmann::json::exception.
+// Found by nlohmann_json through the namespace of the types. Reading: what is missing keeps its
+// default, what is unknown is skipped, a field of the wrong type throws nlohmann::json::exception.
 void to_json(nlohmann::json& out, const NodeStatus& value);
 void from_json(const nlohmann::json& in, NodeStatus& value);
 void to_json(nlohmann::json& out, const ConnectionRow& value);
@@ -27,7 +27,8 @@ void from_json(const nlohmann::json& in, AttachmentRow& value);
 
 namespace api {
 
-/** Everything a daemon tells about itself at one moment: the report, and what the metrics are made of. */
+/** Everything a daemon tells about itself at one moment: the report, and what the metrics are made
+ * of. */
 struct NodeReport {
     NodeStatus status;
     std::vector<ConnectionRow> connections;
@@ -36,13 +37,15 @@ struct NodeReport {
     std::vector<DropRow> drops;
     std::vector<AttachmentRow> attachments;
 };
+
 void to_json(nlohmann::json& out, const NodeReport& value);
 
-/** JSON for a person or a program: indented, ASCII only, ends with a newline; invalid UTF-8 is replaced. */
+/** JSON for a person or a program: indented, ASCII only, ends with a newline; invalid UTF-8 is
+ * replaced. */
 std::string json_text(const nlohmann::json& value);
 
-// Texts for a person and for grep: a header line, aligned columns, no blank cells ("-" instead); control
-// characters, which a remote name may hold, never reach the terminal.
+// Texts for a person and for grep: a header line, aligned columns, no blank cells ("-" instead);
+// control characters, which a remote name may hold, never reach the terminal.
 std::string render_status(const NodeStatus& status);
 std::string render_connections(const std::vector<ConnectionRow>& rows);
 std::string render_peers(const std::vector<PeerRow>& rows);

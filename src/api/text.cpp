@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "api/status.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
-
-#include "api/status.hpp"
 
 namespace weave::api {
 
@@ -33,9 +33,13 @@ std::string word(std::string_view text) {
     return out.empty() ? "-" : out;
 }
 
-std::string rest(std::string_view text) { return text.empty() ? "-" : printable(text); }
+std::string rest(std::string_view text) {
+    return text.empty() ? "-" : printable(text);
+}
 
-std::string number(std::uint64_t value) { return value == 0 ? "-" : std::to_string(value); }
+std::string number(std::uint64_t value) {
+    return value == 0 ? "-" : std::to_string(value);
+}
 
 std::string milliseconds(double value) {
     if (value <= 0) {
@@ -58,7 +62,9 @@ std::string duration(std::uint64_t seconds) {
     constexpr std::uint64_t kMinute = 60;
     constexpr std::uint64_t kHour = 60 * kMinute;
     constexpr std::uint64_t kDay = 24 * kHour;
-    const auto text = [](std::uint64_t value, const char* unit) { return std::to_string(value) + unit; };
+    const auto text = [](std::uint64_t value, const char* unit) {
+        return std::to_string(value) + unit;
+    };
     if (seconds >= kDay) {
         return text(seconds / kDay, "d") + text(seconds % kDay / kHour, "h");
     }
@@ -96,8 +102,9 @@ std::string table(const std::vector<Line>& lines) {
 }
 
 std::string peers_text(const NodeStatus& status) {
-    return std::to_string(status.peers_direct) + " direct, " + std::to_string(status.peers_relayed) +
-           " relayed, " + std::to_string(status.peers_unreachable) + " unreachable";
+    return std::to_string(status.peers_direct) + " direct, " +
+           std::to_string(status.peers_relayed) + " relayed, " +
+           std::to_string(status.peers_unreachable) + " unreachable";
 }
 
 std::string connections_text(const NodeStatus& status) {
@@ -137,24 +144,49 @@ std::string render_connections(const std::vector<ConnectionRow>& rows) {
     std::vector<Line> lines{
         {"DIR", "ENDPOINT", "PEER", "STATE", "PATH", "CIPHER", "MTU", "RTT_MS", "REASON"}};
     for (const ConnectionRow& row : rows) {
-        lines.push_back({word(row.direction), word(row.endpoint), word(row.peer), word(row.state),
-                         word(row.path), word(row.cipher), number(row.mtu), milliseconds(row.rtt_ms),
+        lines.push_back({word(row.direction),
+                         word(row.endpoint),
+                         word(row.peer),
+                         word(row.state),
+                         word(row.path),
+                         word(row.cipher),
+                         number(row.mtu),
+                         milliseconds(row.rtt_ms),
                          rest(row.reason)});
     }
     return table(lines);
 }
 
 std::string render_peers(const std::vector<PeerRow>& rows) {
-    std::vector<Line> lines{{"NAME", "ID", "PATH", "RTT_MS", "MTU", "TX_BYTES", "TX_PACKETS", "RX_BYTES",
-                             "RX_PACKETS", "KEY_AGE", "PODS", "CIPHER", "ADDRESSES"}};
+    std::vector<Line> lines{{"NAME",
+                             "ID",
+                             "PATH",
+                             "RTT_MS",
+                             "MTU",
+                             "TX_BYTES",
+                             "TX_PACKETS",
+                             "RX_BYTES",
+                             "RX_PACKETS",
+                             "KEY_AGE",
+                             "PODS",
+                             "CIPHER",
+                             "ADDRESSES"}};
     for (const PeerRow& row : rows) {
         const bool keyed = row.key_age_seconds >= 0;
         lines.push_back(
-            {word(row.name), word(row.id), word(row.path), milliseconds(row.rtt_ms), number(row.mtu),
-             std::to_string(row.transmit_bytes), std::to_string(row.transmit_packets),
-             std::to_string(row.receive_bytes), std::to_string(row.receive_packets),
+            {word(row.name),
+             word(row.id),
+             word(row.path),
+             milliseconds(row.rtt_ms),
+             number(row.mtu),
+             std::to_string(row.transmit_bytes),
+             std::to_string(row.transmit_packets),
+             std::to_string(row.receive_bytes),
+             std::to_string(row.receive_packets),
              keyed ? duration(static_cast<std::uint64_t>(row.key_age_seconds)) : std::string("-"),
-             std::to_string(row.pods), word(row.cipher), list(row.addresses, ",")});
+             std::to_string(row.pods),
+             word(row.cipher),
+             list(row.addresses, ",")});
     }
     return table(lines);
 }
@@ -162,8 +194,13 @@ std::string render_peers(const std::vector<PeerRow>& rows) {
 std::string render_targets(const std::vector<TargetRow>& rows) {
     std::vector<Line> lines{{"TARGET", "ORIGIN", "STATE", "PEER", "ATTEMPTS", "NEXT_MS", "REASON"}};
     for (const TargetRow& row : rows) {
-        lines.push_back({word(row.target), word(row.origin), word(row.state), word(row.peer),
-                         std::to_string(row.attempts), number(row.next_attempt_ms), rest(row.reason)});
+        lines.push_back({word(row.target),
+                         word(row.origin),
+                         word(row.state),
+                         word(row.peer),
+                         std::to_string(row.attempts),
+                         number(row.next_attempt_ms),
+                         rest(row.reason)});
     }
     return table(lines);
 }
@@ -179,8 +216,12 @@ std::string render_drops(const std::vector<DropRow>& rows) {
 std::string render_attachments(const std::vector<AttachmentRow>& rows) {
     std::vector<Line> lines{{"ID", "IFNAME", "HOST_IFNAME", "MAC", "NETNS", "ADDRESSES"}};
     for (const AttachmentRow& row : rows) {
-        lines.push_back({word(row.id), word(row.ifname), word(row.host_ifname), word(row.mac),
-                         number(row.netns_inode), list(row.addresses, ",")});
+        lines.push_back({word(row.id),
+                         word(row.ifname),
+                         word(row.host_ifname),
+                         word(row.mac),
+                         number(row.netns_inode),
+                         list(row.addresses, ",")});
     }
     return table(lines);
 }

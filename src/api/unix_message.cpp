@@ -12,8 +12,8 @@ namespace weave::api {
 
 namespace {
 
-// Room for more than the one descriptor the protocol knows: what does not fit would be lost silently,
-// what fits can be closed.
+// Room for more than the one descriptor the protocol knows: what does not fit would be lost
+// silently, what fits can be closed.
 constexpr std::size_t kMaxDescriptors = 8;
 
 void take_descriptors(const msghdr& message, Descriptor& fd) {

@@ -2,6 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cluster_key.hpp"
 
+#include "api/descriptor.hpp"
+#include "base/bytes.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <array>
 #include <cerrno>
 #include <stdexcept>
@@ -10,11 +15,6 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#include <nlohmann/json.hpp>
-
-#include "api/descriptor.hpp"
-#include "base/bytes.hpp"
 
 namespace weave::cli {
 
@@ -49,7 +49,8 @@ void write_secret_file(const std::string& path, const std::string& text) {
     }
     if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
         ::fsync(fd.get()) != 0) {
-        throw std::runtime_error("cannot write " + path + ": " + std::system_category().message(errno));
+        throw std::runtime_error("cannot write " + path + ": " +
+                                 std::system_category().message(errno));
     }
 }
 

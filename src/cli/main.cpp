@@ -1,19 +1,19 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-#include <functional>
-#include <stdexcept>
-#include <string>
-#include <vector>
+#include "api/status.hpp"
+#include "base/address.hpp"
+#include "cli/cluster_key.hpp"
+#include "cli/netns.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <weave/client.hpp>
 
-#include "api/status.hpp"
-#include "base/address.hpp"
-#include "cli/cluster_key.hpp"
-#include "cli/netns.hpp"
+#include <cstdio>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 namespace weave::cli {
 
@@ -32,6 +32,7 @@ struct Options {
     std::string key_file;
 
     [[nodiscard]] bool json() const { return output == "json"; }
+
     [[nodiscard]] std::string socket_path() const {
         return socket.empty() ? run_dir + "/weave.sock" : socket;
     }
@@ -43,9 +44,12 @@ void print(const std::string& text) {
     }
 }
 
-Client connect(const Options& options) { return Client::connect(options.socket_path()); }
+Client connect(const Options& options) {
+    return Client::connect(options.socket_path());
+}
 
-template <class T> void show(const Options& options, const T& value, std::string (*text)(const T&)) {
+template <class T>
+void show(const Options& options, const T& value, std::string (*text)(const T&)) {
     print(options.json() ? api::json_text(value) : text(value));
 }
 
@@ -70,8 +74,8 @@ void status(const Options& options) {
 void check_addresses(const std::vector<std::string>& addresses) {
     for (const std::string& text : addresses) {
         if (text.find('/') == std::string::npos || !Prefix::parse(text)) {
-            throw std::runtime_error("'" + text +
-                                     "' is not an address with a prefix length, such as 10.32.0.5/12");
+            throw std::runtime_error(
+                "'" + text + "' is not an address with a prefix length, such as 10.32.0.5/12");
         }
     }
 }
@@ -130,8 +134,8 @@ void version(const Options& options) {
         return;
     }
     print(std::string("weavectl ") + library_version() + "\n");
-    print("weaved " + (out["weaved"].is_null() ? std::string("-") : out["weaved"].get<std::string>()) +
-          "\n");
+    print("weaved " +
+          (out["weaved"].is_null() ? std::string("-") : out["weaved"].get<std::string>()) + "\n");
 }
 
 using Action = std::function<void()>;
@@ -144,7 +148,8 @@ void add_peer_commands(CLI::App& app, Options& options, Action& action) {
 
     auto* connect_command = app.add_subcommand("connect", "Connect to more peers");
     connect_command->add_flag("--replace", options.replace, "Forget all other targets");
-    connect_command->add_option("PEER", options.peers, "ADDR, ADDR:PORT, [V6]:PORT or HOST")->required();
+    connect_command->add_option("PEER", options.peers, "ADDR, ADDR:PORT, [V6]:PORT or HOST")
+        ->required();
     connect_command->callback(
         [&] { action = [&] { connect(options).connect_peers(options.peers, options.replace); }; });
 
@@ -155,20 +160,23 @@ void add_peer_commands(CLI::App& app, Options& options, Action& action) {
 
 void add_pod_commands(CLI::App& app, Options& options, Action& action) {
     const char* const netns_help = "A pid, a name of 'ip netns list', or a path";
-    auto* attach_command = app.add_subcommand("attach", "Put an interface into a network namespace");
+    auto* attach_command =
+        app.add_subcommand("attach", "Put an interface into a network namespace");
     attach_command->add_option("NETNS", options.netns, netns_help)->required();
     attach_command->add_option("ADDRESS", options.addresses, "ADDR/LEN, any number of them");
-    attach_command->add_option("--ifname", options.ifname, "Its name in there")->capture_default_str();
+    attach_command->add_option("--ifname", options.ifname, "Its name in there")
+        ->capture_default_str();
     attach_command->callback([&] { action = [&] { attach(options); }; });
 
-    auto* detach_command = app.add_subcommand("detach", "Take our interfaces out of a network namespace");
+    auto* detach_command =
+        app.add_subcommand("detach", "Take our interfaces out of a network namespace");
     detach_command->add_option("NETNS", options.netns, netns_help)->required();
     auto* one = detach_command->add_option("--ifname", options.ifname, "Only this one");
-    detach_command->callback([&, one] {
-        action = [&, one] { detach(options, /*every=*/one->count() == 0); };
-    });
+    detach_command->callback(
+        [&, one] { action = [&, one] { detach(options, /*every=*/one->count() == 0); }; });
 
-    auto* expose_command = app.add_subcommand("expose", "Give this host addresses on the pod network");
+    auto* expose_command =
+        app.add_subcommand("expose", "Give this host addresses on the pod network");
     expose_command->add_option("ADDRESS", options.addresses, "ADDR/LEN")->required();
     expose_command->callback([&] { action = [&] { expose(options); }; });
 
@@ -182,15 +190,17 @@ void add_other_commands(CLI::App& app, Options& options, Action& action) {
         action = [&] { print(connect(options).report()); };
     });
     auto* genkey_command = app.add_subcommand("genkey", "Make a new cluster file");
-    genkey_command->add_option("FILE", options.key_file,
-                               "Where to write it, mode 0600; without it the standard output");
+    genkey_command->add_option(
+        "FILE", options.key_file, "Where to write it, mode 0600; without it the standard output");
     genkey_command->callback([&] { action = [&] { genkey(options); }; });
     app.add_subcommand("version", "Print the versions")->callback([&] {
         action = [&] { version(options); };
     });
 }
 
-void fail(const char* sentence) { std::fprintf(stderr, "weavectl: %s\n", sentence); }
+void fail(const char* sentence) {
+    std::fprintf(stderr, "weavectl: %s\n", sentence);
+}
 
 int run(int argc, const char* const* argv) {
     Options options;

@@ -24,8 +24,9 @@ std::vector<std::string> candidates(const std::string& text) {
         return {text};
     }
     std::vector<std::string> out{"/run/netns/" + text, "/var/run/netns/" + text};
-    const bool digits = !text.empty() && std::all_of(text.begin(), text.end(),
-                                                     [](char c) { return c >= '0' && c <= '9'; });
+    const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return c >= '0' && c <= '9';
+    });
     if (digits) {
         out.insert(out.begin(), "/proc/" + text + "/ns/net");
     }
@@ -40,8 +41,9 @@ api::Descriptor open_netns(const std::string& text) {
         api::Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
         if (fd) {
             if (::ioctl(fd.get(), kGetNamespaceType) != CLONE_NEWNET) {
-                throw std::runtime_error(path + " is not a network namespace: give a pid, a name of "
-                                                "'ip netns list' or a path such as /proc/PID/ns/net");
+                throw std::runtime_error(path +
+                                         " is not a network namespace: give a pid, a name of "
+                                         "'ip netns list' or a path such as /proc/PID/ns/net");
             }
             return fd;
         }

@@ -3,14 +3,14 @@
 // What people and programs read, kept in files: a change of the output is a change in the diff.
 // WEAVE_ACCEPT=1 writes the files anew; such a run fails, so that none passes by accident.
 
+#include "api/status.hpp"
+
+#include <doctest/doctest.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
-
-#include <doctest/doctest.h>
-
-#include "api/status.hpp"
 
 using namespace weave;
 using namespace weave::api;
@@ -59,21 +59,69 @@ NodeStatus make_status() {
 }
 
 std::vector<ConnectionRow> make_connections() {
-    return {{"out", "192.0.2.2:6783", "node2", "established", "direct", "aes256gcm", 1500, 0.412, ""},
-            {"in", "[2001:db8::3]:40122", "node3", "established", "relay via node2",
-             "chacha20poly1305", 1420, 12.5, ""},
-            {"out", "192.0.2.9:6783", "", "failed", "", "", 0, 0,
-             "the peer belongs to another cluster: give both the same cluster file"}};
+    return {
+        {"out", "192.0.2.2:6783", "node2", "established", "direct", "aes256gcm", 1500, 0.412, ""},
+        {"in",
+         "[2001:db8::3]:40122",
+         "node3",
+         "established",
+         "relay via node2",
+         "chacha20poly1305",
+         1420,
+         12.5,
+         ""},
+        {"out",
+         "192.0.2.9:6783",
+         "",
+         "failed",
+         "",
+         "",
+         0,
+         0,
+         "the peer belongs to another cluster: give both the same cluster file"}};
 }
 
 std::vector<PeerRow> make_peers() {
-    return {{"node2", "10112233445566778899aabbccddeeff", {"192.0.2.2:6783"}, "direct", 0.412, 1500,
-             123456789, 98765, 987654321, 87654, 42, 12, "aes256gcm"},
-            {"node3", "20112233445566778899aabbccddeeff", {"192.0.2.3:6783", "[2001:db8::3]:6783"},
-             "relay via node2", 12.5, 1420, 1, 1, 2, 2, 3700, 3, "chacha20poly1305"},
+    return {{"node2",
+             "10112233445566778899aabbccddeeff",
+             {"192.0.2.2:6783"},
+             "direct",
+             0.412,
+             1500,
+             123456789,
+             98765,
+             987654321,
+             87654,
+             42,
+             12,
+             "aes256gcm"},
+            {"node3",
+             "20112233445566778899aabbccddeeff",
+             {"192.0.2.3:6783", "[2001:db8::3]:6783"},
+             "relay via node2",
+             12.5,
+             1420,
+             1,
+             1,
+             2,
+             2,
+             3700,
+             3,
+             "chacha20poly1305"},
             // Such a name comes from another host: nothing of it may reach the terminal as it is.
-            {"evil\x1b[2J \"name\"\n", "30112233445566778899aabbccddeeff", {}, "unreachable", 0, 0, 0, 0,
-             0, 0, -1, 0, ""}};
+            {"evil\x1b[2J \"name\"\n",
+             "30112233445566778899aabbccddeeff",
+             {},
+             "unreachable",
+             0,
+             0,
+             0,
+             0,
+             0,
+             0,
+             -1,
+             0,
+             ""}};
 }
 
 std::vector<TargetRow> make_targets() {
@@ -86,13 +134,21 @@ std::vector<DropRow> make_drops() {
 }
 
 std::vector<AttachmentRow> make_attachments() {
-    return {{"4026532281-eth0", "eth0", "wv1a2b3c4d", "02:11:22:33:44:55",
-             {"10.32.0.5/12", "fd00::5/64"}, 4026532281},
+    return {{"4026532281-eth0",
+             "eth0",
+             "wv1a2b3c4d",
+             "02:11:22:33:44:55",
+             {"10.32.0.5/12", "fd00::5/64"},
+             4026532281},
             {"4026532300-net1", "net1", "wv5e6f7a8b", "02:11:22:33:44:66", {}, 4026532300}};
 }
 
 NodeReport make_report() {
-    return {make_status(), make_connections(), make_peers(), make_targets(), make_drops(),
+    return {make_status(),
+            make_connections(),
+            make_peers(),
+            make_targets(),
+            make_drops(),
             make_attachments()};
 }
 
@@ -108,8 +164,9 @@ TEST_CASE("text") {
 }
 
 TEST_CASE("a node that has nothing yet") {
-    check_golden("empty.txt", render_status({}) + render_connections({}) + render_peers({}) +
-                                  render_targets({}) + render_drops({}) + render_attachments({}));
+    check_golden("empty.txt",
+                 render_status({}) + render_connections({}) + render_peers({}) +
+                     render_targets({}) + render_drops({}) + render_attachments({}));
 }
 
 TEST_CASE("JSON") {

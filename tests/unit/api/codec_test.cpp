@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include "api/codec.hpp"
 #include "api/errors.hpp"
 #include "api/status.hpp"
+
+#include <doctest/doctest.h>
 
 using namespace weave;
 using namespace weave::api;
@@ -89,7 +89,8 @@ TEST_CASE("replies: result, error, stream") {
 TEST_CASE("an answer above the limit becomes an error, a long text a stream") {
     const std::string big(kMaxMessage + 1, 'x');
     CHECK(messages(encode_reply(1, Reply::ok(big))).at(0).at("error").at("code") == "too_large");
-    CHECK(messages(encode_reply(1, Reply::rows({1, big}))).at(1).at("error").at("code") == "too_large");
+    CHECK(messages(encode_reply(1, Reply::rows({1, big}))).at(1).at("error").at("code") ==
+          "too_large");
     std::string joined;
     for (const json& message : messages(encode_reply(1, Reply::text(big)))) {
         joined += message.contains("item") ? message["item"]["text"].get<std::string>() : "";

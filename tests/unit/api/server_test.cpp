@@ -1,5 +1,12 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "api/server.hpp"
+#include "api/status.hpp"
+#include "api/unix_message.hpp"
+
+#include <doctest/doctest.h>
+#include <weave/client.hpp>
+
 #include <filesystem>
 #include <thread>
 
@@ -7,13 +14,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <doctest/doctest.h>
-#include <weave/client.hpp>
-
-#include "api/server.hpp"
-#include "api/status.hpp"
-#include "api/unix_message.hpp"
 
 using namespace weave;
 using namespace weave::api;
@@ -34,6 +34,7 @@ Reply answer(Request& request) {
     }
     if (request.method == "attach") {
         struct stat info {};
+
         AttachmentRow row;
         row.ifname = request.params.at("ifname").get<std::string>();
         row.netns_inode = ::fstat(request.fd.get(), &info) == 0 ? info.st_ino : 0;
@@ -56,18 +57,28 @@ Reply answer(Request& request) {
 
 /** A server on a socket in a folder of its own, its io_context on a thread of its own. */
 struct Daemon {
-    explicit Daemon(ServerSettings settings = {}) : server(io, path(), answer, settings) {
+    explicit Daemon(ServerSettings settings = {})
+        : server(io, path(), answer, settings) {
         thread = std::thread([this] { io.run(); });
     }
+
     ~Daemon() {
         boost::asio::post(io, [this] { server.stop(); });
         guard.reset();
         thread.join();
         std::filesystem::remove_all(folder);
     }
+
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
+
     [[nodiscard]] std::string path() const { return folder + "/weave.sock"; }
+
+    [[nodiscard]] std::size_t connections() {
+        return boost::asio::post(io,
+                                 boost::asio::use_future([this] { return server.connections(); }))
+            .get();
+    }
 
     static std::string make_folder() {
         std::string name = "/tmp/weave-api-XXXXXX";
@@ -77,20 +88,25 @@ struct Daemon {
 
     std::string folder = make_folder();
     boost::asio::io_context io;
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{io.get_executor()};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> guard{
+        io.get_executor()};
     Server server;
     std::thread thread;
 };
 
 /** A plain connection, to send what a Client never would. */
 struct RawClient {
-    explicit RawClient(const std::string& path) : socket(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    explicit RawClient(const std::string& path)
+        : socket(::socket(AF_UNIX, SOCK_STREAM, 0)) {
         const boost::asio::local::stream_protocol::endpoint endpoint(path);
-        REQUIRE(::connect(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0);
+        REQUIRE(::connect(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) ==
+                0);
     }
+
     void send(std::string_view bytes, int fd = -1) const {
         REQUIRE(send_some(socket.get(), bytes, fd) == static_cast<std::ptrdiff_t>(bytes.size()));
     }
+
     /** Everything until the server closes. */
     [[nodiscard]] std::string rest() const {
         std::string out(65536, '\0');
@@ -104,6 +120,7 @@ struct RawClient {
             size += static_cast<std::size_t>(count);
         }
     }
+
     Descriptor socket;
 };
 
@@ -123,7 +140,9 @@ TEST_CASE("a descriptor comes along") {
     Daemon daemon;
     Client client = Client::connect(daemon.path());
     const Descriptor self(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+
     struct stat info {};
+
     REQUIRE(::fstat(self.get(), &info) == 0);
     CHECK(client.attach(self.get(), "eth0", {}).netns_inode == info.st_ino);
     CHECK(client.attach(-1, "eth0", {}).netns_inode == 0); // the one before was not kept
@@ -191,8 +210,10 @@ TEST_CASE("a client that does not read is closed") {
     const RawClient deaf(daemon.path());
     deaf.send(encode_request(1, "peers", nlohmann::json::object()));
     CHECK(Client::connect(daemon.path()).status().name == "node1");
-    std::this_thread::sleep_for(400ms);
-    CHECK(daemon.server.connections() == 0);
+    for (int i = 0; i < 100 && daemon.connections() != 0; ++i) {
+        std::this_thread::sleep_for(50ms);
+    }
+    CHECK(daemon.connections() == 0);
 }
 
 TEST_CASE("connections are bounded") {
@@ -210,15 +231,15 @@ TEST_CASE("connections are bounded") {
 
 TEST_CASE("the socket file: private or for the group, a stale one is replaced, a live one is not") {
     Daemon daemon;
+
     struct stat info {};
+
     REQUIRE(::stat(daemon.path().c_str(), &info) == 0);
     CHECK((info.st_mode & 0007) == 0);
     boost::asio::io_context io;
     CHECK_THROWS_AS(Server(io, daemon.path(), answer), std::system_error);
     const std::string stale = daemon.folder + "/stale.sock";
-    {
-        boost::asio::local::stream_protocol::acceptor gone(io, stale);
-    }
+    { boost::asio::local::stream_protocol::acceptor gone(io, stale); }
     REQUIRE(std::filesystem::exists(stale));
     {
         const Server replaced(io, stale, answer);
@@ -237,7 +258,8 @@ TEST_CASE("a socketpair serves as well") {
     const Descriptor mine(ends[1]);
     const std::string request = encode_request(4, "status", nlohmann::json::object());
     REQUIRE(send_some(mine.get(), request, -1) == static_cast<std::ptrdiff_t>(request.size()));
-    io.run_for(50ms);
+    io.run_one_for(10s); // it can be read
+    io.run_one_for(10s); // the answer was written
     std::string out(4096, '\0');
     Descriptor fd;
     REQUIRE(receive_some(mine.get(), out.data(), out.size(), fd) > 0);
