@@ -279,7 +279,7 @@ void Peers::perform(session::Install& action, TimePoint now) {
     }
     auto data = std::make_shared<dataplane::DataSession>(peer->index, std::move(*action.keys));
     ++handshakes_;
-    rekeys_ += peer->receiving.empty() ? 0 : 1;
+    rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;
     peer->installed = now;
     peer->heard = action.from;

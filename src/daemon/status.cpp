@@ -67,16 +67,16 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
     status.lanes = lanes_->count();
     for (const PeerRow& peer : report.peers) {
-        status.peers_direct += peer.path == "direct" ? 1 : 0;
-        status.peers_unreachable += peer.path == "unreachable" ? 1 : 0;
+        status.peers_direct += peer.path == "direct" ? 1U : 0U;
+        status.peers_unreachable += peer.path == "unreachable" ? 1U : 0U;
     }
     status.peers_relayed =
         static_cast<std::uint32_t>(report.peers.size()) - status.peers_direct - status.peers_unreachable;
     for (const ConnectionRow& row : report.connections) {
-        status.connections_established += row.state == "established" ? 1 : 0;
-        status.connections_failed += row.state == "failed" ? 1 : 0;
+        status.connections_established += row.state == "established" ? 1U : 0U;
+        status.connections_failed += row.state == "failed" ? 1U : 0U;
         status.connections_pending +=
-            row.state == "connecting" || row.state == "retrying" || row.state == "waiting" ? 1 : 0;
+            row.state == "connecting" || row.state == "retrying" || row.state == "waiting" ? 1U : 0U;
     }
     status.targets = static_cast<std::uint32_t>(report.targets.size());
     status.attachments = static_cast<std::uint32_t>(report.attachments.size());
