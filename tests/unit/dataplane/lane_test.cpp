@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 namespace weave::dataplane::test {
 namespace {
 
@@ -36,8 +38,8 @@ Bytes joined_payloads(const std::vector<Bytes>& frames) {
 }
 
 Bytes plain(ByteView frame) {
-    Bytes message(sizeof(VnetHeader));
-    message.insert(message.end(), frame.begin(), frame.end());
+    Bytes message(sizeof(VnetHeader) + frame.size());
+    std::copy(frame.begin(), frame.end(), message.begin() + sizeof(VnetHeader));
     return message;
 }
 
