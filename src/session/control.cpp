@@ -59,7 +59,8 @@ std::string_view sentence(ControlFailure failure) {
 }
 
 ControlHandshake::ControlHandshake(ControlLocal local, bool initiator, const RandomSource&)
-    : local_(std::move(local)), initiator_(initiator) {
+    : local_(std::move(local))
+    , initiator_(initiator) {
     assert(!local_.secrets.empty() && local_.name.size() <= 255);
     if (initiator_) {
         start();
@@ -74,8 +75,13 @@ void ControlHandshake::start() {
     header.secret_id = proposed.id;
     header.cluster_id = local_.cluster_id;
     Bytes message = header.encode();
-    noise_.emplace(crypto::Pattern::xx_psk3, crypto::Suite::chacha20poly1305, true, message,
-                   local_.identity->static_pair().clone(), std::nullopt, proposed.key.clone());
+    noise_.emplace(crypto::Pattern::xx_psk3,
+                   crypto::Suite::chacha20poly1305,
+                   true,
+                   message,
+                   local_.identity->static_pair().clone(),
+                   std::nullopt,
+                   proposed.key.clone());
     const auto noise = noise_->write({});
     if (!noise) {
         fail(ControlFailure::malformed);
@@ -85,7 +91,9 @@ void ControlHandshake::start() {
     wire::append_control_message(output_, message);
 }
 
-Bytes ControlHandshake::take_output() { return std::exchange(output_, {}); }
+Bytes ControlHandshake::take_output() {
+    return std::exchange(output_, {});
+}
 
 ControlHandshake::Status ControlHandshake::on_bytes(ByteView bytes) {
     if (status_ == Status::failed) {
@@ -126,7 +134,8 @@ void ControlHandshake::on_message(ByteView body) {
 }
 
 bool ControlHandshake::accept_header(const wire::ClearHeader& header) {
-    if (header.version_min > wire::kProtocolVersion || header.version_max < wire::kProtocolVersion ||
+    if (header.version_min > wire::kProtocolVersion ||
+        header.version_max < wire::kProtocolVersion ||
         header.suite != static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305)) {
         refuse(ControlFailure::version, wire::RefusalCode::version);
     } else if (header.cluster_id != local_.cluster_id) {
@@ -146,9 +155,13 @@ void ControlHandshake::on_init(ByteView body) {
     if (!accept_header(*header)) {
         return;
     }
-    noise_.emplace(crypto::Pattern::xx_psk3, crypto::Suite::chacha20poly1305, false,
-                   body.first(wire::ClearHeader::kSize), local_.identity->static_pair().clone(),
-                   std::nullopt, secret(header->secret_id)->key.clone());
+    noise_.emplace(crypto::Pattern::xx_psk3,
+                   crypto::Suite::chacha20poly1305,
+                   false,
+                   body.first(wire::ClearHeader::kSize),
+                   local_.identity->static_pair().clone(),
+                   std::nullopt,
+                   secret(header->secret_id)->key.clone());
     if (!noise_->read(body.subspan(wire::ClearHeader::kSize))) {
         fail(ControlFailure::malformed);
         return;

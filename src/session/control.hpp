@@ -2,32 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
 #include "crypto/identity.hpp"
 #include "crypto/noise.hpp"
 #include "session/types.hpp"
 #include "wire/control.hpp"
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
 namespace weave::session {
 
 /** Why a TCP handshake ended without a link. */
 enum class ControlFailure : std::uint8_t {
-    not_weavemesh,         ///< the other side speaks something else
-    version,               ///< no common protocol version
-    cluster,               ///< another cluster
-    unknown_secret,        ///< the responder has no secret with the initiator's id
-    wrong_secret,          ///< same secret id, other secret; or altered bytes
-    malformed,             ///< a message that breaks the format
-    bad_vouch,             ///< the peer's identity does not vouch for its handshake key
-    self_connection,       ///< this node answered itself
-    refused_version,       ///< the peer said version
-    refused_cluster,       ///< the peer said cluster
-    refused_secret,        ///< the peer said secret
-    refused_unknown_peer,  ///< the peer said unknown peer
+    not_weavemesh,        ///< the other side speaks something else
+    version,              ///< no common protocol version
+    cluster,              ///< another cluster
+    unknown_secret,       ///< the responder has no secret with the initiator's id
+    wrong_secret,         ///< same secret id, other secret; or altered bytes
+    malformed,            ///< a message that breaks the format
+    bad_vouch,            ///< the peer's identity does not vouch for its handshake key
+    self_connection,      ///< this node answered itself
+    refused_version,      ///< the peer said version
+    refused_cluster,      ///< the peer said cluster
+    refused_secret,       ///< the peer said secret
+    refused_unknown_peer, ///< the peer said unknown peer
 };
 /** A sentence for a person, without a full stop. */
 std::string_view sentence(ControlFailure failure);
@@ -59,33 +59,40 @@ struct ControlPeer {
 };
 
 /**
- * Noise XXpsk3 over one TCP connection, sans-I/O. Feed it bytes; it frames, answers and says when it is
- * done. The responder ends with one empty transport message: only when that opens does the initiator
- * know that the secrets are the same. Buffers no more than it is fed and one message. One thread.
+ * Noise XXpsk3 over one TCP connection, sans-I/O. Feed it bytes; it frames, answers and says when
+ * it is done. The responder ends with one empty transport message: only when that opens does the
+ * initiator know that the secrets are the same. Buffers no more than it is fed and one message. One
+ * thread.
  */
 class ControlHandshake {
-public:
+  public:
     enum class Status : std::uint8_t { running, done, failed };
 
     ControlHandshake(ControlLocal local, bool initiator, const RandomSource& random);
 
     /** Consumes bytes from the peer. After `done` or `failed` nothing more is consumed. */
     Status on_bytes(ByteView bytes);
+
     [[nodiscard]] Status status() const { return status_; }
+
     /** Bytes to write to the peer, also after `failed` (a refusal) — write them before closing. */
     Bytes take_output();
+
     /** Set when failed. */
     [[nodiscard]] ControlFailure failure() const { return failure_; }
 
     /** When done: who it is. */
     [[nodiscard]] const ControlPeer& peer() const { return peer_; }
+
     /** When done: bytes that arrived behind the handshake; they belong to the transport. */
     Bytes take_leftover() { return std::move(buffer_); }
+
     /** When done: ciphers of the transport; call once each. */
     crypto::CipherState take_sender() { return std::move(*sender_); }
+
     crypto::CipherState take_receiver() { return std::move(*receiver_); }
 
-private:
+  private:
     void start();
     void on_message(ByteView body);
     void on_init(ByteView body);

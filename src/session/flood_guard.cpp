@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/flood_guard.hpp"
 
-#include <algorithm>
-
 #include "wire/bytes_io.hpp"
+
+#include <algorithm>
 
 namespace weave::session {
 
@@ -43,7 +43,10 @@ Bytes coarse_source(const Origin& from) {
 
 } // namespace
 
-StaticHashKey mac1_key(const crypto::PublicKey& static_key) { return hash_key("mac1", static_key); }
+StaticHashKey mac1_key(const crypto::PublicKey& static_key) {
+    return hash_key("mac1", static_key);
+}
+
 StaticHashKey cookie_key(const crypto::PublicKey& static_key) {
     return hash_key("cookie--", static_key);
 }
@@ -64,10 +67,16 @@ bool TokenBucket::take(unsigned rate, TimePoint now) {
     return true;
 }
 
-FloodGuard::FloodGuard(unsigned per_second, unsigned per_source, const crypto::PublicKey& own_static,
+FloodGuard::FloodGuard(unsigned per_second,
+                       unsigned per_source,
+                       const crypto::PublicKey& own_static,
                        RandomSource random)
-    : per_second_(per_second), per_source_(per_source), random_(std::move(random)),
-      cookie_key_(cookie_key(own_static)), sources_(kSlots), proved_sources_(kSlots) {
+    : per_second_(per_second)
+    , per_source_(per_source)
+    , random_(std::move(random))
+    , cookie_key_(cookie_key(own_static))
+    , sources_(kSlots)
+    , proved_sources_(kSlots) {
     random_(table_key_);
     random_(secret_);
     old_secret_ = secret_;
@@ -108,11 +117,12 @@ bool FloodGuard::proved(const wire::InitView& init, ByteView source, TimePoint n
     return false;
 }
 
-FloodGuard::Verdict FloodGuard::judge(const wire::InitView& init, const Origin& from, TimePoint now) {
+FloodGuard::Verdict
+FloodGuard::judge(const wire::InitView& init, const Origin& from, TimePoint now) {
     const Bytes full = full_source(from);
     if (proved(init, full, now)) {
-        const bool fits = take(proved_sources_, full, now) &&
-                          all_proved_.take(per_second_ * kProvedFactor, now);
+        const bool fits =
+            take(proved_sources_, full, now) && all_proved_.take(per_second_ * kProvedFactor, now);
         return fits ? Verdict::allow : Verdict::drop;
     }
     const bool fits = take(sources_, coarse_source(from), now) && all_.take(per_second_, now);

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/manager.hpp"
 
+#include "session/manager_state.hpp"
+
 #include <algorithm>
 #include <cassert>
-
-#include "session/manager_state.hpp"
 
 namespace weave::session {
 
@@ -33,10 +33,14 @@ std::string_view sentence(DownReason reason) {
 }
 
 Manager::State::State(Settings settings_in, Local local_in, RandomSource random_in)
-    : settings(settings_in), local(std::move(local_in)), random(std::move(random_in)),
-      guard(settings.handshakes_per_second, settings.handshakes_per_source,
-            local.identity->static_public(), random),
-      own_mac1(mac1_key(local.identity->static_public())) {}
+    : settings(settings_in)
+    , local(std::move(local_in))
+    , random(std::move(random_in))
+    , guard(settings.handshakes_per_second,
+            settings.handshakes_per_source,
+            local.identity->static_public(),
+            random)
+    , own_mac1(mac1_key(local.identity->static_public())) {}
 
 Manager::State::Peer* Manager::State::find(const NodeId& node) {
     const auto found = peers.find(node);
@@ -107,7 +111,8 @@ void Manager::State::stop_trying(Peer& peer) {
     peer.tries = 0;
 }
 
-/** Older keys only live for what is still in flight, now that both sides send under the current ones. */
+/** Older keys only live for what is still in flight, now that both sides send under the current
+ * ones. */
 void Manager::State::confirm(Peer& peer, TimePoint now) {
     peer.current->confirmed = true;
     for (Session& session : peer.old) {
@@ -120,8 +125,8 @@ void Manager::State::promote(Peer& peer, TimePoint now) {
         supersede(peer, *peer.current);
     }
     peer.current = std::exchange(peer.next, std::nullopt);
-    peer.current->rekey_at =
-        peer.current->created + settings.rekey_after + kResponderDelay + jittered(kResponderDelay) / 2;
+    peer.current->rekey_at = peer.current->created + settings.rekey_after + kResponderDelay +
+                             jittered(kResponderDelay) / 2;
     actions.emplace_back(Promote{peer.id, peer.current->local_index});
     confirm(peer, now);
     stop_trying(peer);
@@ -200,6 +205,7 @@ Manager::Manager(Settings settings, Local local, RandomSource random)
     assert(!state_->local.secrets.empty());
     assert(settings.lanes >= 1 && settings.lanes <= wire::kMaxLanes);
 }
+
 Manager::~Manager() = default;
 
 void Manager::set_peer(const NodeId& node, const crypto::PublicKey& static_key) {
@@ -208,7 +214,8 @@ void Manager::set_peer(const NodeId& node, const crypto::PublicKey& static_key) 
         return;
     }
     remove_peer(node);
-    if (static_key == state_->local.identity->static_public() || state_->by_static.contains(static_key)) {
+    if (static_key == state_->local.identity->static_public() ||
+        state_->by_static.contains(static_key)) {
         state_->count("session.peer_key_taken");
         return;
     }
@@ -249,14 +256,17 @@ void Manager::open(const NodeId& node, TimePoint now) {
         peer->give_up_at = now + state_->settings.give_up_after;
     } else if (!peer->current) {
         // An answered handshake of theirs is about to become a session: only insist if it does not.
-        state_->begin(*peer, now, peer->next ? state_->jittered(state_->settings.retry_first)
-                                             : Duration::zero());
+        state_->begin(*peer,
+                      now,
+                      peer->next ? state_->jittered(state_->settings.retry_first)
+                                 : Duration::zero());
     }
 }
 
 void Manager::suspect(const NodeId& node, TimePoint now) {
     State::Peer* peer = state_->find(node);
-    if (peer == nullptr || peer->trying || (peer->current && now - peer->current->created < kTooYoung)) {
+    if (peer == nullptr || peer->trying ||
+        (peer->current && now - peer->current->created < kTooYoung)) {
         return;
     }
     state_->count("session.suspected");
@@ -335,13 +345,17 @@ TimePoint Manager::next_deadline() const {
     return due;
 }
 
-std::vector<Action> Manager::take_actions() { return std::exchange(state_->actions, {}); }
+std::vector<Action> Manager::take_actions() {
+    return std::exchange(state_->actions, {});
+}
 
 bool Manager::usable(const NodeId& node) const {
     const State::Peer* peer = state_->find(node);
     return peer != nullptr && peer->current.has_value();
 }
 
-std::size_t Manager::peer_count() const { return state_->peers.size(); }
+std::size_t Manager::peer_count() const {
+    return state_->peers.size();
+}
 
 } // namespace weave::session

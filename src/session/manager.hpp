@@ -2,17 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <string_view>
-#include <variant>
-#include <vector>
-
 #include "base/time.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/transport_keys.hpp"
 #include "session/types.hpp"
 #include "wire/datagram.hpp"
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
 
 namespace weave::session {
 
@@ -27,7 +27,8 @@ enum class DownReason : std::uint8_t {
 std::string_view sentence(DownReason reason);
 
 struct Settings {
-    /** Age at which the side that initiated starts a new handshake; the other side waits 10 s more. */
+    /** Age at which the side that initiated starts a new handshake; the other side waits 10 s more.
+     */
     Duration rekey_after = std::chrono::seconds(120);
     /** Age at which a key is not used any more, in either direction. */
     Duration reject_after = std::chrono::seconds(180);
@@ -36,7 +37,8 @@ struct Settings {
     Duration retry_first = std::chrono::milliseconds(500);
     Duration retry_longest = std::chrono::seconds(5);
     Duration give_up_after = std::chrono::seconds(90);
-    /** Records under one key after which a new handshake starts (the hard limit is crypto's, 2^36). */
+    /** Records under one key after which a new handshake starts (the hard limit is crypto's, 2^36).
+     */
     std::uint64_t rekey_records = std::uint64_t{1} << 34;
     /** Initiations answered per second without a cookie, from all sources and from each one. */
     unsigned handshakes_per_second = 200;
@@ -60,53 +62,63 @@ struct Local {
     bool accept_aes = crypto::available(crypto::Suite::aes256gcm);
 };
 
-/** A datagram for a peer. Without `reply_to` it goes by the current path, or by every one that may work. */
+/** A datagram for a peer. Without `reply_to` it goes by the current path, or by every one that may
+ * work. */
 struct SendTo {
     NodeId peer;
     Bytes datagram;
     std::optional<Origin> reply_to;
 };
+
 /** A datagram for whoever is at `to`, member or not. */
 struct Reply {
     Origin to;
     Bytes datagram;
 };
-/** New keys. With `send_now` send with them, and send something at once; otherwise only receive until Promote. */
+
+/** New keys. With `send_now` send with them, and send something at once; otherwise only receive
+ * until Promote. */
 struct Install {
     NodeId peer;
     std::shared_ptr<crypto::TransportKeys> keys;
     bool send_now = false;
     Origin from; ///< where the authenticated handshake message came from
 };
+
 /** The peer has proved that it has these keys: send with them. */
 struct Promote {
     NodeId peer;
     std::uint32_t local_index = 0;
 };
+
 /** Forget these keys. */
 struct Retire {
     NodeId peer;
     std::uint32_t local_index = 0;
 };
-/** Nothing can be sent to the peer now. `hint` is what the peer last refused with, if it did (not authenticated). */
+
+/** Nothing can be sent to the peer now. `hint` is what the peer last refused with, if it did (not
+ * authenticated). */
 struct SessionDown {
     NodeId peer;
     DownReason reason = DownReason::expired;
     std::optional<wire::RefusalCode> hint;
 };
+
 /** Something to count under this name; static storage. */
 struct Counted {
     std::string_view name;
 };
+
 using Action = std::variant<SendTo, Reply, Install, Promote, Retire, SessionDown, Counted>;
 
 /**
- * All UDP data sessions of a node: Noise IKpsk2 handshakes, rekeying, retries, expiry and protection
- * against floods. Sans-I/O: the driver passes datagrams and time in and carries actions out, in order.
- * One thread. Memory is bounded by Settings::max_peers.
+ * All UDP data sessions of a node: Noise IKpsk2 handshakes, rekeying, retries, expiry and
+ * protection against floods. Sans-I/O: the driver passes datagrams and time in and carries actions
+ * out, in order. One thread. Memory is bounded by Settings::max_peers.
  */
 class Manager {
-public:
+  public:
     Manager(Settings settings, Local local, RandomSource random);
     ~Manager();
     Manager(const Manager&) = delete;
@@ -115,11 +127,13 @@ public:
     /** Lets `node` in under this X25519 key. A changed key ends the sessions under the old one. */
     void set_peer(const NodeId& node, const crypto::PublicKey& static_key);
     void remove_peer(const NodeId& node);
-    /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there is. */
+    /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there
+     * is. */
     void open(const NodeId& node, TimePoint now);
     /**
-     * Records go out and nothing comes back, for seconds: the peer may have lost its keys (a restart).
-     * Starts a handshake unless the session is very young; the session stays in use meanwhile.
+     * Records go out and nothing comes back, for seconds: the peer may have lost its keys (a
+     * restart). Starts a handshake unless the session is very young; the session stays in use
+     * meanwhile.
      */
     void suspect(const NodeId& node, TimePoint now);
     /** Drops the sessions of a peer without telling it. */
@@ -145,7 +159,7 @@ public:
     [[nodiscard]] bool usable(const NodeId& node) const;
     [[nodiscard]] std::size_t peer_count() const;
 
-private:
+  private:
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -1,27 +1,33 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "session/manager_state.hpp"
+
+#include <algorithm>
 
 namespace weave::session {
 
 namespace {
 
 constexpr Duration kCookieLife = std::chrono::seconds(120);
-/** Forged responses to one initiation that are looked at; each costs two Diffie-Hellman operations. */
+/** Forged responses to one initiation that are looked at; each costs two Diffie-Hellman operations.
+ */
 constexpr unsigned kMaxBadResponses = 16;
 /** Hints may make us hurry only this often in a row, so that nobody can make us spin. */
 constexpr unsigned kMaxHastened = 4;
-/** With the winning key, how many of our initiations go unanswered before theirs is accepted after all. */
+/** With the winning key, how many of our initiations go unanswered before theirs is accepted after
+ * all. */
 constexpr unsigned kInsist = 3;
+/** An initiation is sent by every way there may be; so many of its copies get the response, too. */
+constexpr unsigned kMaxCopies = 8;
 constexpr unsigned kCookieRepliesPerSecond = 500;
 
 bool mac1_valid(const StaticHashKey& key, ByteView before, ByteView mac1) {
     return crypto::equal(crypto::keyed_mac16(key, before), mac1);
 }
 
-void append(Bytes& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+void append(Bytes& out, ByteView bytes) {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+}
 
 } // namespace
 
@@ -44,20 +50,27 @@ bool Manager::State::can_do(std::uint8_t suite) const {
 void Manager::State::send_init(Peer& peer, TimePoint now) {
     drop_attempt(peer);
     const ClusterSecret& proposed = local.secrets[peer.secret_slot % local.secrets.size()];
-    const crypto::Suite suite =
-        peer.force_chacha ? crypto::Suite::chacha20poly1305 : local.suite;
+    const crypto::Suite suite = peer.force_chacha ? crypto::Suite::chacha20poly1305 : local.suite;
     wire::ClearHeader header;
     header.suite = static_cast<std::uint8_t>(suite);
     header.sender_index = fresh_index(peer.id);
     header.secret_id = proposed.id;
     header.cluster_id = local.cluster_id;
     Bytes datagram = header.encode();
-    Attempt attempt{crypto::Handshake(crypto::Pattern::ik_psk2, suite, true, datagram,
-                                      local.identity->static_pair().clone(), peer.static_key,
+    Attempt attempt{crypto::Handshake(crypto::Pattern::ik_psk2,
+                                      suite,
+                                      true,
+                                      datagram,
+                                      local.identity->static_pair().clone(),
+                                      peer.static_key,
                                       proposed.key.clone()),
-                    header.sender_index, suite, {}, {}, 0};
-    const wire::InitPayload payload{local.boot_epoch, ++handshake_counter, settings.lanes,
-                                    settings.features};
+                    header.sender_index,
+                    suite,
+                    {},
+                    {},
+                    0};
+    const wire::InitPayload payload{
+        local.boot_epoch, ++handshake_counter, settings.lanes, settings.features};
     const auto message = attempt.noise.write(payload.encode());
     if (!message) {
         indexes.erase(header.sender_index);
@@ -82,7 +95,9 @@ void Manager::State::send_init(Peer& peer, TimePoint now) {
     actions.emplace_back(SendTo{peer.id, std::move(datagram), std::nullopt});
 }
 
-void Manager::State::refuse(const wire::InitView& init, wire::RefusalCode code, const Origin& from,
+void Manager::State::refuse(const wire::InitView& init,
+                            wire::RefusalCode code,
+                            const Origin& from,
                             TimePoint now) {
     if (!refusals.take(settings.refusals_per_second, now)) {
         count("session.refusal_suppressed");
@@ -100,7 +115,8 @@ bool Manager::State::acceptable(const wire::InitView& init, const Origin& from, 
     }
     const wire::ClearHeader& header = init.header;
     std::optional<wire::RefusalCode> code;
-    if (header.version_min > wire::kProtocolVersion || header.version_max < wire::kProtocolVersion) {
+    if (header.version_min > wire::kProtocolVersion ||
+        header.version_max < wire::kProtocolVersion) {
         code = wire::RefusalCode::version;
     } else if (header.cluster_id != local.cluster_id) {
         code = wire::RefusalCode::cluster;
@@ -114,7 +130,8 @@ bool Manager::State::acceptable(const wire::InitView& init, const Origin& from, 
         return false;
     }
     const FloodGuard::Verdict verdict = guard.judge(init, from, now);
-    if (verdict == FloodGuard::Verdict::demand_cookie && cookies.take(kCookieRepliesPerSecond, now)) {
+    if (verdict == FloodGuard::Verdict::demand_cookie &&
+        cookies.take(kCookieRepliesPerSecond, now)) {
         count("session.cookie_sent");
         actions.emplace_back(Reply{from, guard.cookie_reply(init, from, now)});
     } else if (verdict != FloodGuard::Verdict::allow) {
@@ -132,9 +149,13 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
     if (!acceptable(*init, from, now)) {
         return;
     }
-    crypto::Handshake noise(crypto::Pattern::ik_psk2, static_cast<crypto::Suite>(init->header.suite),
-                            false, init->prologue, local.identity->static_pair().clone(),
-                            std::nullopt, secret(init->header.secret_id)->key.clone());
+    crypto::Handshake noise(crypto::Pattern::ik_psk2,
+                            static_cast<crypto::Suite>(init->header.suite),
+                            false,
+                            init->prologue,
+                            local.identity->static_pair().clone(),
+                            std::nullopt,
+                            secret(init->header.secret_id)->key.clone());
     const auto plain = noise.read(init->noise);
     const auto payload = plain ? wire::InitPayload::parse(*plain) : std::nullopt;
     if (!payload) {
@@ -153,12 +174,29 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
     const std::pair order{payload->boot_epoch, payload->handshake_counter};
     if (order <= peer.greatest) {
         count("session.replayed_init");
+        if (order == peer.greatest) {
+            answer_again(peer, *init, from);
+        }
         return;
     }
     peer.greatest = order;
     if (yields(peer, from, now)) {
         answer(peer, *init, *payload, noise, from, now);
     }
+}
+
+/**
+ * The same initiation came another way: perhaps only that one leads back. The keys are the same, so
+ * the response is repeated, word for word.
+ */
+void Manager::State::answer_again(Peer& peer, const wire::InitView& init, const Origin& from) {
+    const auto response = wire::ResponseView::parse(peer.response);
+    if (!peer.next || !response || response->receiver_index != init.header.sender_index ||
+        peer.response_copies >= kMaxCopies) {
+        return;
+    }
+    ++peer.response_copies;
+    actions.emplace_back(SendTo{peer.id, peer.response, from});
 }
 
 /** Both initiate: the lower static key's initiation wins, and the other side answers it. */
@@ -179,8 +217,12 @@ bool Manager::State::yields(Peer& peer, const Origin& from, TimePoint now) {
     return true;
 }
 
-void Manager::State::answer(Peer& peer, const wire::InitView& init, const wire::InitPayload& payload,
-                            crypto::Handshake& noise, const Origin& from, TimePoint now) {
+void Manager::State::answer(Peer& peer,
+                            const wire::InitView& init,
+                            const wire::InitPayload& payload,
+                            crypto::Handshake& noise,
+                            const Origin& from,
+                            TimePoint now) {
     wire::ClearHeader header = init.header;
     header.type = wire::DatagramType::response;
     header.version_min = header.version_max = wire::kProtocolVersion;
@@ -202,10 +244,18 @@ void Manager::State::answer(Peer& peer, const wire::InitView& init, const wire::
     if (peer.next) {
         retire(peer, *peer.next);
     }
-    peer.next = Session{header.sender_index, now, TimePoint::max(), now + settings.reject_after, false};
-    auto keys = std::make_shared<crypto::TransportKeys>(crypto::make_transport_keys(
-        noise.split(), false, static_cast<crypto::Suite>(init.header.suite), settings.lanes,
-        payload.lanes, header.sender_index, init.header.sender_index));
+    peer.next =
+        Session{header.sender_index, now, TimePoint::max(), now + settings.reject_after, false};
+    auto keys = std::make_shared<crypto::TransportKeys>(
+        crypto::make_transport_keys(noise.split(),
+                                    false,
+                                    static_cast<crypto::Suite>(init.header.suite),
+                                    settings.lanes,
+                                    payload.lanes,
+                                    header.sender_index,
+                                    init.header.sender_index));
+    peer.response = datagram;
+    peer.response_copies = 0;
     actions.emplace_back(Install{peer.id, std::move(keys), false, from});
     actions.emplace_back(SendTo{peer.id, std::move(datagram), from});
     count("session.response_sent");
@@ -249,13 +299,20 @@ void Manager::State::on_response(ByteView datagram, const Origin& from, TimePoin
     install_as_initiator(*peer, *response, *payload, from, now);
 }
 
-void Manager::State::install_as_initiator(Peer& peer, const wire::ResponseView& response,
-                                          const wire::ResponsePayload& payload, const Origin& from,
+void Manager::State::install_as_initiator(Peer& peer,
+                                          const wire::ResponseView& response,
+                                          const wire::ResponsePayload& payload,
+                                          const Origin& from,
                                           TimePoint now) {
     const std::uint32_t index = peer.attempt->local_index;
-    auto keys = std::make_shared<crypto::TransportKeys>(crypto::make_transport_keys(
-        peer.attempt->noise.split(), true, peer.attempt->suite, settings.lanes, payload.lanes, index,
-        response.header.sender_index));
+    auto keys = std::make_shared<crypto::TransportKeys>(
+        crypto::make_transport_keys(peer.attempt->noise.split(),
+                                    true,
+                                    peer.attempt->suite,
+                                    settings.lanes,
+                                    payload.lanes,
+                                    index,
+                                    response.header.sender_index));
     stop_trying(peer);
     indexes.emplace(index, peer.id);
     for (auto* session : {&peer.current, &peer.next}) {
@@ -264,8 +321,11 @@ void Manager::State::install_as_initiator(Peer& peer, const wire::ResponseView& 
             session->reset();
         }
     }
-    peer.current = Session{index, now, now + settings.rekey_after + jittered(settings.rekey_after / 32),
-                           now + settings.reject_after, false};
+    peer.current = Session{index,
+                           now,
+                           now + settings.rekey_after + jittered(settings.rekey_after / 32),
+                           now + settings.reject_after,
+                           false};
     peer.hint.reset();
     count("session.established");
     actions.emplace_back(Install{peer.id, std::move(keys), true, from});
@@ -285,8 +345,8 @@ void Manager::State::on_cookie(ByteView datagram, TimePoint now) {
         return;
     }
     Bytes cookie;
-    if (!crypto::xchacha_open(peer->cookie_key, reply->nonce, peer->attempt->mac1, reply->sealed,
-                              cookie)) {
+    if (!crypto::xchacha_open(
+            peer->cookie_key, reply->nonce, peer->attempt->mac1, reply->sealed, cookie)) {
         count("session.bad_cookie");
         return;
     }

@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "session/flood_guard.hpp"
+#include "session/manager.hpp"
+
 #include <map>
 #include <unordered_map>
 #include <utility>
 
-#include "session/flood_guard.hpp"
-#include "session/manager.hpp"
-
 namespace weave::session {
 
-/** What Manager hides. One handshake at a time per peer as initiator; any number, checked, as responder. */
+/** What Manager hides. One handshake at a time per peer as initiator; any number, checked, as
+ * responder. */
 struct Manager::State {
     struct Session {
         std::uint32_t local_index = 0;
@@ -44,7 +45,8 @@ struct Manager::State {
         /** The greatest (boot epoch, handshake counter) an initiation of this peer carried. */
         std::pair<std::uint64_t, std::uint64_t> greatest{0, 0};
 
-        /** Initiating: between begin() and a session, or giving up. The attempt is empty while we wait for theirs. */
+        /** Initiating: between begin() and a session, or giving up. The attempt is empty while we
+         * wait for theirs. */
         bool trying = false;
         std::optional<Attempt> attempt;
         unsigned tries = 0;
@@ -59,9 +61,13 @@ struct Manager::State {
         std::optional<Session> current;
         /** Answered, but the initiator has not sent under it yet. */
         std::optional<Session> next;
+        /** The response that made `next`, for copies of its initiation that came another way. */
+        Bytes response;
+        unsigned response_copies = 0;
         /** Superseded; still open what was in flight. Oldest first, at most kMaxOld. */
         std::vector<Session> old;
     };
+
     static constexpr std::size_t kMaxOld = 3;
 
     State(Settings settings_in, Local local_in, RandomSource random_in);
@@ -82,22 +88,31 @@ struct Manager::State {
     TimePoint deadline(const Peer& peer) const;
     std::uint32_t fresh_index(const NodeId& node);
     Duration jittered(Duration duration);
+
     void count(std::string_view name) { actions.emplace_back(Counted{name}); }
 
     // manager_handshake.cpp: the four datagrams
     void send_init(Peer& peer, TimePoint now);
     void on_init(ByteView datagram, const Origin& from, TimePoint now);
     bool acceptable(const wire::InitView& init, const Origin& from, TimePoint now);
-    void answer(Peer& peer, const wire::InitView& init, const wire::InitPayload& payload,
-                crypto::Handshake& noise, const Origin& from, TimePoint now);
+    void answer(Peer& peer,
+                const wire::InitView& init,
+                const wire::InitPayload& payload,
+                crypto::Handshake& noise,
+                const Origin& from,
+                TimePoint now);
+    void answer_again(Peer& peer, const wire::InitView& init, const Origin& from);
     bool yields(Peer& peer, const Origin& from, TimePoint now);
     void on_response(ByteView datagram, const Origin& from, TimePoint now);
-    void install_as_initiator(Peer& peer, const wire::ResponseView& response,
-                              const wire::ResponsePayload& payload, const Origin& from,
+    void install_as_initiator(Peer& peer,
+                              const wire::ResponseView& response,
+                              const wire::ResponsePayload& payload,
+                              const Origin& from,
                               TimePoint now);
     void on_cookie(ByteView datagram, TimePoint now);
     void on_refusal(ByteView datagram, TimePoint now);
-    void refuse(const wire::InitView& init, wire::RefusalCode code, const Origin& from, TimePoint now);
+    void
+    refuse(const wire::InitView& init, wire::RefusalCode code, const Origin& from, TimePoint now);
     void hasten(Peer& peer, TimePoint now);
     const ClusterSecret* secret(std::uint32_t id) const;
     bool can_do(std::uint8_t suite) const;

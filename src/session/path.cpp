@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/path.hpp"
 
+#include "wire/datagram.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
-
-#include "wire/datagram.hpp"
 
 namespace weave::session {
 
@@ -24,7 +24,8 @@ constexpr Duration kWorthSwitching = std::chrono::milliseconds(1);
 } // namespace
 
 PathMonitor::PathMonitor(PathSettings settings, RandomSource random)
-    : settings_(settings), random_(std::move(random)) {
+    : settings_(settings)
+    , random_(std::move(random)) {
     settings_.interface_mtu = std::min(settings_.interface_mtu, kLargestMtu);
     mtu_.current = std::min(settings_.base_mtu, settings_.interface_mtu);
 }
@@ -43,8 +44,8 @@ std::uint64_t PathMonitor::fresh_id() {
 }
 
 PathMonitor::Way* PathMonitor::find(const std::optional<Endpoint>& endpoint) {
-    const auto found = std::find_if(ways_.begin(), ways_.end(),
-                                    [&](const Way& way) { return way.endpoint == endpoint; });
+    const auto found = std::find_if(
+        ways_.begin(), ways_.end(), [&](const Way& way) { return way.endpoint == endpoint; });
     return found == ways_.end() ? nullptr : &*found;
 }
 
@@ -65,8 +66,8 @@ std::optional<Duration> PathMonitor::rtt() {
     return way == nullptr ? std::nullopt : way->rtt;
 }
 
-PathMonitor::Way* PathMonitor::add_way(const std::optional<Endpoint>& endpoint, bool announced,
-                                       TimePoint now) {
+PathMonitor::Way*
+PathMonitor::add_way(const std::optional<Endpoint>& endpoint, bool announced, TimePoint now) {
     if (endpoint && ways_.size() >= settings_.max_candidates) {
         const auto spare = std::find_if(ways_.begin(), ways_.end(), [](const Way& way) {
             return way.endpoint && !way.announced && !way.up;
@@ -87,8 +88,9 @@ PathMonitor::Way* PathMonitor::add_way(const std::optional<Endpoint>& endpoint, 
 
 void PathMonitor::set_candidates(const std::vector<Endpoint>& candidates, TimePoint now) {
     for (Way& way : ways_) {
-        way.announced = way.endpoint && std::find(candidates.begin(), candidates.end(),
-                                                  *way.endpoint) != candidates.end();
+        way.announced =
+            way.endpoint &&
+            std::find(candidates.begin(), candidates.end(), *way.endpoint) != candidates.end();
     }
     // A way that works stays, announced or not: a peer behind NAT announces what nobody can reach.
     std::erase_if(ways_, [](const Way& way) { return way.endpoint && !way.announced && !way.up; });
@@ -143,20 +145,31 @@ void PathMonitor::on_received(const Endpoint& from, TimePoint now) {
     }
 }
 
+void PathMonitor::on_session(TimePoint now) {
+    for (Way& way : ways_) {
+        if (!way.up) {
+            way.interval = settings_.eager_probe;
+            way.next_probe = std::min(way.next_probe, now);
+        }
+    }
+}
+
 void PathMonitor::on_traffic(TimePoint last_received, TimePoint last_sent) {
     last_received_ = std::max(last_received_, last_received);
     last_sent_ = std::max(last_sent_, last_sent);
 }
 
-void PathMonitor::on_probe_ack(std::uint64_t id, const std::optional<Endpoint>&, std::uint16_t,
+void PathMonitor::on_probe_ack(std::uint64_t id,
+                               const std::optional<Endpoint>&,
+                               std::uint16_t,
                                TimePoint now) {
     if (mtu_.probing != 0 && id == mtu_.probe_id) {
         mtu_answered(now);
         return;
     }
     for (Way& way : ways_) {
-        const auto probe = std::find_if(way.flying.begin(), way.flying.end(),
-                                        [&](const Probe& sent) { return sent.id == id; });
+        const auto probe = std::find_if(
+            way.flying.begin(), way.flying.end(), [&](const Probe& sent) { return sent.id == id; });
         if (probe != way.flying.end()) {
             const TimePoint sent = probe->sent;
             way.flying.erase(probe);
@@ -208,9 +221,12 @@ bool PathMonitor::dead(const Way& way, TimePoint now) const {
     if (!way.up || way.unanswered < settings_.lost_limit) {
         return false;
     }
-    Duration patience = std::max(settings_.fast_probe * settings_.lost_limit, timeout(way));
+    // The last of the probes has had half a pace, or what the path is known to take.
+    const Duration paces = settings_.fast_probe * settings_.lost_limit - settings_.fast_probe / 2;
+    Duration patience = std::max(paces, timeout(way));
     if (last_received_ != TimePoint::min() && now - last_received_ < settings_.silence) {
-        // The peer is heard, only our probes are not answered: a busy peer, or one direction is broken.
+        // The peer is heard, only our probes are not answered: a busy peer, or one direction is
+        // broken.
         patience = std::max(patience * 2, settings_.idle_probe);
     }
     return now - way.unanswered_since >= patience;
@@ -220,7 +236,9 @@ void PathMonitor::schedule(Way& way, TimePoint now) {
     const bool in_use = &way == active();
     const bool worried = way.unanswered > 0 && now - way.unanswered_since >= timeout(way);
     if (way.up && (worried || (in_use && (silent(now) || way.unanswered > 1)))) {
-        way.next_probe = now + settings_.fast_probe;
+        // From when it was due, not from now: a coarse tick must not slow the pace down.
+        const TimePoint paced = way.next_probe + settings_.fast_probe;
+        way.next_probe = paced > now ? paced : now + settings_.fast_probe;
     } else if (way.up) {
         way.next_probe = now + jittered(in_use ? settings_.idle_probe : settings_.candidate_probe);
     } else {
@@ -338,8 +356,9 @@ TimePoint PathMonitor::next_deadline() const {
     for (const Way& way : ways_) {
         due = std::min(due, way.next_probe);
         if (way.up && way.unanswered > 0) {
-            due = std::min(due, std::max(way.unanswered_since + timeout(way),
-                                         way.next_probe - settings_.fast_probe));
+            due = std::min(due,
+                           std::max(way.unanswered_since + timeout(way),
+                                    way.next_probe - settings_.fast_probe));
         }
     }
     if (up() && last_sent_ > last_received_ && last_received_ != TimePoint::min()) {
@@ -348,6 +367,8 @@ TimePoint PathMonitor::next_deadline() const {
     return due;
 }
 
-std::vector<PathAction> PathMonitor::take_actions() { return std::exchange(actions_, {}); }
+std::vector<PathAction> PathMonitor::take_actions() {
+    return std::exchange(actions_, {});
+}
 
 } // namespace weave::session

@@ -2,18 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/time.hpp"
+#include "session/types.hpp"
+
 #include <optional>
 #include <variant>
 #include <vector>
-
-#include "base/time.hpp"
-#include "session/types.hpp"
 
 namespace weave::session {
 
 struct PathSettings {
     /** One-way silence (we send, nothing comes back) after which probing starts, and its pace. */
-    Duration silence = std::chrono::milliseconds(200);
+    Duration silence = std::chrono::milliseconds(170);
     Duration fast_probe = std::chrono::milliseconds(130);
     /** Unanswered fast probes that make a path down. */
     unsigned lost_limit = 3;
@@ -22,7 +22,8 @@ struct PathSettings {
     Duration candidate_probe = std::chrono::seconds(5);
     /** First pace of probes on a way that is down; it slows down to the two above. */
     Duration eager_probe = std::chrono::milliseconds(250);
-    /** How much faster, as a ratio of round-trip times, another direct path must be to take over. */
+    /** How much faster, as a ratio of round-trip times, another direct path must be to take over.
+     */
     double switch_ratio = 0.7;
     /** Sizes are of whole IP packets, headers included. */
     std::uint16_t base_mtu = 1280;
@@ -34,12 +35,14 @@ struct PathSettings {
     std::size_t max_candidates = 16;
 };
 
-/** Send a probe record with this id; pad it so that the IP packet has `datagram_size` bytes (0: do not pad). */
+/** Send a probe record with this id; pad it so that the IP packet has `datagram_size` bytes (0: do
+ * not pad). */
 struct SendProbe {
     std::uint64_t id = 0;
     std::optional<Endpoint> direct; ///< nullopt: via the relay
     std::uint16_t datagram_size = 0;
 };
+
 /** Send records this way from now on. */
 struct Use {
     enum class Kind : std::uint8_t { none, direct, relay };
@@ -50,57 +53,73 @@ struct Use {
 
     bool operator==(const Use&) const = default;
 };
+
 /** The greatest IP packet that is proved to get through on the path in use. */
 struct Mtu {
     std::uint16_t size = 0;
 };
+
 /** Some path works again, or none does any more. */
 struct PathUp {};
+
 struct PathDown {};
+
 using PathAction = std::variant<SendProbe, Use, Mtu, PathUp, PathDown>;
 
 /**
- * Watches the ways to one peer: every candidate endpoint and the relay. Says which one to use, when none
- * works, and how large a packet may be (in the manner of RFC 8899). Sans-I/O, one thread, bounded by
- * PathSettings::max_candidates.
+ * Watches the ways to one peer: every candidate endpoint and the relay. Says which one to use, when
+ * none works, and how large a packet may be (in the manner of RFC 8899). Sans-I/O, one thread,
+ * bounded by PathSettings::max_candidates.
  */
 class PathMonitor {
-public:
+  public:
     PathMonitor(PathSettings settings, RandomSource random);
 
-    /** Endpoints where the peer may be; those that are gone are dropped, state of others is kept. */
+    /** Endpoints where the peer may be; those that are gone are dropped, state of others is kept.
+     */
     void set_candidates(const std::vector<Endpoint>& candidates, TimePoint now);
     /** The next hop towards the peer, where the mesh knows one. */
     void set_relay(std::optional<NodeId> relay, TimePoint now);
-    /** An authenticated datagram came from here: roaming and NAT make candidates nobody announced. */
+    /** An authenticated datagram came from here: roaming and NAT make candidates nobody announced.
+     */
     void on_received(const Endpoint& from, TimePoint now);
+    /** The peer has new keys: what could not be probed before can be now. */
+    void on_session(TimePoint now);
     /** Last authenticated receipt from, and last send to, the peer on the path in use. */
     void on_traffic(TimePoint last_received, TimePoint last_sent);
     /** Packets close to the current size are flowing: its verification is worth the probes. */
     void on_large_packets(TimePoint now);
-    /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's effect). */
+    /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's
+     * effect). */
     void on_too_big(TimePoint now);
     /**
-     * An answer. The way is the one the probe with this id went, wherever the answer came from, and an
-     * authenticated probe arrives whole or not at all: origin and size are for the caller's statistics.
+     * An answer. The way is the one the probe with this id went, wherever the answer came from, and
+     * an authenticated probe arrives whole or not at all: origin and size are for the caller's
+     * statistics.
      */
-    void on_probe_ack(std::uint64_t id, const std::optional<Endpoint>& direct, std::uint16_t size,
+    void on_probe_ack(std::uint64_t id,
+                      const std::optional<Endpoint>& direct,
+                      std::uint16_t size,
                       TimePoint now);
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
     std::vector<PathAction> take_actions();
 
     [[nodiscard]] bool up() const { return use_.kind != Use::Kind::none; }
+
     [[nodiscard]] const Use& in_use() const { return use_; }
+
     [[nodiscard]] std::uint16_t mtu() const { return mtu_.current; }
+
     /** Smoothed round-trip time of the path in use. */
     [[nodiscard]] std::optional<Duration> rtt();
 
-private:
+  private:
     struct Probe {
         std::uint64_t id = 0;
         TimePoint sent;
     };
+
     /** One way to the peer: a candidate endpoint, or the relay (no endpoint). */
     struct Way {
         std::optional<Endpoint> endpoint;
@@ -118,6 +137,7 @@ private:
         /** Proved when it was last in use; 0: never was. */
         std::uint16_t mtu = 0;
     };
+
     struct MtuSearch {
         std::uint16_t current = 0; ///< announced to the driver
         std::uint16_t low = 0;     ///< proved, or assumed
@@ -128,7 +148,7 @@ private:
         std::uint64_t small_id = 0;
         bool small_through = false;
         TimePoint probe_sent;
-        TimePoint next = TimePoint::max(); ///< when to probe, while `probing` is 0
+        TimePoint next = TimePoint::max();     ///< when to probe, while `probing` is 0
         TimePoint raise_at = TimePoint::max(); ///< when to try larger sizes again
         TimePoint large_until = TimePoint::min();
     };

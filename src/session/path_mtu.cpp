@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "session/path.hpp"
+
 #include <algorithm>
 #include <utility>
 
-#include "session/path.hpp"
-
 /**
- * The search for the greatest packet, in the manner of RFC 8899: only what a probe proved is used, and a
- * size fails only while small probes of the same moment get through.
+ * The search for the greatest packet, in the manner of RFC 8899: only what a probe proved is used,
+ * and a size fails only while small probes of the same moment get through.
  */
 namespace weave::session {
 
@@ -59,7 +59,8 @@ void PathMonitor::on_too_big(TimePoint now) {
     }
 }
 
-/** The current size does not get through any more: go back to what nearly every underlay carries. */
+/** The current size does not get through any more: go back to what nearly every underlay carries.
+ */
 void PathMonitor::fall_back(TimePoint now) {
     const std::uint16_t failed = mtu_.current;
     const std::uint16_t base = failed > settings_.base_mtu ? settings_.base_mtu : kSmallest;
@@ -170,7 +171,8 @@ TimePoint PathMonitor::mtu_deadline() const {
         return mtu_.next;
     }
     const auto way = std::find_if(ways_.begin(), ways_.end(), [&](const Way& candidate) {
-        return use_.kind == Use::Kind::direct ? candidate.endpoint == use_.direct : !candidate.endpoint;
+        return use_.kind == Use::Kind::direct ? candidate.endpoint == use_.direct
+                                              : !candidate.endpoint;
     });
     return way == ways_.end() ? TimePoint::max() : mtu_.probe_sent + timeout(*way);
 }

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <functional>
-
 #include "base/address.hpp"
 #include "crypto/secret.hpp"
+
+#include <cstdint>
+#include <functional>
 
 namespace weave::session {
 

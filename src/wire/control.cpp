@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/control.hpp"
 
-#include <cassert>
-
 #include "wire/bytes_io.hpp"
+
+#include <cassert>
 
 namespace weave::wire {
 

@@ -2,16 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "wire/datagram.hpp"
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 
-#include "wire/datagram.hpp"
-
 /**
- * TCP links: every message is a little-endian u16 length and that many bytes. Three handshake messages
- * (the first with a ClearHeader of type control_init before it), then sealed link messages.
+ * TCP links: every message is a little-endian u16 length and that many bytes. Three handshake
+ * messages (the first with a ClearHeader of type control_init before it), then sealed link
+ * messages.
  */
 namespace weave::wire {
 
@@ -19,7 +20,8 @@ inline constexpr std::size_t kControlLengthSize = 2;
 /** No handshake message is longer; anything longer ends the connection. */
 inline constexpr std::size_t kMaxControlHandshake = 1024;
 
-/** What each side says about itself, inside handshake messages 2 and 3. Later versions may append fields. */
+/** What each side says about itself, inside handshake messages 2 and 3. Later versions may append
+ * fields. */
 struct ControlIdentity {
     std::array<std::uint8_t, 32> sign_public{};
     std::array<std::uint8_t, 64> vouch{}; ///< sign_public's signature over the X25519 static key

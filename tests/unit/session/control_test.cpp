@@ -1,10 +1,9 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "session/control.hpp"
+#include "support.hpp"
 
 #include <doctest/doctest.h>
-
-#include "support.hpp"
 
 using namespace weave;
 using namespace weave::session;
@@ -14,7 +13,8 @@ using Status = ControlHandshake::Status;
 namespace {
 
 struct Side {
-    explicit Side(std::uint8_t seed) : identity(crypto::Identity::from_seed(key_of(seed))) {}
+    explicit Side(std::uint8_t seed)
+        : identity(crypto::Identity::from_seed(key_of(seed))) {}
 
     ControlLocal local() const {
         ControlLocal out;
@@ -39,7 +39,8 @@ struct Side {
 
 struct Link {
     Link(const Side& from, const Side& to)
-        : dialler(from.local(), true, seeded(1)), answerer(to.local(), false, seeded(2)) {
+        : dialler(from.local(), true, seeded(1))
+        , answerer(to.local(), false, seeded(2)) {
         crypto::init();
     }
 

@@ -1,12 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "session/manager.hpp"
+#include "support.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
-
-#include "support.hpp"
 
 using namespace weave;
 using namespace weave::session;
@@ -111,7 +110,9 @@ TEST_CASE("open() during the attempts keeps them going") {
 TEST_CASE("a lost response is made good by the next attempt") {
     Pair pair;
     int lost = 0;
-    pair.passes = [&](const Node&, const Bytes& datagram) { return datagram[0] != 2 || ++lost > 2; };
+    pair.passes = [&](const Node&, const Bytes& datagram) {
+        return datagram[0] != 2 || ++lost > 2;
+    };
     pair.a.open(pair.b, pair.now);
     pair.pass(5s);
     CHECK(pair.agree());
@@ -224,6 +225,34 @@ TEST_CASE("a replayed initiation is dropped, an older one too") {
     pair.pump();
     CHECK(pair.b.installs == installs);
     CHECK(pair.b.counted("session.replayed_init") == 1);
+}
+
+TEST_CASE("copies of an initiation get the same response, each where it came from, until the keys "
+          "are proved") {
+    Pair pair;
+    pair.records_pass = false;
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    const Bytes init = pair.sent.at(0);
+    std::vector<SendTo> responses;
+    for (std::uint16_t port = 1; port < 30; ++port) {
+        Origin from;
+        from.endpoint = {IpAddress::v4({10, 0, 3, 1}), port};
+        pair.b.manager->on_datagram(init, from, pair.now);
+        for (const Action& action : pair.b.manager->take_actions()) {
+            if (const auto* send = std::get_if<SendTo>(&action)) {
+                CHECK(send->reply_to == from);
+                responses.push_back(*send);
+            }
+        }
+    }
+    REQUIRE(responses.size() == 9);
+    CHECK(responses.front().datagram == responses.back().datagram);
+    pair.deliver(pair.a, responses.back().datagram, pair.b.endpoint);
+    pair.passes = nullptr;
+    pair.pump();
+    CHECK(pair.a.usable(pair.b));
 }
 
 TEST_CASE("a restarted peer is let in: its epoch is greater although its counter starts again") {

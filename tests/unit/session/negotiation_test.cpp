@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// What two nodes must agree on before a session, and what protects them from those who only want work done.
-#include <doctest/doctest.h>
-
+// What two nodes must agree on before a session, and what protects them from those who only want
+// work done.
 #include "session/flood_guard.hpp"
 #include "support.hpp"
+
+#include <doctest/doctest.h>
 
 using namespace weave;
 using namespace weave::session;
@@ -265,7 +266,8 @@ TEST_CASE("a cookie covers address and port, and ends with its secret") {
     CHECK(guard.judge(*with_cookie, from_port(1), now) == FloodGuard::Verdict::drop);
     CHECK(guard.judge(*with_cookie, from_port(1), now + 130s) == FloodGuard::Verdict::allow);
     CHECK(guard.judge(*init, from_port(1), now + 251s) == FloodGuard::Verdict::allow);
-    CHECK(guard.judge(*with_cookie, from_port(1), now + 251s) == FloodGuard::Verdict::demand_cookie);
+    CHECK(guard.judge(*with_cookie, from_port(1), now + 251s) ==
+          FloodGuard::Verdict::demand_cookie);
 }
 
 TEST_CASE("a forged cookie reply is not taken") {

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "crypto/init.hpp"
+#include "session/manager.hpp"
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
-
-#include "crypto/init.hpp"
-#include "session/manager.hpp"
 
 namespace weave::session::test {
 
@@ -49,8 +49,8 @@ struct Options {
 /** One manager, and what its driver would have. */
 struct Node {
     Node(std::uint8_t seed, const Options& options)
-        : identity(crypto::Identity::from_seed(key_of(seed))),
-          endpoint{IpAddress::v4({10, 0, 0, seed}), 6784} {
+        : identity(crypto::Identity::from_seed(key_of(seed)))
+        , endpoint{IpAddress::v4({10, 0, 0, seed}), 6784} {
         restart(options);
     }
 
@@ -66,13 +66,21 @@ struct Node {
         local.accept_aes = options.accept_aes;
         keys.clear();
         sending.reset();
-        manager = std::make_unique<Manager>(options.settings, std::move(local),
+        manager = std::make_unique<Manager>(options.settings,
+                                            std::move(local),
                                             seeded(endpoint.address.bytes()[3] + options.epoch));
     }
 
-    void knows(const Node& other) { manager->set_peer(other.identity.id(), other.identity.static_public()); }
+    void knows(const Node& other) {
+        manager->set_peer(other.identity.id(), other.identity.static_public());
+    }
+
     void open(const Node& other, TimePoint now) { manager->open(other.identity.id(), now); }
-    [[nodiscard]] bool usable(const Node& other) const { return manager->usable(other.identity.id()); }
+
+    [[nodiscard]] bool usable(const Node& other) const {
+        return manager->usable(other.identity.id());
+    }
+
     [[nodiscard]] int counted(const std::string& name) const {
         const auto found = counts.find(name);
         return found == counts.end() ? 0 : found->second;
@@ -91,7 +99,9 @@ struct Node {
 
 /** Two nodes with time and a wire between them. */
 struct Pair {
-    explicit Pair(const Options& left = {}, const Options& right = {}) : a(1, left), b(2, right) {
+    explicit Pair(const Options& left = {}, const Options& right = {})
+        : a(1, left)
+        , b(2, right) {
         crypto::init();
         a.knows(b);
         b.knows(a);
@@ -136,7 +146,9 @@ struct Pair {
     }
 
     void perform(Node& node, const SendTo& send) { transmit(node, send.datagram); }
+
     void perform(Node& node, const Reply& reply) { transmit(node, reply.datagram); }
+
     void perform(Node& node, const Install& install) {
         ++node.installs;
         node.keys[install.keys->local_index] = install.keys;
@@ -145,18 +157,22 @@ struct Pair {
             first_record(node, *install.keys);
         }
     }
+
     void perform(Node& node, const Promote& promote) {
         ++node.promotes;
         node.sending = promote.local_index;
         first_record(node, *node.keys.at(promote.local_index));
     }
+
     void perform(Node& node, const Retire& retire) {
         node.keys.erase(retire.local_index);
         if (node.sending == retire.local_index) {
             node.sending.reset();
         }
     }
+
     void perform(Node& node, const SessionDown& down) { node.downs.push_back(down); }
+
     void perform(Node& node, const Counted& counted) { ++node.counts[std::string{counted.name}]; }
 
     /** A record under fresh keys: it opens where the peer has them. */

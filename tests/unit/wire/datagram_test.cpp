@@ -1,12 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "wire/control.hpp"
 #include "wire/datagram.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
-
-#include "wire/control.hpp"
 
 using namespace weave;
 using namespace weave::wire;
@@ -207,6 +206,7 @@ TEST_CASE("what TCP links say about themselves round-trips") {
     }
     bytes.push_back(0);
     CHECK(ControlIdentity::parse(bytes) == own);
-    CHECK(parse_control_refusal(encode_control_refusal(RefusalCode::secret)) == RefusalCode::secret);
+    CHECK(parse_control_refusal(encode_control_refusal(RefusalCode::secret)) ==
+          RefusalCode::secret);
     CHECK_FALSE(parse_control_refusal(bytes));
 }
