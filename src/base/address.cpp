@@ -176,7 +176,9 @@ bool Prefix::overlaps(const Prefix& other) const {
     return length <= other.length ? contains(other.address) : other.contains(address);
 }
 
-std::string Prefix::text() const { return address.text() + '/' + std::to_string(length); }
+std::string Prefix::text() const {
+    return address.text() + '/' + std::to_string(length);
+}
 
 std::optional<Prefix> Prefix::parse(std::string_view text) {
     const auto slash = text.find('/');
@@ -196,12 +198,16 @@ std::optional<Prefix> Prefix::parse(std::string_view text) {
 std::size_t std::hash<weave::NodeId>::operator()(const weave::NodeId& node) const noexcept {
     return weave::hash_bytes(node.octets);
 }
+
 std::size_t std::hash<weave::MacAddress>::operator()(const weave::MacAddress& mac) const noexcept {
     return weave::hash_bytes(mac.octets);
 }
-std::size_t std::hash<weave::IpAddress>::operator()(const weave::IpAddress& address) const noexcept {
+
+std::size_t
+std::hash<weave::IpAddress>::operator()(const weave::IpAddress& address) const noexcept {
     return weave::hash_bytes(address.bytes());
 }
+
 std::size_t std::hash<weave::Endpoint>::operator()(const weave::Endpoint& endpoint) const noexcept {
     return std::hash<weave::IpAddress>{}(endpoint.address) * 31 + endpoint.port;
 }

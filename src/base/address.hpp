@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/bytes.hpp"
+
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -9,8 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "base/bytes.hpp"
 
 namespace weave {
 
@@ -33,7 +33,7 @@ struct MacAddress {
  * address is folded to IPv4 by from_v6(), so that one host never has two spellings.
  */
 class IpAddress {
-public:
+  public:
     IpAddress() = default;
     static IpAddress v4(const std::array<std::uint8_t, 4>& octets);
     static IpAddress v6(const std::array<std::uint8_t, 16>& octets);
@@ -44,19 +44,24 @@ public:
     auto operator<=>(const IpAddress&) const = default;
 
     [[nodiscard]] bool is_v4() const { return family_ == 4; }
+
     [[nodiscard]] bool is_v6() const { return family_ == 6; }
+
     [[nodiscard]] bool is_unspecified() const;
     [[nodiscard]] bool is_loopback() const;
     /** fe80::/10 or 169.254.0.0/16 */
     [[nodiscard]] bool is_link_local() const;
     [[nodiscard]] bool is_multicast() const;
+
     /** 4 or 16 bytes in wire order. */
     [[nodiscard]] ByteView bytes() const { return {octets_.data(), is_v4() ? 4u : 16u}; }
+
     /** 32 or 128 */
     [[nodiscard]] unsigned bits() const { return is_v4() ? 32 : 128; }
+
     [[nodiscard]] std::string text() const;
 
-private:
+  private:
     std::uint8_t family_ = 4;
     std::array<std::uint8_t, 16> octets_{};
 };
@@ -68,7 +73,8 @@ struct Endpoint {
 
     auto operator<=>(const Endpoint&) const = default;
     [[nodiscard]] std::string text() const;
-    /** Accepts "ADDR", "ADDR:PORT", "[V6]:PORT"; a missing port takes `default_port`. No name resolution. */
+    /** Accepts "ADDR", "ADDR:PORT", "[V6]:PORT"; a missing port takes `default_port`. No name
+     * resolution. */
     static std::optional<Endpoint> parse(std::string_view text, std::uint16_t default_port);
 };
 
@@ -86,22 +92,26 @@ struct Prefix {
     static std::optional<Prefix> parse(std::string_view text);
 };
 
-/** Whoever a node is: BLAKE2b-128 of its Ed25519 public key. Never shown where a person reads; see text(). */
+/** Whoever a node is: BLAKE2b-128 of its Ed25519 public key. Never shown where a person reads; see
+ * text(). */
 struct NodeId {
     std::array<std::uint8_t, 16> octets{};
 
     auto operator<=>(const NodeId&) const = default;
+
     /** 32 hexadecimal characters. */
     [[nodiscard]] std::string text() const { return to_hex(octets); }
+
     /** The first 8 characters of text(): what messages and "name~fingerprint" show. */
     [[nodiscard]] std::string fingerprint() const { return text().substr(0, 8); }
 };
 
 /**
- * The first six bytes of a NodeId: what a relay header carries. Two live nodes with one relay address
- * are told apart by full id everywhere else; the mesh reports them.
+ * The first six bytes of a NodeId: what a relay header carries. Two live nodes with one relay
+ * address are told apart by full id everywhere else; the mesh reports them.
  */
 using RelayAddress = std::array<std::uint8_t, 6>;
+
 inline RelayAddress relay_address(const NodeId& node) {
     RelayAddress out{};
     for (std::size_t i = 0; i < out.size(); ++i) {
@@ -115,12 +125,15 @@ inline RelayAddress relay_address(const NodeId& node) {
 template <> struct std::hash<weave::NodeId> {
     std::size_t operator()(const weave::NodeId& node) const noexcept;
 };
+
 template <> struct std::hash<weave::MacAddress> {
     std::size_t operator()(const weave::MacAddress& mac) const noexcept;
 };
+
 template <> struct std::hash<weave::IpAddress> {
     std::size_t operator()(const weave::IpAddress& address) const noexcept;
 };
+
 template <> struct std::hash<weave::Endpoint> {
     std::size_t operator()(const weave::Endpoint& endpoint) const noexcept;
 };

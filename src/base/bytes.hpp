@@ -22,7 +22,8 @@ inline ByteView as_bytes(std::string_view text) {
 /** Lower-case hexadecimal, two characters per byte. */
 std::string to_hex(ByteView bytes);
 
-/** Parses exactly 2 * out.size() hexadecimal characters (either case). False leaves `out` unspecified. */
+/** Parses exactly 2 * out.size() hexadecimal characters (either case). False leaves `out`
+ * unspecified. */
 [[nodiscard]] bool from_hex(std::string_view text, ByteSpan out);
 
 } // namespace weave

@@ -47,9 +47,15 @@ template <class Slot> class SpscRing {
         return head == tail_.load(std::memory_order_seq_cst) ? nullptr : &slots_[head & mask_];
     }
 
-    /** Gives the slot of front() back to the producer. */
-    void release() {
-        head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
+    /** The slot `ahead` places behind front(), or nullptr when so many do not wait. */
+    [[nodiscard]] Slot* peek(std::size_t ahead) {
+        const std::uint64_t at = head_.load(std::memory_order_relaxed) + ahead;
+        return at >= tail_.load(std::memory_order_seq_cst) ? nullptr : &slots_[at & mask_];
+    }
+
+    /** Gives the `count` oldest slots back to the producer. */
+    void release(std::size_t count = 1) {
+        head_.store(head_.load(std::memory_order_relaxed) + count, std::memory_order_seq_cst);
     }
 
   private:

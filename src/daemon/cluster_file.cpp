@@ -2,19 +2,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/cluster_file.hpp"
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
-
 #include "daemon/options.hpp"
 #include "os/file.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace weave::daemon {
 namespace {
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
-    throw ConfigError(fmt::format("cluster file {} {}: make a new one with 'weavectl genkey' or copy it "
-                                  "from another node with 'weave-launch token'",
-                                  path, why));
+    throw ConfigError(
+        fmt::format("cluster file {} {}: make a new one with 'weavectl genkey' or copy it "
+                    "from another node with 'weave-launch token'",
+                    path,
+                    why));
 }
 
 Cluster::Secret parse_secret(const nlohmann::json& entry, const std::string& path) {
@@ -24,7 +26,8 @@ Cluster::Secret parse_secret(const nlohmann::json& entry, const std::string& pat
     const bool good = from_hex(text, secret.key.span());
     crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     if (!good) {
-        refuse(path, fmt::format("has a secret {} that is not 64 hexadecimal characters", secret.id));
+        refuse(path,
+               fmt::format("has a secret {} that is not 64 hexadecimal characters", secret.id));
     }
     return secret;
 }

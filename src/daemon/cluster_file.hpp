@@ -2,29 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "crypto/secret.hpp"
+
 #include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "crypto/secret.hpp"
-
 namespace weave::daemon {
 
-/** What makes nodes one cluster, however they started: an id that never changes and one or two live secrets. */
+/** What makes nodes one cluster, however they started: an id that never changes and one or two live
+ * secrets. */
 struct Cluster {
     struct Secret {
         std::uint32_t id = 0;
         crypto::Key32 key;
     };
+
     std::array<std::uint8_t, 16> id{};
     /** One or two; the first is the one this node starts handshakes with. */
     std::vector<Secret> secrets;
 };
 
 /**
- * Reads {"weavemesh_cluster":1,"id":"<32 hex>","secrets":[{"id":1,"key":"<64 hex>"}]} from a file that only
- * its owner may read. Throws ConfigError or std::system_error with a sentence.
+ * Reads {"weavemesh_cluster":1,"id":"<32 hex>","secrets":[{"id":1,"key":"<64 hex>"}]} from a file
+ * that only its owner may read. Throws ConfigError or std::system_error with a sentence.
  */
 Cluster read_cluster_file(const std::string& path);
 

@@ -19,8 +19,8 @@ std::vector<Prefix> parse_addresses(const nlohmann::json& params) {
         const auto text = entry.get<std::string>();
         const auto prefix = Prefix::parse(text);
         if (!prefix) {
-            throw std::invalid_argument(
-                fmt::format("'{}' is not an address with a prefix length: write it as 10.32.0.5/12", text));
+            throw std::invalid_argument(fmt::format(
+                "'{}' is not an address with a prefix length: write it as 10.32.0.5/12", text));
         }
         out.push_back(*prefix);
     }
@@ -83,9 +83,10 @@ Reply Router::handle(api::Request& request) {
     if (method == "expose" || method == "hide") {
         return handle_expose(request, method == "expose");
     }
-    return Reply::error("unknown_method",
-                        fmt::format("this weaved does not know the method '{}': use a weavectl of its version",
-                                    method));
+    return Reply::error(
+        "unknown_method",
+        fmt::format("this weaved does not know the method '{}': use a weavectl of its version",
+                    method));
 }
 
 Reply Router::handle_connect(const api::Request& request) {
@@ -97,15 +98,17 @@ Reply Router::handle_connect(const api::Request& request) {
 Reply Router::handle_forget(const api::Request& request) {
     const auto unknown = mesh_->forget(request.params.value("peers", std::vector<std::string>{}));
     if (!unknown.empty()) {
-        return Reply::error("unknown",
-                            fmt::format("'{}' is not a target: see 'weavectl status targets'", unknown.front()));
+        return Reply::error(
+            "unknown",
+            fmt::format("'{}' is not a target: see 'weavectl status targets'", unknown.front()));
     }
     return Reply::ok();
 }
 
 Reply Router::handle_attach(api::Request& request) {
     if (!request.fd) {
-        return Reply::error("invalid", "attach needs a network namespace's descriptor with the request");
+        return Reply::error("invalid",
+                            "attach needs a network namespace's descriptor with the request");
     }
     attach::PodSpec spec;
     spec.ifname = request.params.value("ifname", std::string{"eth0"});
@@ -120,7 +123,8 @@ Reply Router::handle_attach(api::Request& request) {
             const auto* peer = snapshot_.peers->peer(owner);
             return Reply::error("conflict",
                                 fmt::format("{} is in use on node {}: choose another address",
-                                            prefix.address.text(), peer ? name_of(peer->node) : "unknown"));
+                                            prefix.address.text(),
+                                            peer ? name_of(peer->node) : "unknown"));
         }
     }
     const attach::Attachment pod = host_.attach_pod(request.fd.get(), spec);
@@ -131,7 +135,8 @@ Reply Router::handle_attach(api::Request& request) {
 
 Reply Router::handle_detach(api::Request& request) {
     if (!request.fd) {
-        return Reply::error("invalid", "detach needs a network namespace's descriptor with the request");
+        return Reply::error("invalid",
+                            "detach needs a network namespace's descriptor with the request");
     }
     const auto ifname = request.params.value("ifname", std::string{"eth0"});
     const bool was = host_.detach_pod(os::netns_inode(request.fd.get()), ifname);
@@ -174,7 +179,8 @@ api::HttpReply Router::handle_http(std::string_view target, bool wants_json, boo
     if (!metrics_only && target == "/report") {
         return {200, "application/json", api::json_text(report())};
     }
-    return {404, "text/plain; charset=utf-8",
+    return {404,
+            "text/plain; charset=utf-8",
             metrics_only ? "pages here: /healthz /readyz /metrics\n"
                          : "pages here: /healthz /readyz /status /report /metrics\n"};
 }

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/lanes.hpp"
 
-#include <csignal>
-#include <pthread.h>
-#include <unistd.h>
-
 #include "daemon/log.hpp"
 #include "os/error.hpp"
+
+#include <csignal>
+
+#include <pthread.h>
+#include <unistd.h>
 
 namespace weave::daemon {
 
@@ -29,9 +30,12 @@ Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap
     }
 }
 
-Lanes::~Lanes() { stop(); }
+Lanes::~Lanes() {
+    stop();
+}
 
-void Lanes::open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets, const Endpoint& bind,
+void Lanes::open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets,
+                        const Endpoint& bind,
                         unsigned count) {
     os::UdpOptions options;
     options.bind = bind;
@@ -98,7 +102,8 @@ void Lanes::wait_for_punts() {
 }
 
 void Lanes::drain_punts() {
-    // A flood of punts must not keep the control thread from its timers: what is left wakes it again.
+    // A flood of punts must not keep the control thread from its timers: what is left wakes it
+    // again.
     constexpr unsigned kBudget = 512;
     control_.drain();
     bool left = false;
@@ -123,7 +128,8 @@ bool Lanes::inject(unsigned lane, const std::function<void(dataplane::Injection&
     if (slot == nullptr) {
         return false;
     }
-    // Slots are reused; every field starts from its default except the bytes, which `length` guards.
+    // Slots are reused; every field starts from its default except the bytes, which `length`
+    // guards.
     slot->peer = dataplane::kNoPeer;
     slot->endpoint.reset();
     slot->source.reset();

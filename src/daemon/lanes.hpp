@@ -2,17 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <thread>
-#include <vector>
+#include "dataplane/lane.hpp"
+#include "os/tap.hpp"
+#include "os/udp_socket.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include "dataplane/lane.hpp"
-#include "os/tap.hpp"
-#include "os/udp_socket.hpp"
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
 
 namespace weave::daemon {
 
@@ -24,11 +24,11 @@ struct LanesSettings {
 };
 
 /**
- * The worker threads, their sockets and TAP queues, and both rings of each. Everything but the lanes'
- * own work happens on the io_context's thread.
+ * The worker threads, their sockets and TAP queues, and both rings of each. Everything but the
+ * lanes' own work happens on the io_context's thread.
  */
 class Lanes {
-public:
+  public:
     using PuntHandler = std::function<void(const dataplane::Punt&)>;
 
     /** Binds the sockets. Throws std::system_error with a sentence. */
@@ -41,9 +41,11 @@ public:
     void stop();
 
     [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }
+
     [[nodiscard]] dataplane::SnapshotCell& cell() { return cell_; }
 
-    /** Fills one injection of a lane; false when its ring is full (the injection is lost, as a datagram may be). */
+    /** Fills one injection of a lane; false when its ring is full (the injection is lost, as a
+     * datagram may be). */
     bool inject(unsigned lane, const std::function<void(dataplane::Injection&)>& fill);
     bool inject_all(const std::function<void(dataplane::Injection&)>& fill);
 
@@ -52,9 +54,11 @@ public:
     /** Datagrams the kernel dropped at the sockets. */
     [[nodiscard]] std::uint64_t socket_drops() const;
 
-private:
+  private:
     void open_sockets(const LanesSettings& settings);
-    void open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets, const Endpoint& bind, unsigned count);
+    void open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets,
+                     const Endpoint& bind,
+                     unsigned count);
     void wait_for_punts();
     void drain_punts();
 

@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/log.hpp"
 
-#include <algorithm>
-
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+
+#include <algorithm>
 
 namespace weave::daemon::log {
 namespace {
@@ -34,7 +34,9 @@ void init(Level threshold) {
     spdlog::set_default_logger(std::move(logger));
 }
 
-void write(Level level, const std::string& line) { spdlog::default_logger_raw()->log(level_of(level), line); }
+void write(Level level, const std::string& line) {
+    spdlog::default_logger_raw()->log(level_of(level), line);
+}
 
 bool RateLimit::allow(const std::string& key, TimePoint now) {
     static constexpr std::size_t kMaxKeys = 1000;

@@ -1,17 +1,18 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-#include <csignal>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
-
 #include "crypto/init.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/router.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <csignal>
+#include <cstdio>
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 namespace weave::daemon {
 namespace {
@@ -29,10 +30,12 @@ log::Level level_of(const std::string& text) {
     if (text == "error") {
         return log::Level::error;
     }
-    throw ConfigError(fmt::format("--log-level '{}' is not one of debug, info, warning, error", text));
+    throw ConfigError(
+        fmt::format("--log-level '{}' is not one of debug, info, warning, error", text));
 }
 
-/** Keys live in this process: no core file, no reading of its memory by other processes of the user. */
+/** Keys live in this process: no core file, no reading of its memory by other processes of the
+ * user. */
 void protect_memory() {
     const rlimit none{0, 0};
     std::ignore = ::setrlimit(RLIMIT_CORE, &none);

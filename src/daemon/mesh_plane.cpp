@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/mesh_plane.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-
 #include "crypto/init.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
 
 namespace weave::daemon {
 namespace {
@@ -21,7 +21,8 @@ mesh::Ports make_ports(const crypto::Identity& identity) {
 }
 
 bool retry_helps(session::ControlFailure failure) {
-    return failure == session::ControlFailure::not_weavemesh || failure == session::ControlFailure::malformed;
+    return failure == session::ControlFailure::not_weavemesh ||
+           failure == session::ControlFailure::malformed;
 }
 
 /** "host", "host:port" split; the port is empty when not given. */
@@ -33,16 +34,23 @@ std::pair<std::string, std::string> split_host(const std::string& text) {
 
 } // namespace
 
-MeshPlane::MeshPlane(boost::asio::io_context& io, MeshPlaneSettings settings, NodeState& state,
-                     const Cluster& cluster, MeshPlaneEvents events)
+MeshPlane::MeshPlane(boost::asio::io_context& io,
+                     MeshPlaneSettings settings,
+                     NodeState& state,
+                     const Cluster& cluster,
+                     MeshPlaneEvents events)
     : io_(io)
     , settings_(std::move(settings))
     , state_(state)
     , cluster_(cluster)
     , events_(std::move(events))
-    , mesh_(state.identity().sign_public(), state.boot_epoch(), make_ports(state.identity()), Clock::now())
+    , mesh_(state.identity().sign_public(),
+            state.boot_epoch(),
+            make_ports(state.identity()),
+            Clock::now())
     , connector_(state.identity().id(), [](ByteSpan out) { crypto::random_bytes(out); })
-    , links_(io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
+    , links_(
+          io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
     , resolver_(io) {}
 
 MeshPlane::~MeshPlane() = default;
@@ -77,10 +85,12 @@ net::LinkEvents MeshPlane::link_events() {
         run_connector(now);
         run_mesh(now);
     };
-    events.on_failed = [this](net::LinkId link, const Endpoint&,
+    events.on_failed = [this](net::LinkId link,
+                              const Endpoint&,
                               std::optional<session::ControlFailure> refusal,
                               const std::string& reason) { on_dial_failed(link, refusal, reason); };
-    events.on_refused = [this](const Endpoint& from, std::optional<session::ControlFailure> failure,
+    events.on_refused = [this](const Endpoint& from,
+                               std::optional<session::ControlFailure> failure,
                                const std::string& reason) { on_refused(from, failure, reason); };
     return events;
 }
@@ -115,8 +125,11 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
     connected.local_nonce = up.own_nonce;
     connected.remote_nonce = up.peer.nonce;
     connected.boot_epoch = up.peer.boot_epoch;
-    log::info("event=link_up link={} peer={} node={} address={} direction={}", up.link,
-              log::quoted(up.peer.name), up.peer.id.fingerprint(), up.remote.text(),
+    log::info("event=link_up link={} peer={} node={} address={} direction={}",
+              up.link,
+              log::quoted(up.peer.name),
+              up.peer.id.fingerprint(),
+              up.remote.text(),
               up.outbound ? "out" : "in");
     mesh_.on_link_up(up.link, up.peer.id, now);
     connector_.on_connected(connected, now);
@@ -124,7 +137,8 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
     run_mesh(now);
 }
 
-void MeshPlane::on_dial_failed(net::LinkId link, std::optional<session::ControlFailure> refusal,
+void MeshPlane::on_dial_failed(net::LinkId link,
+                               std::optional<session::ControlFailure> refusal,
                                const std::string& reason) {
     const TimePoint now = Clock::now();
     const auto dial = dials_.find(link);
@@ -138,11 +152,13 @@ void MeshPlane::on_dial_failed(net::LinkId link, std::optional<session::ControlF
     if (rate_.allow("dial", now)) {
         log::info("event=connect_failed reason={}", log::quoted(reason));
     }
-    connector_.on_failed(id, refused ? mesh::Failure::refused : mesh::Failure::unreachable, reason, now);
+    connector_.on_failed(
+        id, refused ? mesh::Failure::refused : mesh::Failure::unreachable, reason, now);
     run_connector(now);
 }
 
-void MeshPlane::on_refused(const Endpoint& from, std::optional<session::ControlFailure> failure,
+void MeshPlane::on_refused(const Endpoint& from,
+                           std::optional<session::ControlFailure> failure,
                            const std::string& reason) {
     ++counted_[failure ? "control_handshake_failed" : "control_connection_refused"];
     if (failure) {
@@ -171,7 +187,8 @@ void MeshPlane::run_connector(TimePoint now) {
                 dialled_.erase(entry);
             }
         } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
-            log::debug("event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
+            log::debug(
+                "event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
             links_.close(close->link);
             mesh_.on_link_down(close->link);
         }
@@ -207,8 +224,10 @@ void MeshPlane::run_mesh(TimePoint now) {
                 log::warning("event=boot_epoch_raised epoch={}", epoch->epoch);
                 events_.on_epoch(epoch->epoch);
             } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
-                log::warning("event=name_collision name={} holder={} other={}", log::quoted(names->name),
-                             names->holder.fingerprint(), names->other.fingerprint());
+                log::warning("event=name_collision name={} holder={} other={}",
+                             log::quoted(names->name),
+                             names->holder.fingerprint(),
+                             names->other.fingerprint());
             } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
                 ++counted_[counted->name];
             }
@@ -223,7 +242,8 @@ void MeshPlane::run_mesh(TimePoint now) {
     run_connector(now);
 }
 
-unsigned MeshPlane::connect(const std::vector<std::string>& peers, bool replace, const std::string& origin) {
+unsigned
+MeshPlane::connect(const std::vector<std::string>& peers, bool replace, const std::string& origin) {
     if (replace) {
         std::vector<std::string> gone;
         for (const auto& [text, target] : targets_) {
@@ -276,7 +296,8 @@ void MeshPlane::resolve(const std::string& text) {
     }
     const auto [host, port] = split_host(text);
     resolver_.async_resolve(
-        host, port.empty() ? std::to_string(settings_.port) : port,
+        host,
+        port.empty() ? std::to_string(settings_.port) : port,
         [this, text](boost::system::error_code error, const tcp::resolver::results_type& results) {
             if (error == boost::asio::error::operation_aborted) {
                 return;
@@ -284,17 +305,22 @@ void MeshPlane::resolve(const std::string& text) {
             std::vector<Endpoint> endpoints;
             for (const auto& result : results) {
                 const auto address = IpAddress::parse(result.endpoint().address().to_string());
-                if (address && std::find(endpoints.begin(), endpoints.end(),
-                                         Endpoint{*address, result.endpoint().port()}) == endpoints.end()) {
+                if (address &&
+                    std::find(endpoints.begin(),
+                              endpoints.end(),
+                              Endpoint{*address, result.endpoint().port()}) == endpoints.end()) {
                     endpoints.push_back({*address, result.endpoint().port()});
                 }
             }
-            resolved(text, endpoints,
+            resolved(text,
+                     endpoints,
                      error ? fmt::format("cannot resolve the host name: {}", error.message()) : "");
         });
 }
 
-void MeshPlane::resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason) {
+void MeshPlane::resolved(const std::string& text,
+                         std::vector<Endpoint> endpoints,
+                         const std::string& reason) {
     const auto entry = targets_.find(text);
     if (entry == targets_.end()) {
         return;

@@ -2,21 +2,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-
 #include "daemon/cluster_file.hpp"
 #include "daemon/log.hpp"
 #include "daemon/node_state.hpp"
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
 #include "net/control_links.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace weave::daemon {
 
@@ -44,18 +44,23 @@ struct Target {
 };
 
 /**
- * Gossip, connections and targets: runs the mesh and connector machines over TCP links. Control thread only.
+ * Gossip, connections and targets: runs the mesh and connector machines over TCP links. Control
+ * thread only.
  */
 class MeshPlane {
-public:
-    MeshPlane(boost::asio::io_context& io, MeshPlaneSettings settings, NodeState& state,
-              const Cluster& cluster, MeshPlaneEvents events);
+  public:
+    MeshPlane(boost::asio::io_context& io,
+              MeshPlaneSettings settings,
+              NodeState& state,
+              const Cluster& cluster,
+              MeshPlaneEvents events);
     ~MeshPlane();
 
     /** Throws std::system_error when a port is taken. */
     void listen();
     /** Adds targets; names are resolved in the background. Returns how many were new. */
-    unsigned connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
+    unsigned
+    connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
     /** Returns those that were no targets. */
     std::vector<std::string> forget(const std::vector<std::string>& peers);
 
@@ -65,26 +70,35 @@ public:
     void tick(TimePoint now);
 
     [[nodiscard]] mesh::Mesh& mesh() { return mesh_; }
+
     [[nodiscard]] std::vector<mesh::ConnectionStatus> connections(TimePoint now) const {
         return connector_.status(now);
     }
-    [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
-    /** The last refusals of inbound connections: endpoint and sentence, newest last, at most 16. */
-    [[nodiscard]] const std::vector<std::pair<Endpoint, std::string>>& refused() const { return refused_; }
 
-private:
+    [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
+
+    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
+
+    /** The last refusals of inbound connections: endpoint and sentence, newest last, at most 16. */
+    [[nodiscard]] const std::vector<std::pair<Endpoint, std::string>>& refused() const {
+        return refused_;
+    }
+
+  private:
     net::LinkEvents link_events();
     session::ControlLocal control_local(std::uint64_t nonce) const;
     void on_link_up(const net::LinkUp& up);
-    void on_dial_failed(net::LinkId link, std::optional<session::ControlFailure> refusal,
+    void on_dial_failed(net::LinkId link,
+                        std::optional<session::ControlFailure> refusal,
                         const std::string& reason);
-    void on_refused(const Endpoint& from, std::optional<session::ControlFailure> failure,
+    void on_refused(const Endpoint& from,
+                    std::optional<session::ControlFailure> failure,
                     const std::string& reason);
     void run_connector(TimePoint now);
     void run_mesh(TimePoint now);
     void resolve(const std::string& text);
-    void resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
+    void
+    resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
     void save_targets();
     void on_node_changed(const NodeId& node, TimePoint now);
 

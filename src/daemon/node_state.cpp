@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/node_state.hpp"
 
-#include <charconv>
+#include "daemon/options.hpp"
+#include "os/file.hpp"
 
 #include <fmt/format.h>
 
-#include "daemon/options.hpp"
-#include "os/file.hpp"
+#include <charconv>
 
 namespace weave::daemon {
 namespace {
@@ -50,9 +50,10 @@ crypto::Identity NodeState::load_identity() {
     const bool good = from_hex(line.substr(0, line.find('\n')), seed.span());
     crypto::wipe(*text);
     if (!good) {
-        throw ConfigError(fmt::format("{} is damaged: restore it from a backup, or remove it and this node "
-                                      "starts as a new one",
-                                      path(kIdentityFile)));
+        throw ConfigError(
+            fmt::format("{} is damaged: restore it from a backup, or remove it and this node "
+                        "starts as a new one",
+                        path(kIdentityFile)));
     }
     return crypto::Identity::from_seed(std::move(seed));
 }
@@ -60,14 +61,15 @@ crypto::Identity NodeState::load_identity() {
 std::vector<std::string> NodeState::load_lines(const char* name) {
     const os::CheckedFile file = os::read_checked_file(path(name));
     if (file.state == os::CheckedFile::State::corrupt) {
-        notices_.push_back(fmt::format("{} was damaged and is kept as {}", path(name),
-                                       os::set_corrupt_aside(path(name))));
+        notices_.push_back(fmt::format(
+            "{} was damaged and is kept as {}", path(name), os::set_corrupt_aside(path(name))));
     }
     std::vector<std::string> lines;
     if (file.state != os::CheckedFile::State::ok) {
         return lines;
     }
-    std::string_view rest{reinterpret_cast<const char*>(file.contents.data()), file.contents.size()};
+    std::string_view rest{reinterpret_cast<const char*>(file.contents.data()),
+                          file.contents.size()};
     while (!rest.empty()) {
         const auto end = rest.find('\n');
         lines.emplace_back(rest.substr(0, end));

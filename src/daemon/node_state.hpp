@@ -2,42 +2,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include "base/address.hpp"
 #include "crypto/identity.hpp"
 #include "os/lock_file.hpp"
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 namespace weave::daemon {
 
 /**
- * What a node keeps on disk: its identity (0600), boot epoch, targets and exposed addresses. Each file is
- * replaced atomically and checksummed; a damaged one is kept aside as NAME.corrupt and reported by
- * take_notices(). Holds the lock of the state folder. Throws std::system_error with a sentence.
+ * What a node keeps on disk: its identity (0600), boot epoch, targets and exposed addresses. Each
+ * file is replaced atomically and checksummed; a damaged one is kept aside as NAME.corrupt and
+ * reported by take_notices(). Holds the lock of the state folder. Throws std::system_error with a
+ * sentence.
  */
 class NodeState {
-public:
+  public:
     explicit NodeState(std::string folder);
 
     [[nodiscard]] const crypto::Identity& identity() const { return identity_; }
+
     /** Greater at each start; on disk before the constructor returns. */
     [[nodiscard]] std::uint64_t boot_epoch() const { return boot_epoch_; }
+
     /** Someone knows us by a greater epoch (our disk was restored from a backup): go above it. */
     void raise_boot_epoch(std::uint64_t above);
 
     [[nodiscard]] const std::vector<std::string>& targets() const { return targets_; }
+
     void save_targets(std::vector<std::string> targets);
 
     [[nodiscard]] const std::vector<Prefix>& exposed() const { return exposed_; }
+
     void save_exposed(std::vector<Prefix> exposed);
 
     /** Sentences about damaged files found at start, to be logged. */
     std::vector<std::string> take_notices() { return std::move(notices_); }
 
-private:
+  private:
     [[nodiscard]] std::string path(const char* name) const { return folder_ + '/' + name; }
+
     crypto::Identity load_identity();
     std::vector<std::string> load_lines(const char* name);
     void save_lines(const char* name, const std::vector<std::string>& lines);

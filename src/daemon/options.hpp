@@ -9,9 +9,10 @@
 
 namespace weave::daemon {
 
-/** Bad input from the user: one sentence that says what and how to mend it. main() prints it and exits 1. */
+/** Bad input from the user: one sentence that says what and how to mend it. main() prints it and
+ * exits 1. */
 class ConfigError : public std::runtime_error {
-public:
+  public:
     using std::runtime_error::runtime_error;
 };
 
@@ -31,8 +32,8 @@ struct CommandLine {
 };
 
 /**
- * Parses the command line and the environment (the command line wins). Prints help or the reason of a
- * usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
+ * Parses the command line and the environment (the command line wins). Prints help or the reason of
+ * a usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
  */
 CommandLine parse_command_line(int argc, char** argv);
 

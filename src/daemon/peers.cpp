@@ -17,7 +17,9 @@ constexpr auto kTellAfter = std::chrono::milliseconds(1200);
 constexpr auto kFreshSession = std::chrono::seconds(3);
 constexpr std::size_t kMaxLocals = 4096;
 
-void randomize(ByteSpan out) { crypto::random_bytes(out); }
+void randomize(ByteSpan out) {
+    crypto::random_bytes(out);
+}
 
 session::Origin to_session(const dataplane::Origin& origin) {
     session::Origin out;
@@ -31,7 +33,10 @@ session::Origin to_session(const dataplane::Origin& origin) {
 
 } // namespace
 
-Peers::Peers(Lanes& lanes, session::Settings settings, session::Local local, session::PathSettings paths,
+Peers::Peers(Lanes& lanes,
+             session::Settings settings,
+             session::Local local,
+             session::PathSettings paths,
              PeerEvents events)
     : lanes_(lanes)
     , sessions_(settings, std::move(local), randomize)
@@ -169,8 +174,10 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     case Kind::probe_ack:
         if (peer != nullptr) {
             const bool direct = punt.origin.kind == dataplane::Origin::Kind::direct;
-            peer->path->on_probe_ack(punt.id, direct ? std::optional(punt.origin.endpoint) : std::nullopt,
-                                     punt.size, now);
+            peer->path->on_probe_ack(punt.id,
+                                     direct ? std::optional(punt.origin.endpoint) : std::nullopt,
+                                     punt.size,
+                                     now);
             run_path(*peer, now);
         }
         break;
@@ -261,7 +268,8 @@ void Peers::perform(session::SendTo& action) {
     }
     // v6 first: where both work the responder answers the first that arrives.
     std::vector<Endpoint> all = peer->candidates;
-    std::stable_partition(all.begin(), all.end(), [](const Endpoint& e) { return e.address.is_v6(); });
+    std::stable_partition(
+        all.begin(), all.end(), [](const Endpoint& e) { return e.address.is_v6(); });
     for (const Endpoint& candidate : all) {
         send_datagram(candidate, action.datagram);
     }
@@ -270,7 +278,9 @@ void Peers::perform(session::SendTo& action) {
     }
 }
 
-void Peers::perform(session::Reply& action) { answer(action.to, action.datagram); }
+void Peers::perform(session::Reply& action) {
+    answer(action.to, action.datagram);
+}
 
 void Peers::perform(session::Install& action, TimePoint now) {
     Peer* peer = find(action.peer);
@@ -339,7 +349,8 @@ void Peers::perform(const session::SessionDown& action) {
     if (peer == nullptr) {
         return;
     }
-    log::info("event=session_down node={} reason={}", action.peer.fingerprint(),
+    log::info("event=session_down node={} reason={}",
+              action.peer.fingerprint(),
               log::quoted(std::string{session::sentence(action.reason)}));
     peer->sending.reset();
     table_changed_ = true;
@@ -378,7 +389,8 @@ void Peers::run_path(Peer& peer, TimePoint now) {
         if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
             send_probe(peer, *probe);
         } else if (const auto* use = std::get_if<session::Use>(&action)) {
-            log::info("event=path node={} use={} endpoint={}", peer.node.fingerprint(),
+            log::info("event=path node={} use={} endpoint={}",
+                      peer.node.fingerprint(),
                       use->kind == session::Use::Kind::direct  ? "direct"
                       : use->kind == session::Use::Kind::relay ? "relay"
                                                                : "none",
@@ -440,65 +452,6 @@ void Peers::tick(TimePoint now) {
     }
     sessions_.tick(now);
     run_sessions(now);
-}
-
-dataplane::Path Peers::path_of(const Peer& peer) const {
-    Path path;
-    session::Use use = peer.path->in_use();
-    if (use.kind == session::Use::Kind::none && peer.heard) {
-        if (peer.heard->kind == session::Origin::Kind::direct) {
-            use = {session::Use::Kind::direct, peer.heard->endpoint, {}};
-        } else if (peer.next_hop) {
-            use = {session::Use::Kind::relay, {}, *peer.next_hop};
-        }
-    }
-    if (use.kind == session::Use::Kind::direct) {
-        path.kind = Path::Kind::direct;
-        path.endpoint = use.direct;
-        path.source = local_for(use.direct).value_or(IpAddress{});
-    } else if (use.kind == session::Use::Kind::relay) {
-        path.kind = Path::Kind::relay;
-        path.via = index_of(use.relay);
-    }
-    return path;
-}
-
-std::shared_ptr<const dataplane::PeerTable> Peers::table() const {
-    std::vector<dataplane::PeerEntry> entries(slots_.size());
-    std::vector<std::shared_ptr<dataplane::DataSession>> receiving;
-    for (const auto& [node, peer] : peers_) {
-        dataplane::PeerEntry& entry = entries[peer.index];
-        entry.node = node;
-        entry.relay = relay_address(node);
-        entry.path = path_of(peer);
-        entry.mtu = peer.mtu;
-        entry.wants_broadcast = peer.wants_broadcast;
-        entry.state = peer.state;
-        entry.session = peer.sending;
-        for (const auto& [index, data] : peer.receiving) {
-            receiving.push_back(data);
-        }
-    }
-    return std::make_shared<dataplane::PeerTable>(std::move(entries), receiving);
-}
-
-std::vector<PeerView> Peers::view(TimePoint now) const {
-    std::vector<PeerView> rows;
-    for (const auto& [node, peer] : peers_) {
-        PeerView row;
-        row.node = node;
-        row.use = peer.path->in_use();
-        row.mtu = peer.mtu;
-        row.rtt = peer.path->rtt();
-        row.totals = peer.state->totals();
-        row.has_session = peer.sending != nullptr;
-        if (peer.sending) {
-            row.key_age = now - *peer.installed;
-            row.suite = peer.sending->suite();
-        }
-        rows.push_back(row);
-    }
-    return rows;
 }
 
 } // namespace weave::daemon

@@ -2,18 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/lanes.hpp"
+#include "daemon/log.hpp"
+#include "mesh/mesh.hpp"
+#include "session/manager.hpp"
+#include "session/path.hpp"
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
-
-#include "daemon/lanes.hpp"
-#include "daemon/log.hpp"
-#include "mesh/mesh.hpp"
-#include "session/manager.hpp"
-#include "session/path.hpp"
 
 namespace weave::daemon {
 
@@ -38,12 +38,16 @@ struct PeerView {
 };
 
 /**
- * Everything about carrying packets to other nodes: their data sessions, their paths, and the peer table
- * that lanes read. Runs the session machines and performs their actions through the lanes. Control thread only.
+ * Everything about carrying packets to other nodes: their data sessions, their paths, and the peer
+ * table that lanes read. Runs the session machines and performs their actions through the lanes.
+ * Control thread only.
  */
 class Peers {
-public:
-    Peers(Lanes& lanes, session::Settings settings, session::Local local, session::PathSettings paths,
+  public:
+    Peers(Lanes& lanes,
+          session::Settings settings,
+          session::Local local,
+          session::PathSettings paths,
           PeerEvents events);
 
     /** A node is known, or what is known of it changed. */
@@ -53,18 +57,22 @@ public:
     void set_routes(const mesh::Routes& routes, TimePoint now);
     void on_punt(const dataplane::Punt& punt, TimePoint now);
     void tick(TimePoint now);
+
     void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
 
     /** kNoPeer when unknown. */
     [[nodiscard]] dataplane::PeerIndex index_of(const NodeId& node) const;
     [[nodiscard]] std::shared_ptr<const dataplane::PeerTable> table() const;
     [[nodiscard]] std::vector<PeerView> view(TimePoint now) const;
+
     [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
+
     [[nodiscard]] std::uint64_t rekeys() const { return rekeys_; }
+
     /** Events the session machine counted, by name. */
     [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
 
-private:
+  private:
     struct Peer {
         NodeId node;
         dataplane::PeerIndex index = dataplane::kNoPeer;

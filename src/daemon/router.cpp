@@ -2,14 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/router.hpp"
 
-#include <array>
-#include <thread>
-#include <unistd.h>
-
 #include "crypto/init.hpp"
 #include "dataplane/icmp.hpp"
 #include "os/file.hpp"
 #include "os/netlink.hpp"
+
+#include <array>
+#include <thread>
+
+#include <unistd.h>
 
 #ifndef WEAVE_VERSION
 #define WEAVE_VERSION "unknown"
@@ -21,13 +22,15 @@ namespace {
 constexpr auto kTick = std::chrono::milliseconds(50);
 constexpr auto kUnderlayCheck = std::chrono::seconds(2);
 
-/** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a dash. */
+/** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
+ * dash. */
 std::string node_name(const std::string& wanted) {
     std::array<char, 256> host{};
     ::gethostname(host.data(), host.size() - 1);
     std::string name = wanted.empty() ? std::string{host.data()} : wanted;
     for (char& c : name) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         c = plain || c == '.' || c == '_' ? c : '-';
     }
     return name.substr(0, wire::kMaxNameSize);
@@ -100,7 +103,10 @@ void Router::start() {
     const std::vector<IpAddress> listen = listen_addresses(options_);
     const unsigned lanes = lane_count(options_.lanes);
     mesh_ = std::make_unique<MeshPlane>(
-        io_, MeshPlaneSettings{name_, options_.port, listen}, state_, cluster_,
+        io_,
+        MeshPlaneSettings{name_, options_.port, listen},
+        state_,
+        cluster_,
         MeshPlaneEvents{
             [this](const mesh::NodeInfo& node) {
                 peers_->on_node(node, Clock::now());
@@ -116,14 +122,19 @@ void Router::start() {
     // Ports first: when one is taken, nothing has been changed on the host yet.
     mesh_->listen();
     host_.ensure_bridge();
-    lanes_ = std::make_unique<Lanes>(io_, LanesSettings{lanes, options_.port, listen}, host_.ensure_tap(lanes));
+    lanes_ = std::make_unique<Lanes>(
+        io_, LanesSettings{lanes, options_.port, listen}, host_.ensure_tap(lanes));
 
     session::Settings settings;
     settings.lanes = static_cast<std::uint8_t>(lanes);
-    peers_ = std::make_unique<Peers>(
-        *lanes_, settings, session_local(state_, cluster_), session::PathSettings{},
-        PeerEvents{[this](const NodeId& node, bool unreachable) { mesh_->mark_unreachable(node, unreachable); },
-                   [this] { publish_snapshot(); }});
+    peers_ = std::make_unique<Peers>(*lanes_,
+                                     settings,
+                                     session_local(state_, cluster_),
+                                     session::PathSettings{},
+                                     PeerEvents{[this](const NodeId& node, bool unreachable) {
+                                                    mesh_->mark_unreachable(node, unreachable);
+                                                },
+                                                [this] { publish_snapshot(); }});
 
     dataplane::Settings data;
     data.own_relay = relay_address(state_.identity().id());
@@ -146,24 +157,35 @@ void Router::start() {
     targets.insert(targets.end(), options_.peers.begin(), options_.peers.end());
     mesh_->connect(targets, false, "start");
 
-    control_ = std::make_unique<api::Server>(io_, options_.run_dir + "/weave.sock",
-                                             [this](api::Request& request) { return handle(request); });
+    control_ =
+        std::make_unique<api::Server>(io_,
+                                      options_.run_dir + "/weave.sock",
+                                      [this](api::Request& request) { return handle(request); });
     if (options_.http_port != 0) {
         http_.push_back(std::make_unique<api::HttpServer>(
-            io_, Endpoint{*IpAddress::parse("127.0.0.1"), options_.http_port},
-            [this](std::string_view target, bool json) { return handle_http(target, json, false); }));
+            io_,
+            Endpoint{*IpAddress::parse("127.0.0.1"), options_.http_port},
+            [this](std::string_view target, bool json) {
+                return handle_http(target, json, false);
+            }));
     }
     if (!options_.metrics_listen.empty()) {
         const auto endpoint = Endpoint::parse(options_.metrics_listen, 6782);
         if (!endpoint) {
-            throw ConfigError(fmt::format("--metrics-listen '{}' is not ADDRESS:PORT", options_.metrics_listen));
+            throw ConfigError(
+                fmt::format("--metrics-listen '{}' is not ADDRESS:PORT", options_.metrics_listen));
         }
         http_.push_back(std::make_unique<api::HttpServer>(
-            io_, *endpoint,
-            [this](std::string_view target, bool json) { return handle_http(target, json, true); }));
+            io_, *endpoint, [this](std::string_view target, bool json) {
+                return handle_http(target, json, true);
+            }));
     }
-    log::info("event=started version={} name={} node={} port={} lanes={}", WEAVE_VERSION, name_,
-              state_.identity().id().fingerprint(), options_.port, lanes);
+    log::info("event=started version={} name={} node={} port={} lanes={}",
+              WEAVE_VERSION,
+              name_,
+              state_.identity().id().fingerprint(),
+              options_.port,
+              lanes);
     schedule_tick();
 }
 
@@ -207,9 +229,9 @@ std::vector<Endpoint> Router::underlay_endpoints() {
     for (const os::LinkAddress& entry : netlink.addresses()) {
         const IpAddress& address = entry.prefix.address;
         const auto link = links.find(entry.index);
-        const bool ours = link != links.end() && (link->second.name == options_.bridge ||
-                                                  link->second.name == options_.tap ||
-                                                  link->second.kind == "bridge");
+        const bool ours = link != links.end() &&
+                          (link->second.name == options_.bridge ||
+                           link->second.name == options_.tap || link->second.kind == "bridge");
         const bool listening =
             listen.empty() || std::find(listen.begin(), listen.end(), address) != listen.end();
         if (!ours && listening && !address.is_loopback() && !address.is_link_local() &&
@@ -238,14 +260,16 @@ void Router::publish_addresses() {
     for (const attach::Attachment& pod : host_.list()) {
         own.macs.push_back(pod.mac);
         for (const Prefix& prefix : pod.addresses) {
-            own.prefixes.push_back({prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
+            own.prefixes.push_back(
+                {prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
         }
     }
     const std::vector<Prefix> exposed = host_.exposed();
     if (!exposed.empty()) {
         own.macs.push_back(attach::bridge_mac(state_.identity().id()));
         for (const Prefix& prefix : exposed) {
-            own.prefixes.push_back({prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
+            own.prefixes.push_back(
+                {prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
         }
     }
     const bool pods = !own.macs.empty();
@@ -257,7 +281,9 @@ void Router::publish_addresses() {
     }
 }
 
-void Router::set_owned(const NodeId& owner, dataplane::PeerIndex index, const wire::Addresses& addresses) {
+void Router::set_owned(const NodeId& owner,
+                       dataplane::PeerIndex index,
+                       const wire::Addresses& addresses) {
     std::ignore = owner;
     std::vector<dataplane::AddressChange> changes;
     const dataplane::AddressTable& table = *snapshot_.addresses;
@@ -268,7 +294,8 @@ void Router::set_owned(const NodeId& owner, dataplane::PeerIndex index, const wi
         }
     }
     for (const Prefix& prefix : addresses.prefixes) {
-        if (table.owner(prefix.address) == dataplane::kNoPeer || prefix.length < prefix.address.bits()) {
+        if (table.owner(prefix.address) == dataplane::kNoPeer ||
+            prefix.length < prefix.address.bits()) {
             changes.push_back({prefix, index});
         }
     }
@@ -309,8 +336,8 @@ void Router::publish_snapshot() {
 }
 
 void Router::answer_too_big(const dataplane::Punt& punt) {
-    const auto answer = dataplane::too_big_answer(punt.view(), punt.mtu,
-                                                  attach::bridge_mac(state_.identity().id()), std::nullopt);
+    const auto answer = dataplane::too_big_answer(
+        punt.view(), punt.mtu, attach::bridge_mac(state_.identity().id()), std::nullopt);
     if (punt.is_tx && answer) {
         lanes_->inject(0, [&](dataplane::Injection& out) {
             out.kind = dataplane::Injection::Kind::tap_frame;

@@ -2,12 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <unordered_map>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 #include "api/http.hpp"
 #include "api/server.hpp"
 #include "api/status.hpp"
@@ -18,14 +12,20 @@
 #include "daemon/options.hpp"
 #include "daemon/peers.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <memory>
+#include <unordered_map>
+
 namespace weave::daemon {
 
 /**
- * The composition: makes every part, lets facts flow up from the machines and down as a snapshot, and
- * answers the control API. Everything but the lanes runs on the io_context's thread.
+ * The composition: makes every part, lets facts flow up from the machines and down as a snapshot,
+ * and answers the control API. Everything but the lanes runs on the io_context's thread.
  */
 class Router {
-public:
+  public:
     /** Throws std::system_error or ConfigError with a sentence; nothing is left running then. */
     Router(boost::asio::io_context& io, Options options);
     ~Router();
@@ -34,7 +34,7 @@ public:
 
     [[nodiscard]] api::NodeReport report();
 
-private:
+  private:
     // router.cpp: composition and the flows
     void start();
     void schedule_tick();
@@ -42,7 +42,8 @@ private:
     void publish_addresses();
     void on_record(const wire::RecordPtr& record);
     void on_node_gone(const NodeId& node);
-    void set_owned(const NodeId& owner, dataplane::PeerIndex index, const wire::Addresses& addresses);
+    void
+    set_owned(const NodeId& owner, dataplane::PeerIndex index, const wire::Addresses& addresses);
     void rebuild_addresses();
     void publish_snapshot();
     void answer_too_big(const dataplane::Punt& punt);

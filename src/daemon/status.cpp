@@ -63,20 +63,21 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     }
     status.port = options_.port;
     status.cipher_provider = crypto::name(crypto::best_provider(crypto::preferred_suite()));
-    status.uptime_seconds =
-        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
+    status.uptime_seconds = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
     status.lanes = lanes_->count();
     for (const PeerRow& peer : report.peers) {
         status.peers_direct += peer.path == "direct" ? 1U : 0U;
         status.peers_unreachable += peer.path == "unreachable" ? 1U : 0U;
     }
-    status.peers_relayed =
-        static_cast<std::uint32_t>(report.peers.size()) - status.peers_direct - status.peers_unreachable;
+    status.peers_relayed = static_cast<std::uint32_t>(report.peers.size()) - status.peers_direct -
+                           status.peers_unreachable;
     for (const ConnectionRow& row : report.connections) {
         status.connections_established += row.state == "established" ? 1U : 0U;
         status.connections_failed += row.state == "failed" ? 1U : 0U;
         status.connections_pending +=
-            row.state == "connecting" || row.state == "retrying" || row.state == "waiting" ? 1U : 0U;
+            row.state == "connecting" || row.state == "retrying" || row.state == "waiting" ? 1U
+                                                                                           : 0U;
     }
     status.targets = static_cast<std::uint32_t>(report.targets.size());
     status.attachments = static_cast<std::uint32_t>(report.attachments.size());
@@ -90,7 +91,8 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
         status.exposed.push_back(prefix.text());
     }
     for (const auto& [from, reason] : mesh_->refused()) {
-        status.warnings.push_back(fmt::format("refused a connection from {}: {}", from.text(), reason));
+        status.warnings.push_back(
+            fmt::format("refused a connection from {}: {}", from.text(), reason));
     }
 }
 
@@ -112,21 +114,25 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
         row.receive_bytes = view.totals.rx_bytes;
         row.receive_packets = view.totals.rx_packets;
         if (view.key_age) {
-            row.key_age_seconds = std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
+            row.key_age_seconds =
+                std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
         }
         row.cipher = view.suite ? crypto::name(*view.suite) : "none";
         const auto owned = owned_.find(view.node);
-        row.pods = owned == owned_.end() ? 0 : static_cast<std::uint32_t>(owned->second.prefixes.size());
+        row.pods =
+            owned == owned_.end() ? 0 : static_cast<std::uint32_t>(owned->second.prefixes.size());
         report.peers.push_back(std::move(row));
     }
-    std::sort(report.peers.begin(), report.peers.end(),
-              [](const PeerRow& a, const PeerRow& b) { return a.name < b.name; });
+    std::sort(report.peers.begin(), report.peers.end(), [](const PeerRow& a, const PeerRow& b) {
+        return a.name < b.name;
+    });
 }
 
 void Router::fill_connections(api::NodeReport& report, TimePoint now) {
     for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
         ConnectionRow row;
-        row.direction = status.direction == mesh::ConnectionStatus::Direction::inbound ? "in" : "out";
+        row.direction =
+            status.direction == mesh::ConnectionStatus::Direction::inbound ? "in" : "out";
         row.endpoint = status.endpoint.text();
         row.state = state_text(status.state);
         row.reason = status.reason;
@@ -150,16 +156,19 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
         row.state = "waiting";
         row.reason = target.reason;
         for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
-            const bool match = std::find(target.endpoints.begin(), target.endpoints.end(), status.endpoint) !=
-                               target.endpoints.end();
+            const bool match =
+                std::find(target.endpoints.begin(), target.endpoints.end(), status.endpoint) !=
+                target.endpoints.end();
             if (match) {
-                row.state = status.state == mesh::ConnectionStatus::State::established ? "connected"
-                                                                                       : state_text(status.state);
+                row.state = status.state == mesh::ConnectionStatus::State::established
+                                ? "connected"
+                                : state_text(status.state);
                 row.peer = status.node ? name_of(*status.node) : "";
                 row.reason = status.reason;
-                row.next_attempt_ms = status.next_retry_in
-                                          ? static_cast<std::uint32_t>(milliseconds(*status.next_retry_in))
-                                          : 0;
+                row.next_attempt_ms =
+                    status.next_retry_in
+                        ? static_cast<std::uint32_t>(milliseconds(*status.next_retry_in))
+                        : 0;
             }
         }
         report.targets.push_back(std::move(row));
@@ -169,7 +178,8 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
 void Router::fill_drops(api::NodeReport& report) {
     for (std::size_t i = 0; i < dataplane::kDropCount; ++i) {
         const auto reason = static_cast<dataplane::Drop>(i);
-        report.drops.push_back({std::string{dataplane::name(reason)}, std::string{dataplane::text(reason)},
+        report.drops.push_back({std::string{dataplane::name(reason)},
+                                std::string{dataplane::text(reason)},
                                 lanes_->dropped(reason)});
     }
     for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {

@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/control_links.hpp"
 
-#include <deque>
+#include "crypto/init.hpp"
 
 #include <boost/asio.hpp>
 #include <fmt/format.h>
-#include <netinet/tcp.h>
 
-#include "crypto/init.hpp"
+#include <deque>
+
+#include <netinet/tcp.h>
 
 namespace weave::net {
 
@@ -83,8 +84,10 @@ struct ControlLinks::Link {
 };
 
 struct ControlLinks::State : std::enable_shared_from_this<ControlLinks::State> {
-    State(asio::io_context& io_, LinkSettings settings_,
-          std::function<session::ControlLocal(std::uint64_t)> local_, LinkEvents events_)
+    State(asio::io_context& io_,
+          LinkSettings settings_,
+          std::function<session::ControlLocal(std::uint64_t)> local_,
+          LinkEvents events_)
         : io(io_)
         , settings(settings_)
         , local(std::move(local_))
@@ -145,7 +148,8 @@ void ControlLinks::State::prepare(Link& link) {
 
 bool ControlLinks::State::admit(const IpAddress& source) {
     std::size_t& from_source = half_open[source];
-    if (half_open_total >= settings.max_half_open || from_source >= settings.max_half_open_per_source) {
+    if (half_open_total >= settings.max_half_open ||
+        from_source >= settings.max_half_open_per_source) {
         if (from_source == 0) {
             half_open.erase(source);
         }
@@ -207,7 +211,8 @@ asio::awaitable<void> ControlLinks::State::run_inbound(std::shared_ptr<Link> lin
     if (!reason.empty()) {
         const bool failed = link->handshake->status() == session::ControlHandshake::Status::failed;
         events.on_refused(link->remote,
-                          failed ? std::optional(link->handshake->failure()) : std::nullopt, reason);
+                          failed ? std::optional(link->handshake->failure()) : std::nullopt,
+                          reason);
         link->shut();
         links.erase(link->id);
         co_return;
@@ -221,7 +226,8 @@ asio::awaitable<void> ControlLinks::State::run_outbound(std::shared_ptr<Link> li
     const auto [error] = co_await link->socket.async_connect(to_asio(link->remote), kTuple);
     std::string reason;
     if (error) {
-        reason = error == asio::error::operation_aborted ? "timed out while connecting" : error.message();
+        reason = error == asio::error::operation_aborted ? "timed out while connecting"
+                                                         : error.message();
     } else {
         prepare(*link);
         arm(link, settings.handshake_timeout);
@@ -231,8 +237,8 @@ asio::awaitable<void> ControlLinks::State::run_outbound(std::shared_ptr<Link> li
         co_return;
     }
     if (!reason.empty()) {
-        const bool failed =
-            link->handshake && link->handshake->status() == session::ControlHandshake::Status::failed;
+        const bool failed = link->handshake &&
+                            link->handshake->status() == session::ControlHandshake::Status::failed;
         const auto refusal = failed ? std::optional(link->handshake->failure()) : std::nullopt;
         link->shut();
         links.erase(link->id);
@@ -261,13 +267,14 @@ asio::awaitable<std::string> ControlLinks::State::shake(std::shared_ptr<Link> li
         if (link->handshake->status() == Status::failed) {
             co_return std::string{session::sentence(link->handshake->failure())};
         }
-        const auto [error, size] = co_await link->socket.async_read_some(asio::buffer(chunk), kTuple);
+        const auto [error, size] =
+            co_await link->socket.async_read_some(asio::buffer(chunk), kTuple);
         if (error) {
             co_return error == asio::error::eof
                 ? std::string{"the other side closed the connection during the handshake"}
-                : error == asio::error::operation_aborted || error == asio::error::bad_descriptor
-                    ? std::string{"the handshake took too long"}
-                    : error.message();
+            : error == asio::error::operation_aborted || error == asio::error::bad_descriptor
+                ? std::string{"the handshake took too long"}
+                : error.message();
         }
         link->handshake->on_bytes(ByteView{chunk}.first(size));
     }
@@ -279,8 +286,12 @@ void ControlLinks::State::start(const std::shared_ptr<Link>& link) {
     link->sender.emplace(link->handshake->take_sender());
     link->receiver.emplace(link->handshake->take_receiver());
     error_code ignored;
-    LinkUp up{link->id, link->outbound, link->remote, from_asio(link->socket.local_endpoint(ignored)),
-              link->handshake->peer(), link->nonce};
+    LinkUp up{link->id,
+              link->outbound,
+              link->remote,
+              from_asio(link->socket.local_endpoint(ignored)),
+              link->handshake->peer(),
+              link->nonce};
     asio::co_spawn(io, write_loop(link), asio::detached);
     asio::co_spawn(io, serve(link), asio::detached);
     events.on_up(up);
@@ -300,7 +311,8 @@ asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
             end(link, bad);
             co_return;
         }
-        const auto [error, size] = co_await link->socket.async_read_some(asio::buffer(chunk), kTuple);
+        const auto [error, size] =
+            co_await link->socket.async_read_some(asio::buffer(chunk), kTuple);
         if (link->closed || stopped) {
             co_return;
         }
@@ -308,11 +320,13 @@ asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
             end(link, error == asio::error::eof ? "closed by the peer" : error.message());
             co_return;
         }
-        buffer.insert(buffer.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(size));
+        buffer.insert(
+            buffer.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(size));
     }
 }
 
-/** Opens and hands up every whole message at the front of the buffer. A text: the link is broken. */
+/** Opens and hands up every whole message at the front of the buffer. A text: the link is broken.
+ */
 std::string ControlLinks::State::deliver(const std::shared_ptr<Link>& link, Bytes& buffer) {
     std::size_t at = 0;
     while (buffer.size() - at >= 2) {
@@ -360,8 +374,10 @@ void ControlLinks::State::end(const std::shared_ptr<Link>& link, const std::stri
     events.on_down(link->id, reason);
 }
 
-ControlLinks::ControlLinks(asio::io_context& io, LinkSettings settings,
-                           std::function<session::ControlLocal(std::uint64_t)> local, LinkEvents events)
+ControlLinks::ControlLinks(asio::io_context& io,
+                           LinkSettings settings,
+                           std::function<session::ControlLocal(std::uint64_t)> local,
+                           LinkEvents events)
     : state_(std::make_shared<State>(io, settings, std::move(local), std::move(events))) {}
 
 ControlLinks::~ControlLinks() {
@@ -413,7 +429,8 @@ void ControlLinks::send(LinkId id, ByteView message) {
     }
     const auto link = entry->second;
     const Bytes sealed = link->sender->seal({}, message);
-    Bytes framed{static_cast<std::uint8_t>(sealed.size()), static_cast<std::uint8_t>(sealed.size() >> 8)};
+    Bytes framed{static_cast<std::uint8_t>(sealed.size()),
+                 static_cast<std::uint8_t>(sealed.size() >> 8)};
     framed.insert(framed.end(), sealed.begin(), sealed.end());
     link->queued_bytes += framed.size();
     link->queue.push_back(std::move(framed));
@@ -436,6 +453,8 @@ void ControlLinks::close(LinkId id) {
     }
 }
 
-std::size_t ControlLinks::half_open() const { return state_->half_open_total; }
+std::size_t ControlLinks::half_open() const {
+    return state_->half_open_total;
+}
 
 } // namespace weave::net

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "session/control.hpp"
+
+#include <boost/asio/io_context.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,10 +13,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <boost/asio/io_context.hpp>
-
-#include "session/control.hpp"
 
 namespace weave::net {
 
@@ -22,7 +22,8 @@ using LinkId = std::uint64_t;
 struct LinkSettings {
     std::chrono::milliseconds connect_timeout{5'000};
     std::chrono::milliseconds handshake_timeout{10'000};
-    /** A link whose peer acknowledges nothing for this long is closed (TCP_USER_TIMEOUT and keepalive). */
+    /** A link whose peer acknowledges nothing for this long is closed (TCP_USER_TIMEOUT and
+     * keepalive). */
     std::chrono::milliseconds dead_after{4'000};
     /** Inbound connections that have not finished the handshake, in all and from one address. */
     std::size_t max_half_open = 256;
@@ -40,29 +41,35 @@ struct LinkUp {
     std::uint64_t own_nonce = 0;
 };
 
-/** What the owner does with links. Called on the io_context's thread, never from inside a call of ControlLinks. */
+/** What the owner does with links. Called on the io_context's thread, never from inside a call of
+ * ControlLinks. */
 struct LinkEvents {
     std::function<void(const LinkUp&)> on_up;
     std::function<void(LinkId, ByteView)> on_message;
     /** A link that was up ended. */
     std::function<void(LinkId, const std::string& reason)> on_down;
     /** A dialled connection never came up; `refusal` when the handshake gave the reason. */
-    std::function<void(LinkId, const Endpoint&, std::optional<session::ControlFailure> refusal,
+    std::function<void(LinkId,
+                       const Endpoint&,
+                       std::optional<session::ControlFailure> refusal,
                        const std::string& reason)>
         on_failed;
     /** An inbound connection was turned away: a name to count and a sentence. */
-    std::function<void(const Endpoint&, std::optional<session::ControlFailure>, const std::string& reason)>
+    std::function<void(
+        const Endpoint&, std::optional<session::ControlFailure>, const std::string& reason)>
         on_refused;
 };
 
 /**
- * Drives TCP connections between routers: Noise handshake, then length-prefixed sealed messages. It knows
- * nothing of what the messages mean. One thread, the io_context's.
+ * Drives TCP connections between routers: Noise handshake, then length-prefixed sealed messages. It
+ * knows nothing of what the messages mean. One thread, the io_context's.
  */
 class ControlLinks {
-public:
-    ControlLinks(boost::asio::io_context& io, LinkSettings settings,
-                 std::function<session::ControlLocal(std::uint64_t nonce)> local, LinkEvents events);
+  public:
+    ControlLinks(boost::asio::io_context& io,
+                 LinkSettings settings,
+                 std::function<session::ControlLocal(std::uint64_t nonce)> local,
+                 LinkEvents events);
     ~ControlLinks();
     ControlLinks(const ControlLinks&) = delete;
     ControlLinks& operator=(const ControlLinks&) = delete;
@@ -83,7 +90,7 @@ public:
     struct State;
     struct Link;
 
-private:
+  private:
     std::shared_ptr<State> state_;
 };
 

@@ -2,29 +2,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/bytes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
 
-#include "base/bytes.hpp"
-
 namespace weave::wire {
 
 /**
- * Bounds-checked little-endian reader with a sticky failure: after the first read past the end every
- * read yields zeros and ok() stays false, so a decoder checks once, at the end.
+ * Bounds-checked little-endian reader with a sticky failure: after the first read past the end
+ * every read yields zeros and ok() stays false, so a decoder checks once, at the end.
  */
 class ByteReader {
-public:
-    explicit ByteReader(ByteView bytes) : left_(bytes) {}
+  public:
+    explicit ByteReader(ByteView bytes)
+        : left_(bytes) {}
 
     [[nodiscard]] bool ok() const { return ok_; }
+
     [[nodiscard]] bool at_end() const { return left_.empty(); }
+
     [[nodiscard]] std::size_t remaining() const { return left_.size(); }
 
     std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
+
     std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
+
     std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
+
     std::uint64_t u64() { return number(8); }
 
     /** The next `size` bytes as a view; empty (and not ok) when fewer are left. */
@@ -60,7 +66,7 @@ public:
         left_ = {};
     }
 
-private:
+  private:
     std::uint64_t number(std::size_t size) {
         const ByteView bytes = take(size);
         std::uint64_t value = 0;
@@ -76,25 +82,32 @@ private:
 
 /** Appends little-endian numbers and bytes to a buffer it owns. */
 class ByteWriter {
-public:
+  public:
     ByteWriter& u8(std::uint8_t value) { return number(value, 1); }
+
     ByteWriter& u16(std::uint16_t value) { return number(value, 2); }
+
     ByteWriter& u32(std::uint32_t value) { return number(value, 4); }
+
     ByteWriter& u64(std::uint64_t value) { return number(value, 8); }
+
     ByteWriter& bytes(ByteView value) {
         out_.insert(out_.end(), value.begin(), value.end());
         return *this;
     }
+
     ByteWriter& zeros(std::size_t size) {
         out_.insert(out_.end(), size, 0);
         return *this;
     }
 
     [[nodiscard]] std::size_t size() const { return out_.size(); }
+
     [[nodiscard]] ByteView view() const { return out_; }
+
     Bytes take() { return std::move(out_); }
 
-private:
+  private:
     ByteWriter& number(std::uint64_t value, std::size_t size) {
         for (std::size_t i = 0; i < size; ++i) {
             out_.push_back(static_cast<std::uint8_t>(value >> (8 * i)));

@@ -1,0 +1,69 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What lanes and status pages read of the peers.
+#include "daemon/peers.hpp"
+
+namespace weave::daemon {
+
+using dataplane::Path;
+
+dataplane::Path Peers::path_of(const Peer& peer) const {
+    Path path;
+    session::Use use = peer.path->in_use();
+    if (use.kind == session::Use::Kind::none && peer.heard) {
+        if (peer.heard->kind == session::Origin::Kind::direct) {
+            use = {session::Use::Kind::direct, peer.heard->endpoint, {}};
+        } else if (peer.next_hop) {
+            use = {session::Use::Kind::relay, {}, *peer.next_hop};
+        }
+    }
+    if (use.kind == session::Use::Kind::direct) {
+        path.kind = Path::Kind::direct;
+        path.endpoint = use.direct;
+        path.source = local_for(use.direct).value_or(IpAddress{});
+    } else if (use.kind == session::Use::Kind::relay) {
+        path.kind = Path::Kind::relay;
+        path.via = index_of(use.relay);
+    }
+    return path;
+}
+
+std::shared_ptr<const dataplane::PeerTable> Peers::table() const {
+    std::vector<dataplane::PeerEntry> entries(slots_.size());
+    std::vector<std::shared_ptr<dataplane::DataSession>> receiving;
+    for (const auto& [node, peer] : peers_) {
+        dataplane::PeerEntry& entry = entries[peer.index];
+        entry.node = node;
+        entry.relay = relay_address(node);
+        entry.path = path_of(peer);
+        entry.mtu = peer.mtu;
+        entry.wants_broadcast = peer.wants_broadcast;
+        entry.state = peer.state;
+        entry.session = peer.sending;
+        for (const auto& [index, data] : peer.receiving) {
+            receiving.push_back(data);
+        }
+    }
+    return std::make_shared<dataplane::PeerTable>(std::move(entries), receiving);
+}
+
+std::vector<PeerView> Peers::view(TimePoint now) const {
+    std::vector<PeerView> rows;
+    for (const auto& [node, peer] : peers_) {
+        PeerView row;
+        row.node = node;
+        row.use = peer.path->in_use();
+        row.mtu = peer.mtu;
+        row.rtt = peer.path->rtt();
+        row.totals = peer.state->totals();
+        row.has_session = peer.sending != nullptr;
+        if (peer.sending) {
+            row.key_age = now - *peer.installed;
+            row.suite = peer.sending->suite();
+        }
+        rows.push_back(row);
+    }
+    return rows;
+}
+
+} // namespace weave::daemon
