@@ -83,18 +83,23 @@ void Ingress::dispatch(ByteSpan datagram, const Origin& origin, std::size_t oute
     counters_.drop(Drop::unknown_kind);
 }
 
-DataSession* Ingress::session_for(std::uint32_t receiver) {
+DataSession* Ingress::session_for(ByteView datagram, const Origin& origin, std::size_t outer_size) {
+    const std::uint32_t receiver = wire::data_receiver(datagram);
     DataSession* session = snapshot_->peers->session(receiver);
     const unsigned lane = wire::lane_of(receiver);
     if (session == nullptr || session->receiver(lane) == nullptr) {
         counters_.drop(Drop::unknown_receiver);
         return nullptr;
     }
-    if (session->owner_lane(lane) != config_.lane) {
-        counters_.drop(Drop::wrong_lane);
-        return nullptr;
+    const unsigned owner = session->owner_lane(lane);
+    if (owner == config_.lane) {
+        return session;
     }
-    return session;
+    if (config_.handoff == nullptr ||
+        !config_.handoff->pass(config_.lane, owner, datagram, origin, outer_size)) {
+        counters_.drop(Drop::wrong_lane);
+    }
+    return nullptr;
 }
 
 void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
@@ -108,7 +113,7 @@ void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t oute
         open_group();
     }
     if (group_.count == 0) {
-        group_.session = session_for(receiver);
+        group_.session = session_for(datagram, origin, outer_size);
         group_.receiver = receiver;
         group_.origin = origin;
     }
@@ -326,9 +331,9 @@ void Ingress::punt_ack(const wire::RecordSpan& record, DataSession& session) {
     });
 }
 
-DataSession* Ingress::verify_hop(ByteSpan datagram, const Origin& origin) {
+DataSession* Ingress::verify_hop(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
     const std::uint32_t receiver = wire::data_receiver(datagram);
-    DataSession* session = session_for(receiver);
+    DataSession* session = session_for(datagram, origin, outer_size);
     if (session == nullptr) {
         return nullptr;
     }
@@ -366,7 +371,7 @@ void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t ou
         counters_.drop(Drop::malformed_datagram);
         return;
     }
-    DataSession* hop = verify_hop(datagram, origin);
+    DataSession* hop = verify_hop(datagram, origin, outer_size);
     if (hop == nullptr) {
         return;
     }
@@ -416,6 +421,22 @@ void Ingress::forward(ByteView datagram, PeerIndex from) {
                   to,
                   wire::relay_source(datagram),
                   wire::relay_inner(datagram));
+}
+
+void Ingress::take_handoffs() {
+    if (config_.handoff == nullptr) {
+        return;
+    }
+    for (unsigned from = 0; from < config_.handoff->lanes(); ++from) {
+        Handoff::Ring& ring = config_.handoff->ring(from, config_.lane);
+        std::size_t taken = 0;
+        while (Handoff::Slot* slot = ring.peek(taken)) {
+            dispatch(ByteSpan{slot->bytes}.first(slot->length), slot->origin, slot->outer_size);
+            ++taken;
+        }
+        finish();
+        ring.release(taken);
+    }
 }
 
 void Ingress::finish() {

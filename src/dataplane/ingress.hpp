@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "dataplane/handoff.hpp"
 #include "dataplane/merge.hpp"
 #include "dataplane/outbox.hpp"
 
@@ -15,6 +16,7 @@ class Ingress {
   public:
     struct Config {
         unsigned lane = 0;
+        Handoff* handoff = nullptr;
     };
 
     Ingress(const Config& config,
@@ -26,6 +28,8 @@ class Ingress {
     void begin(const Snapshot& snapshot, TimePoint now);
     /** One received datagram or train; its bytes are changed in place and used until finish(). */
     void handle(const os::Datagram& datagram);
+    /** Takes all that other lanes passed on, up to its frames' writing: slots are free after. */
+    void take_handoffs();
     /** Opens what is held and writes all frames. */
     void finish();
 
@@ -60,10 +64,13 @@ class Ingress {
     [[nodiscard]] bool owns_source(ByteView frame, const Packet& packet, PeerIndex peer);
 
     void take_relay(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
-    DataSession* verify_hop(ByteSpan datagram, const Origin& origin);
+    DataSession* verify_hop(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     void forward(ByteView datagram, PeerIndex from);
-    /** The session a datagram names and this lane may use; nullptr (counted) otherwise. */
-    DataSession* session_for(std::uint32_t receiver);
+    /**
+     * The session a datagram names, if this lane may use it. Otherwise nullptr: the datagram was
+     * passed to the lane that may, or dropped and counted.
+     */
+    DataSession* session_for(ByteView datagram, const Origin& origin, std::size_t outer_size);
     void punt_first_record(DataSession& session, const Origin& origin);
 
     Config config_;

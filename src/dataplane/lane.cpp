@@ -77,7 +77,7 @@ Lane::Impl::Impl(const LaneConfig& config)
     , outbox_({config.index, config.udp4, config.udp6}, counters_, punter_)
     , merger_(tap_, config.tap_uso)
     , egress_(tap_, outbox_, punter_, counters_)
-    , ingress_({config.index}, merger_, outbox_, punter_, counters_) {
+    , ingress_({config.index, config.handoff}, merger_, outbox_, punter_, counters_) {
     if (!epoll_) {
         throw std::system_error(
             errno, std::generic_category(), "cannot create an epoll descriptor");
@@ -86,6 +86,9 @@ Lane::Impl::Impl(const LaneConfig& config)
     watch(config.udp4 != nullptr ? config.udp4->fd() : -1, kUdp4Event);
     watch(config.udp6 != nullptr ? config.udp6->fd() : -1, kUdp6Event);
     watch(wake_.fd(), kWakeEvent);
+    if (config.handoff != nullptr) {
+        config.handoff->attach(config.index, &wake_);
+    }
 }
 
 void Lane::Impl::watch(int fd, std::uint32_t event) {
@@ -130,6 +133,8 @@ void Lane::Impl::run_once(Duration timeout) {
             receive(*config_.udp6);
             break;
         default:
+            wake_.drain();
+            ingress_.take_handoffs();
             handle_injections();
             break;
         }
@@ -147,7 +152,6 @@ void Lane::Impl::receive(const os::UdpSocket& socket) {
 }
 
 void Lane::Impl::handle_injections() {
-    wake_.drain();
     while (const Injection* injection = injections_.front()) {
         inject(*injection);
         injections_.release();

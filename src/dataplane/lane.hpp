@@ -4,6 +4,7 @@
 
 #include "base/time.hpp"
 #include "dataplane/counters.hpp"
+#include "dataplane/handoff.hpp"
 #include "dataplane/punt.hpp"
 #include "dataplane/snapshot_cell.hpp"
 #include "os/event_fd.hpp"
@@ -28,6 +29,8 @@ struct LaneConfig {
     SnapshotCell* cell = nullptr;
     /** Signalled when a punt waits. */
     os::EventFd* control = nullptr;
+    /** With several lanes: how datagrams reach the lane that owns their key. */
+    Handoff* handoff = nullptr;
     /** Slots of the punt and of the injection ring; powers of two. */
     std::size_t ring_slots = 256;
 };

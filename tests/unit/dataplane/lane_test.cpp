@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include <sys/socket.h>
+
 namespace weave::dataplane::test {
 namespace {
 
@@ -389,6 +391,37 @@ TEST_CASE("a relay refuses loops and what it cannot reach") {
     a.step();
     relay.step();
     CHECK(relay.dropped(Drop::ttl_expired) == 1);
+}
+
+TEST_CASE("a datagram that comes to the wrong lane reaches the one that owns its key") {
+    // The sender's lane 1 seals; the receiver's lane 0 has the only socket and hands over to
+    // lane 1.
+    const IpAddress loopback = *IpAddress::parse("127.0.0.1");
+    Handoff handoff{2};
+    Node a{1, loopback, {1, 2, nullptr}};
+    Node b{2, loopback, {0, 2, &handoff}};
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    const os::UniqueFd tap{ends[0]};
+    std::swap(b.tap_pod, b.spare);
+    b.tap_pod.reset(ends[1]);
+    LaneConfig config;
+    config.index = 1;
+    config.lanes = 2;
+    config.tap = tap.get();
+    config.cell = &b.cell;
+    config.handoff = &handoff;
+    Lane second{config};
+    join(a, b);
+    const Bytes payload = pattern(9000);
+    a.pod_sends(tap_message(from_a_to_b(a, b), payload, 1300));
+    a.step();
+    b.step();
+    second.run_once(std::chrono::milliseconds{20});
+    CHECK(joined_payloads(delivered(b)) == payload);
+    CHECK(second.counters().records_opened.value() == 7);
+    CHECK(b.lane->counters().records_opened.value() == 0);
+    CHECK(b.dropped(Drop::wrong_lane) == 0);
 }
 
 TEST_CASE("replayed, altered, unknown and stray datagrams are dropped and counted by name") {

@@ -48,8 +48,9 @@ KeyPairing pair_keys(std::uint32_t first_index,
     return out;
 }
 
-Node::Node(std::uint8_t number, const IpAddress& address)
-    : udp(open_socket(address)) {
+Node::Node(std::uint8_t number, const IpAddress& address, const Lanes& lanes)
+    : shape(lanes)
+    , udp(open_socket(address)) {
     crypto::init();
     id.octets[0] = number;
     pod_mac.octets = {2, 0, 0, 0, 0, number};
@@ -63,6 +64,9 @@ Node::Node(std::uint8_t number, const IpAddress& address)
     settings.own_relay = relay_address(id);
     settings.strict_source = false;
     LaneConfig config;
+    config.index = shape.index;
+    config.lanes = shape.count;
+    config.handoff = shape.handoff;
     config.tap = tap_lane.get();
     config.tap_uso = true;
     (udp.is_v6() ? config.udp6 : config.udp4) = &udp;
@@ -122,7 +126,7 @@ PeerIndex Node::add_peer(const Node& other) {
     entry.relay = relay_address(other.id);
     entry.path = {Path::Kind::direct, other.endpoint(), {}, kNoPeer};
     entry.mtu = 1500;
-    entry.state = std::make_shared<PeerState>(1);
+    entry.state = std::make_shared<PeerState>(shape.count);
     peers.push_back(std::move(entry));
     const auto index = static_cast<PeerIndex>(peers.size() - 1);
     const AddressChange change{other.pod_mac, index};
@@ -132,7 +136,7 @@ PeerIndex Node::add_peer(const Node& other) {
 
 void give_session(Node& a, PeerIndex b_at_a, Node& b, PeerIndex a_at_b, crypto::Suite suite) {
     static std::uint32_t next = 64;
-    auto keys = pair_keys(next, next + 64, suite);
+    auto keys = pair_keys(next, next + 64, suite, static_cast<std::uint8_t>(a.shape.count));
     next += 128;
     a.peers[b_at_a].session = std::make_shared<DataSession>(b_at_a, std::move(keys.first));
     b.peers[a_at_b].session = std::make_shared<DataSession>(a_at_b, std::move(keys.second));

@@ -25,7 +25,15 @@ KeyPairing pair_keys(std::uint32_t first_index,
 /** A node with one lane: real loopback sockets, a socket pair for a TAP, tables set by hand. */
 class Node {
   public:
-    explicit Node(std::uint8_t number, const IpAddress& address = *IpAddress::parse("127.0.0.1"));
+    struct Lanes {
+        unsigned index = 0;
+        unsigned count = 1;
+        Handoff* handoff = nullptr;
+    };
+
+    explicit Node(std::uint8_t number,
+                  const IpAddress& address = *IpAddress::parse("127.0.0.1"),
+                  const Lanes& lanes = {0, 1, nullptr});
 
     /** The pod side of the TAP. */
     void pod_sends(ByteView message);
@@ -42,10 +50,11 @@ class Node {
 
     [[nodiscard]] Endpoint endpoint() const { return udp.local(); }
 
+    Lanes shape;
     NodeId id;
     MacAddress pod_mac;
     os::UdpSocket udp;
-    os::UniqueFd tap_lane, tap_pod;
+    os::UniqueFd tap_lane, tap_pod, spare;
     os::EventFd control;
     SnapshotCell cell;
     std::unique_ptr<Lane> lane;
