@@ -224,12 +224,19 @@ bool PathMonitor::dead(const Way& way, TimePoint now) const {
     // The last of the probes has had half a pace, or what the path is known to take.
     const Duration paces = settings_.fast_probe * settings_.lost_limit - settings_.fast_probe / 2;
     Duration patience = std::max(paces, timeout(way));
-    if (last_received_ != TimePoint::min() && now - last_received_ < settings_.silence) {
-        // The peer is heard, only our probes are not answered: a busy peer, or one direction is
-        // broken.
-        patience = std::max(patience * 2, settings_.idle_probe);
+    TimePoint since = way.unanswered_since;
+    if (last_received_ != TimePoint::min()) {
+        const TimePoint silent_from = last_received_ + settings_.silence;
+        if (now < silent_from) {
+            // The peer is heard, only our probes are not answered: a busy peer, or one direction
+            // is broken.
+            patience = std::max(patience * 2, settings_.idle_probe);
+        } else {
+            // Probes of the size search were under way before the silence: they do not shorten it.
+            since = std::max(since, silent_from);
+        }
     }
-    return now - way.unanswered_since >= patience;
+    return now - since >= patience;
 }
 
 void PathMonitor::schedule(Way& way, TimePoint now) {

@@ -211,6 +211,37 @@ TEST_CASE("altered bytes anywhere end the handshake") {
     }
 }
 
+TEST_CASE("an identity that does not vouch for the handshake key is not believed") {
+    crypto::init();
+    Side a(1);
+    const Side b(2);
+    const Side victim(3);
+    ControlHandshake dialler(a.local(), true, seeded(1));
+    const Bytes first = dialler.take_output();
+    const ByteView body = ByteView{first}.subspan(wire::kControlLengthSize);
+    // A member with the secret who claims to be someone else.
+    crypto::Handshake noise(crypto::Pattern::xx_psk3,
+                            crypto::Suite::chacha20poly1305,
+                            false,
+                            body.first(wire::ClearHeader::kSize),
+                            b.identity.static_pair().clone(),
+                            std::nullopt,
+                            key_of(0x51));
+    REQUIRE(noise.read(body.subspan(wire::ClearHeader::kSize)).has_value());
+    wire::ControlIdentity claim;
+    claim.sign_public = victim.identity.sign_public();
+    SUBCASE("with the vouch for another key") {
+        claim.vouch = victim.identity.static_vouch();
+    }
+    SUBCASE("with a vouch of its own") {
+        claim.vouch = b.identity.static_vouch();
+    }
+    Bytes second;
+    wire::append_control_message(second, noise.write(claim.encode()).value());
+    CHECK(dialler.on_bytes(second) == Status::failed);
+    CHECK(dialler.failure() == ControlFailure::bad_vouch);
+}
+
 TEST_CASE("an altered confirmation is not one") {
     Side a(1);
     Side b(2);

@@ -201,6 +201,18 @@ TEST_CASE("both initiate at once: one session remains, the lower key's") {
     CHECK(pair.high->promotes == 1);
 }
 
+TEST_CASE("the side that gave way does not try again once it has a session") {
+    Pair pair;
+    pair.a.open(pair.b, pair.now);
+    pair.b.open(pair.a, pair.now);
+    pair.pass(60s);
+    CHECK(pair.agree());
+    CHECK(pair.a.installs == 1);
+    CHECK(pair.b.installs == 1);
+    CHECK(pair.a.downs.empty());
+    CHECK(pair.b.downs.empty());
+}
+
 TEST_CASE("the lower key's initiation is not insisted on when it cannot get through") {
     Pair pair;
     // Whatever the lower side starts is lost; its answers pass.

@@ -314,6 +314,7 @@ TEST_CASE("hearing a peer where we cannot reach it does not make the way work ag
     world.pass(1s);
     REQUIRE_FALSE(world.monitor.up());
     world.monitor.on_received(kNear, world.now);
+    CHECK_FALSE(world.monitor.up());
     world.pass(1s);
     CHECK_FALSE(world.monitor.up());
 }
@@ -390,18 +391,31 @@ TEST_CASE("a path that shrinks under large packets is noticed, and found again w
 }
 
 TEST_CASE("loss of everything is not taken for a black hole") {
-    World world = settled();
-    world.large = true;
-    world.traffic = true;
-    world.mtus.clear();
-    world.pass(1s);
-    world.roads[kNear].open = false;
-    world.pass(400ms);
-    world.roads[kNear].open = true;
-    world.pass(10s);
-    for (const std::uint16_t size : world.mtus) {
-        CHECK(size == 1500);
+    for (auto offset = 60ms; offset < 2400ms; offset += 60ms) {
+        CAPTURE(offset.count());
+        World world = settled();
+        world.large = true;
+        world.traffic = true;
+        world.mtus.clear();
+        world.pass(offset);
+        world.roads[kNear].open = false;
+        world.pass(440ms);
+        world.roads[kNear].open = true;
+        world.pass(3s);
+        CHECK(world.mtus.empty());
+        CHECK(world.downs.empty());
     }
+}
+
+TEST_CASE("larger sizes are tried again after a while, without traffic too") {
+    World world;
+    world.roads[kNear] = {true, 2ms, 1400};
+    world.monitor.set_candidates({kNear}, world.now);
+    world.pass(10s);
+    REQUIRE(world.monitor.mtu() <= 1400);
+    world.roads[kNear].mtu = 1500;
+    world.pass(75s, 5ms);
+    CHECK(world.monitor.mtu() == 1500);
 }
 
 TEST_CASE("an error of the kernel makes packets small at once") {
