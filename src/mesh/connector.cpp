@@ -128,6 +128,11 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
     const auto dialing = connected.dial ? dialing_.find(*connected.dial) : dialing_.end();
     Goal* goal = nullptr;
     if (dialing != dialing_.end()) {
+        // The address may also be a target's that a node's goal was dialled at.
+        const auto target = targets_.find(dialing->second.endpoint);
+        if (target != targets_.end() && connected.node != self_) {
+            target->second.node = connected.node;
+        }
         goal = find_goal(dialing->second.goal);
         if (goal != nullptr) {
             goal->dials.erase(dialing->first);
@@ -143,9 +148,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
     if (dialing != dialing_.end()) {
         dialing_.erase(dialing);
     }
-    if (goal != nullptr && goal->target) {
-        goal->node = connected.node;
-    } else if (goal != nullptr && goal->node != connected.node && goal->dials.empty()) {
+    if (goal != nullptr && !goal->target && goal->node != connected.node && goal->dials.empty()) {
         // The address belongs to another node now: welcome, but not whom this goal is about.
         goal->reason = "another node answers at " + connected.remote.text();
         finish_round(*goal, now);
