@@ -9,7 +9,8 @@
 namespace weave::sim {
 
 void World::violate(const char* name, const std::string& detail) {
-    if (violations_.size() < 100) {
+    stopped_ = stopped_ || stop_at_ == name;
+    if (++violated_[name] <= 10) {
         violations_.push_back({name, detail});
     }
 }
@@ -38,6 +39,25 @@ void World::check_step(std::size_t index) {
         violate("bounded_store", node.name + " knows more nodes than the limit");
     }
     check_routes(index);
+}
+
+/** Of two links between two nodes each end drops one: never each the one that the other keeps. */
+void World::check_survivors(std::size_t a, std::size_t b) {
+    if (a != b && holds_what_the_other_dropped(a, b) && holds_what_the_other_dropped(b, a)) {
+        violate("crossed_close",
+                nodes_[a].name + " and " + nodes_[b].name + " kept different links");
+    }
+}
+
+bool World::holds_what_the_other_dropped(std::size_t a, std::size_t b) {
+    const auto held = nodes_[a].connector->link_to(nodes_[b].id);
+    const auto end = held ? ends_.find(*held) : ends_.end();
+    if (end == ends_.end()) {
+        return false;
+    }
+    const auto& [connection, side] = end->second;
+    return alive(connection->ends[0]) && alive(connection->ends[1]) &&
+           connection->ends[1 - side].duplicate;
 }
 
 /** Routes are exactly the shortest paths over the edges that both ends, as this node sees them,

@@ -4,6 +4,8 @@
 
 #include "wire/record.hpp"
 
+#include <algorithm>
+
 namespace weave::sim {
 namespace {
 
@@ -76,6 +78,17 @@ void boot(World& world) {
     }
 }
 
+void boot_all_at_once(World& world) {
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        for (std::size_t other = 0; other < world.size(); ++other) {
+            world.add_target(i, other);
+        }
+    }
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        world.start(i);
+    }
+}
+
 void storm(World& world, unsigned troubles) {
     world.set_weather({.loss = 0.05, .duplication = 0.05, .delay_min = 1ms, .delay_max = 150ms});
     wire::RecordPtr old;
@@ -92,13 +105,27 @@ void storm(World& world, unsigned troubles) {
 }
 
 void flood(World& world) {
+    // What one of them has for the other stays where it is: neither shows that it has it, too.
     world.block_links(1);
-    for (int round = 0; round < 2; ++round) {
+    world.block_links(2);
+    for (int round = 0; round < 5; ++round) {
         world.flood(0, 30);
         world.run_for(6min);
     }
-    world.stop(1, true);
-    world.start(1);
+    for (const std::size_t stuck : {1u, 2u}) {
+        world.stop(stuck, true);
+        world.start(stuck);
+    }
+}
+
+void ring(World& world, std::size_t group) {
+    const std::size_t groups = (world.size() + group - 1) / group;
+    for (std::size_t a = 0; a < world.size(); ++a) {
+        for (std::size_t b = 0; b < a; ++b) {
+            const std::size_t apart = a / group - b / group;
+            world.block_udp(a, b, std::min(apart, groups - apart) > 1);
+        }
+    }
 }
 
 void chain(World& world, std::size_t group) {

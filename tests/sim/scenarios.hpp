@@ -9,6 +9,9 @@ namespace weave::sim {
 /** Starts all nodes within three seconds; each has node 0 as target, some a second one. */
 void boot(World& world);
 
+/** Starts all nodes at once, each with all others as targets: every pair dials from both ends. */
+void boot_all_at_once(World& world);
+
 /**
  * A bad hour: partitions, restarts, blocked paths, clock steps, address changes and replayed
  * records in random order, under loss, delay, reordering and duplication. Ends with everything
@@ -16,11 +19,12 @@ void boot(World& world);
  */
 void storm(World& world, unsigned troubles);
 
-/** Twice more phantoms than a store takes, with six minutes to forget them, one node's links stuck.
- */
+/** More phantoms than a store takes, time to forget them, again; two nodes' links are stuck. */
 void flood(World& world);
 
 /** Blocks UDP so that paths of several hops are needed: a chain of groups. */
 void chain(World& world, std::size_t group);
+/** The same with the ends joined. */
+void ring(World& world, std::size_t group);
 
 } // namespace weave::sim

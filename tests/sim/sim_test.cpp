@@ -36,6 +36,18 @@ TEST_CASE("fifty nodes that know one address become a full mesh") {
                            << world.message_bytes() / 1024 << " KiB");
 }
 
+TEST_CASE("nodes that all dial each other at once keep one link per pair") {
+    World world(5, 20);
+    weave::sim::boot_all_at_once(world);
+    require_converged(world, 20s);
+    world.run_for(5s);
+    using State = weave::mesh::ConnectionStatus::State;
+    for (const auto& status : world.connector(4).status(world.local_time(4))) {
+        const bool self = status.endpoint.text() == "10.0.0.4:6783";
+        CHECK(status.state == (self ? State::self : State::established));
+    }
+}
+
 TEST_CASE("a bad hour leaves no trace") {
     for (const std::uint64_t seed : {11u, 12u, 13u}) {
         World world(seed, 12);
@@ -55,6 +67,10 @@ TEST_CASE("nodes that cannot reach each other are reached through others, withou
     require_converged(world, 20s);
     CHECK(world.mesh(0).routes()->at(world.id(14)).hops == 4);
     CHECK(world.mesh(0).routes()->at(world.id(1)).hops == 1);
+    weave::sim::ring(world, 1);
+    require_converged(world, 20s);
+    CHECK(world.mesh(0).routes()->at(world.id(14)).hops == 1);
+    CHECK(world.mesh(0).routes()->at(world.id(8)).hops == 7);
 }
 
 TEST_CASE("gossip crosses a partial TCP mesh") {
@@ -117,7 +133,7 @@ TEST_CASE("a flood of nodes that do not exist is bounded and passes") {
     require_converged(world, 20s);
     weave::sim::flood(world);
     CHECK(world.counted("mesh_too_many_nodes") + world.counted("mesh_no_room") > 0);
-    CHECK(world.mesh(2).nodes().size() == 6);
+    CHECK(world.mesh(3).nodes().size() == 6);
     require_converged(world, 10min);
     CHECK(world.mesh(2).store().nodes().size() == 6);
 }

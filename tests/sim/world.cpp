@@ -88,8 +88,7 @@ void World::start(std::size_t index, bool forgot_epoch) {
     for (const Endpoint& target : node.targets) {
         node.connector->add_target(target, now);
     }
-    wake(index);
-    probe(index, node.life);
+    later(Duration::zero(), [this, index, life = node.life] { probe(index, life); });
 }
 
 void World::stop(std::size_t index, bool goodbye) {
@@ -180,7 +179,7 @@ void World::block_links(std::size_t node) {
 
 void World::run_for(Duration span) {
     const TimePoint end = now_ + span;
-    while (!events_.empty() && events_.top().at <= end) {
+    while (!stopped_ && !events_.empty() && events_.top().at <= end) {
         const Event event = events_.top();
         events_.pop();
         now_ = event.at;
@@ -191,7 +190,7 @@ void World::run_for(Duration span) {
 
 bool World::run_until_converged(Duration span) {
     const TimePoint end = now_ + span;
-    while (now_ < end) {
+    while (now_ < end && !stopped_) {
         run_for(250ms);
         if (converged()) {
             return true;
@@ -225,8 +224,11 @@ void World::dial(std::size_t from, const mesh::Dial& wanted) {
         ends_[connection->ends[side].link] = {connection, side};
     }
     const Duration there = latency();
+    const Duration back = there + latency();
+    connection->opens[1] = now_ + there;
+    connection->opens[0] = now_ + back;
     later(there, [this, connection] { open_end(connection, 1); });
-    later(there + latency(), [this, connection] { open_end(connection, 0); });
+    later(back, [this, connection] { open_end(connection, 0); });
 }
 
 void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t side) {
@@ -236,10 +238,10 @@ void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t 
         tell_other_end(connection, side, mesh::Failure::unreachable, "connection reset");
         return;
     }
-    if (other.closed || !alive(other)) {
+    if (!alive(other)) {
         if (side == 0) {
             nodes_[end.node].connector->on_failed(connection->dial,
-                                                  mesh::Failure::duplicate,
+                                                  mesh::Failure::unreachable,
                                                   "closed while connecting",
                                                   local_time(end.node));
             step(end.node);
@@ -290,7 +292,8 @@ void World::tell_other_end(const std::shared_ptr<Connection>& connection,
                            std::size_t side,
                            mesh::Failure failure,
                            const std::string& reason) {
-    later(latency(), [this, connection, side, failure, reason] {
+    const Duration delay = std::max(latency(), connection->opens[1 - side] - now_);
+    later(delay, [this, connection, side, failure, reason] {
         const std::size_t a = connection->ends[side].node;
         const std::size_t b = connection->ends[1 - side].node;
         if (cut_.contains(a) == cut_.contains(b)) {
@@ -410,6 +413,8 @@ void World::carry_out(std::size_t index, const mesh::ConnectorAction& action) {
         const auto found = ends_.find(close->link);
         if (found != ends_.end()) {
             const auto [connection, side] = found->second;
+            connection->ends[side].duplicate = true;
+            check_survivors(index, connection->ends[1 - side].node);
             tell_other_end(connection, side, mesh::Failure::duplicate, close->reason);
             close_end(connection, side, mesh::Failure::duplicate, close->reason);
         }

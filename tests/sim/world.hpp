@@ -75,6 +75,10 @@ class World {
     /** The node's links take nothing any more. */
     void block_links(std::size_t node);
 
+    /** run_for() returns at once from then on when this invariant was violated: for broken
+     * variants. */
+    void stop_at(const std::string& invariant) { stop_at_ = invariant; }
+
     void run_for(Duration span);
     /** Runs until converged() or the span is over. */
     bool run_until_converged(Duration span);
@@ -137,6 +141,8 @@ class World {
         LinkId link = 0;
         bool open = false;
         bool closed = false;
+        /** Closed by this end because it had a better link to the same node. */
+        bool duplicate = false;
     };
 
     /** One TCP connection: ends[0] dialled. */
@@ -144,6 +150,8 @@ class World {
         End ends[2];
         mesh::DialId dial = 0;
         std::uint64_t nonces[2] = {0, 0};
+        /** Each end learns that it is connected before it can learn that it is closed. */
+        TimePoint opens[2];
     };
 
     struct Event {
@@ -190,6 +198,8 @@ class World {
     void violate(const char* name, const std::string& detail);
     void check_accepted(std::size_t node, const wire::Record& record);
     void check_step(std::size_t node);
+    void check_survivors(std::size_t a, std::size_t b);
+    [[nodiscard]] bool holds_what_the_other_dropped(std::size_t a, std::size_t b);
     void check_routes(std::size_t node);
     [[nodiscard]] std::map<NodeId, unsigned> true_distances(std::size_t node);
     bool lacks(std::string why);
@@ -215,7 +225,10 @@ class World {
     std::uint64_t message_bytes_ = 0;
     std::map<std::string, std::uint64_t> counted_;
     std::vector<Violation> violations_;
+    std::map<std::string, unsigned> violated_;
     std::string unconverged_;
+    std::string stop_at_;
+    bool stopped_ = false;
 };
 
 } // namespace weave::sim
