@@ -86,6 +86,9 @@ std::optional<IpAddress> IpAddress::from_bytes(ByteView bytes) {
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+    if (text.find('\0') != std::string_view::npos) {
+        return std::nullopt; // inet_pton would stop there
+    }
     const std::string copy{text};
     std::array<std::uint8_t, 4> four{};
     if (inet_pton(AF_INET, copy.c_str(), four.data()) == 1) {
@@ -189,6 +192,9 @@ std::optional<Prefix> Prefix::parse(std::string_view text) {
     const auto length = parse_number<std::uint8_t>(text.substr(slash + 1));
     if (!address || !length || *length > address->bits()) {
         return std::nullopt;
+    }
+    if (address->is_v4() && text.find(':') != std::string_view::npos) {
+        return std::nullopt; // an IPv4-mapped address: of which family are the bits?
     }
     return Prefix{*address, *length};
 }

@@ -11,6 +11,8 @@ TEST_CASE("addresses parse and print in one spelling") {
     CHECK(IpAddress::parse("2001:DB8::0:1")->text() == "2001:db8::1");
     CHECK(IpAddress::parse("::ffff:10.0.0.1")->is_v4());
     CHECK_FALSE(IpAddress::parse("10.32.0.256"));
+    CHECK_FALSE(IpAddress::parse(std::string_view("10.32.0.1\0.2", 12)));
+    CHECK_FALSE(Endpoint::parse(std::string_view("10.32.0.1\0:99", 13), 6783));
     CHECK(MacAddress::parse("02:AB:cd:00:00:01")->text() == "02:ab:cd:00:00:01");
     CHECK_FALSE(MacAddress::parse("02:ab:cd:00:00"));
 }
@@ -34,5 +36,6 @@ TEST_CASE("prefixes mask, contain and overlap") {
     CHECK(range.overlaps(*Prefix::parse("10.0.0.0/8")));
     CHECK_FALSE(range.overlaps(*Prefix::parse("fd00::/8")));
     CHECK_FALSE(Prefix::parse("10.0.0.0/33"));
+    CHECK_FALSE(Prefix::parse("::ffff:10.0.0.0/8"));
     CHECK_FALSE(Prefix::parse("10.0.0.0"));
 }
