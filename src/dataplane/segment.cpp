@@ -93,8 +93,14 @@ ByteSpan Segmenter::next() {
 std::optional<Fragmenter>
 Fragmenter::create(ByteSpan frame, const Packet& packet, std::size_t mtu) {
     constexpr std::uint16_t kDontFragment = 0x4000;
-    if (packet.version != 4 || packet.extended || mtu < 28 ||
-        (load_be16(frame.data() + packet.l3 + 6) & kDontFragment) != 0) {
+    constexpr std::size_t kMaxPacket = 65535;
+    if (packet.version != 4 || packet.extended || mtu < 28) {
+        return std::nullopt;
+    }
+    const std::uint16_t field = load_be16(frame.data() + packet.l3 + 6);
+    // A fragment that ends beyond the largest packet has no offsets for all of its pieces.
+    const std::size_t packet_end = (field & 0x1fffu) * 8 + (packet.end - packet.l3);
+    if ((field & kDontFragment) != 0 || packet_end > kMaxPacket) {
         return std::nullopt;
     }
     return Fragmenter{frame, packet, (mtu - 20) / 8 * 8};

@@ -54,7 +54,7 @@ class Segmenter {
 /**
  * Fragments an IPv4 frame in place, the same way; each fragment's packet has at most `mtu` bytes.
  * The transport checksum must be complete. nullopt when the packet may not be fragmented (DF), has
- * options, or is not whole IPv4.
+ * options, is not whole IPv4, or is a fragment of one that would be too long.
  */
 class Fragmenter {
   public:

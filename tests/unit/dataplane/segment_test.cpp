@@ -294,6 +294,18 @@ TEST_CASE("fragments carry the packet's bytes in order and valid headers") {
     CHECK_FALSE(Fragmenter::create(frame, *parse_frame(frame), 1400).has_value());
 }
 
+TEST_CASE("a fragment that ends beyond the largest packet is not fragmented further") {
+    FrameSpec spec;
+    spec.protocol = kProtocolUdp;
+    spec.dont_fragment = false;
+    Bytes frame = make_frame(spec, pattern(4000));
+    constexpr std::size_t kLast = (65535 - 20 - 4008) / 8;
+    store_be16(&frame[14 + 6], kLast);
+    CHECK(Fragmenter::create(frame, *parse_frame(frame), 1400).has_value());
+    store_be16(&frame[14 + 6], kLast + 1);
+    CHECK_FALSE(Fragmenter::create(frame, *parse_frame(frame), 1400).has_value());
+}
+
 TEST_CASE("offload headers that disagree with the frame are refused") {
     const FrameSpec spec;
     const Bytes frame = make_frame(spec, pattern(3000));
