@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/http.hpp"
 
+#include "api/http_request.hpp"
+
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
@@ -38,22 +40,10 @@ IpAddress from_asio(const asio::ip::address& address) {
                            : IpAddress::v6(address.to_v6().to_bytes());
 }
 
-/** "?a=1&format=json" holds the parameter. */
-bool asks_for_json(std::string_view query) {
-    while (!query.empty()) {
-        const auto end = query.find('&');
-        if (query.substr(0, end) == "format=json") {
-            return true;
-        }
-        query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
-    }
-    return false;
-}
-
-HttpReply plain(unsigned status, std::string body) {
+HttpReply failure() {
     HttpReply reply;
-    reply.status = status;
-    reply.body = std::move(body);
+    reply.status = 500;
+    reply.body = "weaved could not answer; its log has more.\n";
     return reply;
 }
 
@@ -114,45 +104,24 @@ class Session : public std::enable_shared_from_this<Session> {
   private:
     void on_request(error_code error) {
         const auto server = server_.lock();
-        const bool malformed =
-            error && error.category() == http::make_error_code(http::error::bad_method).category();
-        if (!server || (error && !malformed) || error == http::error::end_of_stream) {
+        HttpRequest request = judge_request(*parser_, error);
+        if (!server || request.ended) {
             close();
-            return;
-        }
-        if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-            write(plain(431, "The request's header is too long.\n"), /*keep_alive=*/false);
-        } else if (malformed) {
-            write(plain(400, "This is not a request without a body in HTTP/1.1.\n"), false);
+        } else if (request.refusal) {
+            write(std::move(*request.refusal), request.keep_alive);
         } else {
-            answer(server->handler);
+            answer(server->handler, request);
         }
     }
 
-    void answer(const HttpHandler& handler) {
-        const auto& request = parser_->get();
-        const bool keep_alive = request.keep_alive();
-        if (request.method() != http::verb::get && request.method() != http::verb::head) {
-            write(plain(405, "Only GET and HEAD are answered here.\n"), keep_alive);
-            return;
-        }
-        const std::string_view target(request.target().data(), request.target().size());
-        if (target.empty() || target.front() != '/') {
-            write(plain(400, "The target must be a path.\n"), false);
-            return;
-        }
-        const auto mark = target.find('?');
-        const auto accept = request[http::field::accept];
-        const bool json =
-            accept.find("application/json") != decltype(accept)::npos ||
-            (mark != std::string_view::npos && asks_for_json(target.substr(mark + 1)));
+    void answer(const HttpHandler& handler, const HttpRequest& request) {
         HttpReply reply;
         try {
-            reply = handler(target.substr(0, mark), json);
+            reply = handler(request.target, request.wants_json);
         } catch (const std::exception&) {
-            reply = plain(500, "weaved could not answer; its log has more.\n");
+            reply = failure();
         }
-        write(std::move(reply), keep_alive);
+        write(std::move(reply), request.keep_alive);
     }
 
     void write(HttpReply reply, bool keep_alive) {
@@ -185,7 +154,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
     beast::tcp_stream stream_;
     beast::flat_buffer buffer_;
-    std::optional<http::request_parser<http::empty_body>> parser_;
+    std::optional<HttpParser> parser_;
     http::response<http::string_body> response_;
     std::weak_ptr<HttpServer::State> server_;
     const HttpSettings settings_;
