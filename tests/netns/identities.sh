@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-FileCopyrightText: weavemesh authors
+# SPDX-License-Identifier: Apache-2.0
+# An own address as a peer, a name that is taken: each is said, and the traffic of others goes on.
+source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/meanwhile.sh"
+begin ping
+
+host a 1
+host b 2
+host c 3
+host x 4
+start a
+start b "$(address a)"
+start c "$(address a)"
+pod a p1 10.32.0.1/12
+pod b p2 10.32.0.2/12
+pod c p3 10.32.0.3/12
+expect "the first ping passes" eventually 5 pings p1 10.32.0.3
+expect "and another" eventually 5 pings p2 10.32.0.3
+meanwhile_begin p1 10.32.0.3 a c
+shows() { ctl "$1" status ${2:+"$2"} | grep -i -e "$3"; }
+logged() { grep -i -e "$2" "$folder/$1/run/weaved.log"; }
+
+step "a connects to itself"
+expect "connect" ctl a connect "$(address a)"
+expect "its targets say so" eventually 5 shows a targets "$(address a).*leads back to this node"
+cat "$folder/try.out"
+expect "forget" ctl a forget "$(address a)"
+
+step "x takes the name of b"
+secret x
+# shellcheck disable=SC2046
+expect "x starts" in_host x "$launch" start $(folders x) --name b "$(address a)"
+for name in a c; do
+    expect "$name shows both, one as b~..." eventually 8 shows "$name" peers "^b~[0-9a-f]"
+    expect "and the other as b" shows "$name" peers "^b "
+done
+for name in a b c x; do
+    expect "$name says that two have that name" eventually 5 logged "$name" 'name_collision name="b"'
+done
+pod x p4 10.32.0.4/12
+expect "both nodes of that name are reached" eventually 5 pings p1 10.32.0.4
+expect "both nodes of that name are reached" eventually 5 pings p1 10.32.0.2
+stop x >/dev/null
+meanwhile_end 32
