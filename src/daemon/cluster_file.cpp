@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <limits>
+
 namespace weave::daemon {
 namespace {
 
@@ -21,8 +23,12 @@ namespace {
 
 Cluster::Secret parse_secret(const nlohmann::json& entry, const std::string& path) {
     Cluster::Secret secret;
+    const nlohmann::json& id = entry.at("id");
+    if (!id.is_number_unsigned() || id > std::numeric_limits<std::uint32_t>::max()) {
+        refuse(path, "has a secret whose id is not a number from 0 to 4294967295");
+    }
+    secret.id = id.get<std::uint32_t>();
     std::string text = entry.at("key").get<std::string>();
-    secret.id = entry.at("id").get<std::uint32_t>();
     const bool good = from_hex(text, secret.key.span());
     crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     if (!good) {
@@ -33,7 +39,8 @@ Cluster::Secret parse_secret(const nlohmann::json& entry, const std::string& pat
 }
 
 Cluster parse(const nlohmann::json& document, const std::string& path) {
-    if (document.at("weavemesh_cluster").get<int>() != 1) {
+    const nlohmann::json& version = document.at("weavemesh_cluster");
+    if (!version.is_number_integer() || version != 1) {
         refuse(path, "is of another format version");
     }
     Cluster cluster;

@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace weave::daemon {
 namespace {
@@ -89,13 +91,19 @@ void NodeState::save_lines(const char* name, const std::vector<std::string>& lin
 void NodeState::load_boot_epoch() {
     std::uint64_t last = 0;
     for (const std::string& line : load_lines(kEpochFile)) {
-        std::from_chars(line.data(), line.data() + line.size(), last);
+        std::uint64_t epoch = 0;
+        std::from_chars(line.data(), line.data() + line.size(), epoch);
+        last = std::max(last, epoch);
     }
     raise_boot_epoch(last);
 }
 
 void NodeState::raise_boot_epoch(std::uint64_t above) {
-    boot_epoch_ = std::max(boot_epoch_, above) + 1;
+    constexpr std::uint64_t kLast = std::numeric_limits<std::uint64_t>::max();
+    boot_epoch_ = std::max(boot_epoch_, above);
+    if (boot_epoch_ != kLast) { // from there it could only fall back to zero
+        ++boot_epoch_;
+    }
     save_lines(kEpochFile, {std::to_string(boot_epoch_)});
 }
 
