@@ -182,7 +182,7 @@ void Mesh::raise_epoch(std::uint64_t above, TimePoint now) {
         count("mesh_own_id_elsewhere");
         return;
     }
-    const bool quiet = now - next_raise_ > kMaxRaisePause || next_raise_ == TimePoint::min();
+    const bool quiet = next_raise_ == TimePoint::min() || now - next_raise_ > kMaxRaisePause;
     raise_pause_ = quiet ? kMinRaisePause : std::min(raise_pause_ * 2, kMaxRaisePause);
     next_raise_ = now + raise_pause_;
     epoch_ = std::max(epoch_, above) + 1;
