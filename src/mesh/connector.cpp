@@ -157,7 +157,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
                     connected.remote,
                     connected.dial.has_value(),
                     connected.local_nonce ^ connected.remote_nonce,
-                    connected.boot_epoch,
+                    connected.boot_epoch + connected.own_boot_epoch,
                     now};
     links_[connected.link] = link;
     const auto held = link_of_.find(connected.node);
@@ -174,8 +174,10 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
 }
 
 bool Connector::survives(const Link& challenger, const Link& holder) {
-    if (challenger.boot_epoch != holder.boot_epoch) {
-        return challenger.boot_epoch > holder.boot_epoch; // the holder leads to an earlier life
+    // An end may raise its epoch while it lives, so one end's epoch alone would let the two
+    // disagree.
+    if (challenger.epochs != holder.epochs) {
+        return challenger.epochs > holder.epochs; // the holder leads to an earlier life
     }
 #ifdef WEAVE_BREAK_DUPLICATE_RULE // the simulator proves that it notices
     return challenger.outbound;

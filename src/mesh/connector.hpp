@@ -73,8 +73,9 @@ struct Connected {
     Endpoint remote;
     std::uint64_t local_nonce = 0;
     std::uint64_t remote_nonce = 0;
-    /** The peer's boot epoch: a link to an earlier life of the peer gives way. */
+    /** The boot epochs both ends said in this handshake: a link to an earlier life gives way. */
     std::uint64_t boot_epoch = 0;
+    std::uint64_t own_boot_epoch = 0;
 };
 
 struct ConnectionStatus {
@@ -170,7 +171,8 @@ class Connector {
         bool outbound = false;
         /** XOR of the nonces: the same at both ends. */
         std::uint64_t order = 0;
-        std::uint64_t boot_epoch = 0;
+        /** Sum of the boot epochs: the same at both ends, greater after a restart of either. */
+        std::uint64_t epochs = 0;
         TimePoint since;
     };
 

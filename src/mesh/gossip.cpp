@@ -82,7 +82,7 @@ void Mesh::on_digest(LinkId id, Link& link, ByteView body, TimePoint now) {
 void Mesh::on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now) {
     Wanted wanted;
     for (const wire::DigestLine& line : digest.lines) {
-        on_line(link, line, wanted, now);
+        on_line(link, line, digest.mask == 0, wanted, now);
     }
     if (digest.mask != 0) {
         offer_missing(link, digest, now);
@@ -90,12 +90,17 @@ void Mesh::on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimeP
     send_requests(id, wanted);
 }
 
-void Mesh::on_line(Link& link, const wire::DigestLine& line, Wanted& wanted, TimePoint now) {
+void Mesh::on_line(
+    Link& link, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now) {
     const auto held = store_.find(line.id);
     if (held && held->stamp >= line.stamp) {
         link.lines.erase(line.id);
         if (held->stamp == line.stamp) {
             link.records.erase(line.id);
+        } else if (announced) {
+            // Overtaken on its way; the newer version is on its way to the peer as well, most
+            // likely.
+            announce(link, line.id, now);
         } else {
             offer_record(link, line.id, now);
         }
@@ -225,19 +230,30 @@ void Mesh::spread(const wire::Record& record,
                   std::optional<LinkId> from,
                   bool from_owner,
                   TimePoint now) {
-    const bool at_once = !from || !from_owner;
-    const TimePoint announce_at =
-        now + kAnnounceDelay + std::chrono::milliseconds(random_number(kAnnounceSpreadMs));
+    // Where the owner has links of its own it tells most nodes itself: announcing is enough.
+    const bool owner_near =
+        from_owner || std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
+            return entry.second.peer == record.node;
+        });
+    const bool at_once = !from || !owner_near;
     for (auto& [id, link] : links_) {
         if (id == from || link.peer == record.node) {
             continue;
         }
         if (at_once) {
             offer_record(link, record.id(), now);
-        } else if (!link.records.contains(record.id())) {
-            link.lines.insert(record.id());
-            link.lines_at = std::min(link.lines_at, announce_at);
+        } else {
+            announce(link, record.id(), now);
         }
+    }
+}
+
+/** Says, in a while, that we have it; the peer asks if it does not. */
+void Mesh::announce(Link& link, const wire::RecordId& id, TimePoint now) {
+    if (!link.records.contains(id)) {
+        const auto spread = std::chrono::milliseconds(random_number(kAnnounceSpreadMs));
+        link.lines.insert(id);
+        link.lines_at = std::min(link.lines_at, now + kAnnounceDelay + spread);
     }
 }
 

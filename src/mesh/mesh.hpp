@@ -200,7 +200,8 @@ class Mesh {
     // gossip.cpp: what goes over links
     void on_digest(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now);
-    void on_line(Link& link, const wire::DigestLine& line, Wanted& wanted, TimePoint now);
+    void on_line(
+        Link& link, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now);
     void offer_missing(Link& link, const wire::LineDigest& digest, TimePoint now);
     void on_records(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_request(Link& link, ByteView body, TimePoint now);
@@ -211,6 +212,7 @@ class Mesh {
                       TimePoint now);
     void
     spread(const wire::Record& record, std::optional<LinkId> from, bool from_owner, TimePoint now);
+    void announce(Link& link, const wire::RecordId& id, TimePoint now);
     static void offer_record(Link& link, const wire::RecordId& id, TimePoint at);
     void send_lines(LinkId id, std::uint64_t mask);
     void send_requests(LinkId id, const Wanted& wanted);
