@@ -77,10 +77,12 @@ void Manager::State::retire(const Peer& peer, const Session& session) {
 }
 
 void Manager::State::supersede(Peer& peer, const Session& session) {
+#ifndef WEAVE_BREAK_OLD_KEYS // the simulator proves that it notices this missing
     if (peer.old.size() >= kMaxOld) {
         retire(peer, peer.old.front());
         peer.old.erase(peer.old.begin());
     }
+#endif
     peer.old.push_back(session);
 }
 

@@ -3,10 +3,17 @@
 // What must hold after every step of every node, and what must hold once the world has come to
 // rest.
 #include "sim/world.hpp"
+#include "support/fake_ports.hpp"
 
 #include <algorithm>
 
 namespace weave::sim {
+namespace {
+
+/** Three superseded sessions, the current one and the next. */
+constexpr std::size_t kMaxKeys = 5;
+
+} // namespace
 
 void World::violate(const char* name, const std::string& detail) {
     stopped_ = stopped_ || stop_at_ == name;
@@ -15,13 +22,13 @@ void World::violate(const char* name, const std::string& detail) {
     }
 }
 
-/** Within one life a node accepts only rising stamps; an equal one only for a node it had
+/** Within one life a node accepts only rising stamps; an equal one only of a node that it had
  * forgotten. */
 void World::check_accepted(std::size_t index, const wire::Record& record) {
     Node& node = nodes_[index];
     const auto [at, first] = node.accepted.try_emplace(record.id(), record.stamp);
-    if (!first &&
-        (record.stamp < at->second || (record.stamp == at->second && counted("node_gone") == 0))) {
+    const bool again = record.stamp == at->second && !node.forgotten.contains(record.node);
+    if (!first && (record.stamp < at->second || again)) {
         violate("stamp_order",
                 node.name + " accepted version " + std::to_string(record.stamp.version) +
                     " after " + std::to_string(at->second.version));
@@ -38,7 +45,50 @@ void World::check_step(std::size_t index) {
     if (store.nodes().size() > node_limit_) {
         violate("bounded_store", node.name + " knows more nodes than the limit");
     }
+    if (node.plane->most_keys() > kMaxKeys) {
+        violate("bounded_keys", node.name + " holds too many keys for one peer");
+    }
     check_routes(index);
+}
+
+/** Relays pass a datagram on at most so often, and once the world is at rest never in a circle. */
+void World::check_trace(std::size_t index, const Trace& trace) {
+    const bool circle = std::find(trace.begin(), trace.end(), index) != trace.end();
+    if ((stable_ && circle) || trace.size() > wire::kRelayTtl) {
+        violate("loop",
+                nodes_[index].name + " relays again after " + std::to_string(trace.size()) +
+                    " hops");
+    }
+}
+
+/** A frame arrives where it was sent to, sealed by who sent it, and once. */
+void World::check_delivered(std::size_t index, const NodeId& from, const Frame& frame) {
+    Sent& sent = frames_.at(frame.id);
+    if (nodes_[sent.from].id != from || frame.group == sent.to.has_value() ||
+        (sent.to && *sent.to != index)) {
+        violate("misdelivered", nodes_[index].name + " got a frame that was not for it");
+    }
+    if (!sent.delivered.insert(index).second) {
+        violate("duplicate_delivery",
+                nodes_[index].name + " got " + (frame.group ? "a broadcast" : "a frame") + " of " +
+                    nodes_[sent.from].name + " twice");
+    }
+}
+
+/** Within one life a node answers the initiations of another in the order in which they were made,
+ * each once. */
+void World::check_answered(std::size_t index, const NodeId& from, ByteView initiation) {
+    const auto known = initiations_.find(test::fake_hash(initiation));
+    if (known == initiations_.end() || nodes_[known->second.from].id != from) {
+        violate("handshake_order", nodes_[index].name + " answered what nobody initiated");
+        return;
+    }
+    const std::pair order{known->second.epoch, known->second.number};
+    auto& greatest = nodes_[index].answered[known->second.from];
+    if (order <= greatest) {
+        violate("handshake_order", nodes_[index].name + " answered an old initiation again");
+    }
+    greatest = std::max(greatest, order);
 }
 
 /** Of two links between two nodes each end drops one: never each the one that the other keeps. */
@@ -60,15 +110,16 @@ bool World::holds_what_the_other_dropped(std::size_t a, std::size_t b) {
            connection->ends[1 - side].duplicate;
 }
 
-/** Routes are exactly the shortest paths over the edges that both ends, as this node sees them,
- * claim. */
+/** Routes go over edges that both ends, as this node sees them, claim, and to all that these reach.
+ * Whether they are the shortest shows in check_paths() and check_trace(): detours make loops. */
 void World::check_routes(std::size_t index) {
     Node& node = nodes_[index];
     const auto routes = node.mesh->routes();
-    if (routes == node.checked_routes) {
+    if (routes == node.checked_routes && !node.view_changed) {
         return;
     }
     node.checked_routes = routes;
+    node.view_changed = false;
     const auto distances = true_distances(index);
     if (distances.size() != routes->size() + 1 && !distances.empty()) {
         violate("routes",
@@ -78,8 +129,9 @@ void World::check_routes(std::size_t index) {
     for (const auto& [to, route] : *routes) {
         const auto hop = distances.find(route.next_hop);
         const auto goal = distances.find(to);
-        if (hop == distances.end() || hop->second != 1 || goal == distances.end() ||
-            goal->second != route.hops) {
+        const bool claimed = hop != distances.end() && hop->second == 1 &&
+                             goal != distances.end() && route.hops >= goal->second;
+        if (!claimed) {
             violate("routes",
                     node.name + " goes to " + to.fingerprint() + " in " +
                         std::to_string(route.hops) + " hops by " + route.next_hop.fingerprint());
@@ -88,27 +140,36 @@ void World::check_routes(std::size_t index) {
 }
 
 /** Plain breadth first by the definition, sharing no code with the router. */
-std::map<NodeId, unsigned> World::true_distances(std::size_t index) {
-    std::map<NodeId, std::set<NodeId>> lists;
-    for (const mesh::NodeInfo& info : nodes_[index].mesh->nodes()) {
-        lists[info.id].insert(info.unreachable.begin(), info.unreachable.end());
+std::unordered_map<NodeId, unsigned> World::true_distances(std::size_t index) {
+    const auto infos = nodes_[index].mesh->nodes();
+    std::unordered_map<NodeId, std::size_t> numbers;
+    for (const mesh::NodeInfo& info : infos) {
+        numbers.emplace(info.id, numbers.size());
     }
-    std::map<NodeId, unsigned> distances;
-    if (!lists.contains(nodes_[index].id)) {
-        return distances;
-    }
-    distances[nodes_[index].id] = 0;
-    for (std::vector<NodeId> ring{nodes_[index].id}; !ring.empty();) {
-        std::vector<NodeId> next;
-        for (const NodeId& from : ring) {
-            for (const auto& [to, listed] : lists) {
-                if (!listed.contains(from) && !lists.at(from).contains(to) &&
-                    distances.try_emplace(to, distances.at(from) + 1).second) {
-                    next.push_back(to);
-                }
+    std::vector<std::vector<bool>> listed(infos.size(), std::vector<bool>(infos.size()));
+    for (std::size_t i = 0; i < infos.size(); ++i) {
+        for (const NodeId& other : infos[i].unreachable) {
+            if (const auto number = numbers.find(other); number != numbers.end()) {
+                listed[i][number->second] = true;
             }
         }
-        ring.swap(next);
+    }
+    std::unordered_map<NodeId, unsigned> distances;
+    const auto self = numbers.find(nodes_[index].id);
+    if (self == numbers.end()) {
+        return distances;
+    }
+    std::vector<std::size_t> queue{self->second};
+    distances[infos[self->second].id] = 0;
+    for (std::size_t head = 0; head < queue.size(); ++head) {
+        const std::size_t at = queue[head];
+        const unsigned next = distances.at(infos[at].id) + 1;
+        for (std::size_t to = 0; to < infos.size(); ++to) {
+            if (!listed[at][to] && !listed[to][at] &&
+                distances.try_emplace(infos[to].id, next).second) {
+                queue.push_back(to);
+            }
+        }
     }
     return distances;
 }
@@ -141,7 +202,38 @@ bool World::pair_converged(std::size_t a, std::size_t b) {
     return true;
 }
 
+/** Both ends agree on keys and have a way, direct where there is one. */
+bool World::packets_converged(std::size_t a, std::size_t b) {
+    const std::string names = nodes_[a].name + " and " + nodes_[b].name;
+    const Plane& here = *nodes_[a].plane;
+    const auto index = here.sealing_for(nodes_[b].id);
+    if (!here.ready(nodes_[b].id) || !index || !nodes_[b].plane->opens(*index)) {
+        return lacks(names + " have no session that works");
+    }
+    const bool direct = here.path(nodes_[b].id)->in_use().kind == session::Use::Kind::direct;
+    if (direct != udp_works(a, b)) {
+        return lacks(names + " use the wrong way");
+    }
+    return true;
+}
+
 bool World::converged() {
+    if (!records_converged()) {
+        return false;
+    }
+    for (std::size_t a = 0; a < nodes_.size(); ++a) {
+        for (std::size_t b = 0; b < nodes_.size(); ++b) {
+            const bool both = a != b && nodes_[a].up && nodes_[b].up;
+            if (both && cut_.contains(a) == cut_.contains(b) && !packets_converged(a, b)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/** Everybody knows the same, so routes are final. */
+bool World::records_converged() {
     for (std::size_t a = 0; a < nodes_.size(); ++a) {
         if (!nodes_[a].up) {
             continue;

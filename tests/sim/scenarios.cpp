@@ -24,7 +24,7 @@ void one_trouble(World& world, wire::RecordPtr& old) {
     auto& random = world.random();
     const std::size_t node = random() % world.size();
     const std::size_t other = random() % world.size();
-    switch (random() % 7) {
+    switch (random() % 9) {
     case 0: {
         std::set<std::size_t> side;
         for (std::size_t i = 0; i < world.size(); ++i) {
@@ -55,6 +55,12 @@ void one_trouble(World& world, wire::RecordPtr& old) {
         return;
     case 5:
         old = world.mesh(node).store().find({world.id(node), wire::kTopologyKind});
+        return;
+    case 6:
+        world.replay_datagrams(40);
+        return;
+    case 7:
+        world.use_up_keys();
         return;
     default:
         if (old) {
@@ -91,17 +97,29 @@ void boot_all_at_once(World& world) {
 
 void storm(World& world, unsigned troubles) {
     world.set_weather({.loss = 0.05, .duplication = 0.05, .delay_min = 1ms, .delay_max = 150ms});
+    world.set_traffic(40ms);
     wire::RecordPtr old;
     for (unsigned i = 0; i < troubles; ++i) {
         one_trouble(world, old);
         world.run_for(std::chrono::milliseconds(world.random()() % 4000));
     }
+    world.set_traffic({});
     world.set_weather({});
     for (std::size_t a = 0; a < world.size(); ++a) {
         for (std::size_t b = 0; b < a; ++b) {
             world.block_udp(a, b, false);
         }
     }
+}
+
+void rekey_often(World& world) {
+    world.set_traffic(5ms);
+    for (int i = 0; i < 12; ++i) {
+        world.use_up_keys();
+        world.run_for(300ms);
+        world.replay_datagrams(10);
+    }
+    world.set_traffic({});
 }
 
 void flood(World& world) {

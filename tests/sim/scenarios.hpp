@@ -13,14 +13,17 @@ void boot(World& world);
 void boot_all_at_once(World& world);
 
 /**
- * A bad hour: partitions, restarts, blocked paths, clock steps, address changes and replayed
- * records in random order, under loss, delay, reordering and duplication. Ends with everything
- * healed.
+ * A bad hour: partitions, restarts, blocked paths, clock steps, address changes, early new keys,
+ * replayed records and datagrams in random order, under loss, delay, reordering and duplication,
+ * with frames on the way all the time. Ends with everything healed.
  */
 void storm(World& world, unsigned troubles);
 
 /** More phantoms than a store takes, time to forget them, again; two nodes' links are stuck. */
 void flood(World& world);
+
+/** New keys everywhere, several times a second, with frames on the way. */
+void rekey_often(World& world);
 
 /** Blocks UDP so that paths of several hops are needed: a chain of groups. */
 void chain(World& world, std::size_t group);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world.hpp"
 
+#include "crypto/init.hpp"
 #include "support/fake_ports.hpp"
 
 #include <algorithm>
@@ -30,9 +31,12 @@ World::World(std::uint64_t seed, std::size_t nodes)
     : random_(chosen_seed(seed))
     , nodes_(nodes)
     , node_limit_(nodes + 20) {
+    crypto::init();
     for (std::size_t i = 0; i < nodes; ++i) {
         Node& node = nodes_[i];
         node.key = test::fake_key(random_());
+        node.identity = std::make_unique<crypto::Identity>(
+            crypto::Identity::from_seed(crypto::Key32(node.key)));
         node.id = test::fake_identify(node.key);
         node.name = "node-" + std::to_string(i);
         const auto high = static_cast<std::uint8_t>(i >> 8);
@@ -69,6 +73,7 @@ bool World::udp_works(std::size_t a, std::size_t b) const {
 
 void World::start(std::size_t index, bool forgot_epoch) {
     Node& node = nodes_[index];
+    stable_ = false;
     node.up = true;
     ++node.life;
     node.epoch = forgot_epoch ? 1 : node.epoch + 1;
@@ -79,20 +84,30 @@ void World::start(std::size_t index, bool forgot_epoch) {
     node.mesh = std::make_unique<mesh::Mesh>(node.key, node.epoch, ports, now, settings);
     node.connector = std::make_unique<mesh::Connector>(node.id, ports.random);
     node.accepted.clear();
+    node.forgotten.clear();
+    node.answered.clear();
     node.checked_routes.reset();
+    node.plane_routes.reset();
+    node.plane_wake = TimePoint::max();
+    const auto lanes = static_cast<std::uint8_t>(1 + index % 3);
+    const PlaneSelf self{node.identity.get(), node.id, node.epoch, lanes};
+    node.plane = std::make_unique<Plane>(self, plane_ports(index));
     wire::Topology topology;
     topology.name = node.name;
     topology.endpoints = {node.endpoint};
+    topology.static_key = node.identity->static_public();
+    topology.lanes = lanes;
     topology.software = "sim";
     node.mesh->set_own_topology(topology, now);
     for (const Endpoint& target : node.targets) {
         node.connector->add_target(target, now);
     }
-    later(Duration::zero(), [this, index, life = node.life] { probe(index, life); });
+    wake(index);
 }
 
 void World::stop(std::size_t index, bool goodbye) {
     Node& node = nodes_[index];
+    stable_ = false;
     for (const auto& [link, end] : ends_) {
         const auto& [connection, side] = end;
         if (goodbye && connection->ends[side].node == index && connection->ends[side].open) {
@@ -102,7 +117,13 @@ void World::stop(std::size_t index, bool goodbye) {
     node.up = false;
     node.mesh.reset();
     node.connector.reset();
+    node.plane.reset();
     watch_links();
+}
+
+void World::set_weather(const Weather& weather) {
+    weather_ = weather;
+    stable_ = false;
 }
 
 void World::add_target(std::size_t index, std::size_t other) {
@@ -116,19 +137,26 @@ void World::add_target(std::size_t index, std::size_t other) {
 
 void World::cut(const std::set<std::size_t>& side) {
     cut_ = side;
+    stable_ = false;
     watch_links();
 }
 
 void World::heal() {
     cut_.clear();
+    stable_ = false;
 }
 
 void World::block_udp(std::size_t a, std::size_t b, bool blocked) {
+    stable_ = false;
     if (blocked) {
         udp_blocked_.insert(sorted(a, b));
     } else {
         udp_blocked_.erase(sorted(a, b));
     }
+}
+
+void World::set_mtu(std::size_t a, std::size_t b, std::size_t mtu) {
+    mtus_[sorted(a, b)] = mtu;
 }
 
 void World::block_tcp(std::size_t a, std::size_t b) {
@@ -138,7 +166,9 @@ void World::block_tcp(std::size_t a, std::size_t b) {
 
 void World::step_clock(std::size_t index, Duration by) {
     nodes_[index].offset += by;
+    stable_ = false;
     wake(index);
+    later(Duration::zero(), [this, index] { step_plane(index); });
 }
 
 void World::change_addresses(std::size_t index, Bytes tlvs) {
@@ -192,6 +222,10 @@ bool World::run_until_converged(Duration span) {
     const TimePoint end = now_ + span;
     while (now_ < end && !stopped_) {
         run_for(250ms);
+        if (!stable_ && weather_.loss == 0 && records_converged()) {
+            stable_ = true;
+            check_paths();
+        }
         if (converged()) {
             return true;
         }
@@ -199,155 +233,17 @@ bool World::run_until_converged(Duration span) {
     return false;
 }
 
-void World::dial(std::size_t from, const mesh::Dial& wanted) {
-    const std::uint64_t life = nodes_[from].life;
-    const auto target = by_endpoint_.find(wanted.endpoint);
-    const bool refused = target == by_endpoint_.end() || !nodes_[target->second].up;
-    if (refused || (target->second != from && !tcp_works(from, target->second))) {
-        const Duration delay = refused ? latency() : Duration(3s);
-        later(delay, [this, from, life, dial = wanted.dial] {
-            if (nodes_[from].up && nodes_[from].life == life) {
-                nodes_[from].connector->on_failed(
-                    dial, mesh::Failure::unreachable, "no answer", local_time(from));
-                step(from);
-            }
-        });
-        return;
-    }
-    auto connection = std::make_shared<Connection>();
-    connection->dial = wanted.dial;
-    const std::size_t nodes[2] = {from, target->second};
-    for (std::size_t side = 0; side < 2; ++side) {
-        connection->nonces[side] = random_();
-        connection->ends[side] = {
-            nodes[side], nodes_[nodes[side]].life, next_link_++, false, false};
-        ends_[connection->ends[side].link] = {connection, side};
-    }
-    const Duration there = latency();
-    const Duration back = there + latency();
-    connection->opens[1] = now_ + there;
-    connection->opens[0] = now_ + back;
-    later(there, [this, connection] { open_end(connection, 1); });
-    later(back, [this, connection] { open_end(connection, 0); });
-}
-
-void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t side) {
-    End& end = connection->ends[side];
-    const End& other = connection->ends[1 - side];
-    if (!alive(end) || end.closed) {
-        tell_other_end(connection, side, mesh::Failure::unreachable, "connection reset");
-        return;
-    }
-    if (!alive(other)) {
-        if (side == 0) {
-            nodes_[end.node].connector->on_failed(connection->dial,
-                                                  mesh::Failure::unreachable,
-                                                  "closed while connecting",
-                                                  local_time(end.node));
-            step(end.node);
-        }
-        return;
-    }
-    end.open = true;
-    Node& node = nodes_[end.node];
-    mesh::Connected connected;
-    connected.link = end.link;
-    if (side == 0) {
-        connected.dial = connection->dial;
-    }
-    connected.node = nodes_[other.node].id;
-    connected.remote = nodes_[other.node].endpoint;
-    connected.local_nonce = connection->nonces[side];
-    connected.remote_nonce = connection->nonces[1 - side];
-    connected.boot_epoch = nodes_[other.node].epoch;
-    node.connector->on_connected(connected, local_time(end.node));
-    if (end.node != other.node) {
-        node.mesh->on_link_up(end.link, connected.node, local_time(end.node));
-    }
-    step(end.node);
-    watch_links();
-}
-
-void World::close_end(const std::shared_ptr<Connection>& connection,
-                      std::size_t side,
-                      mesh::Failure failure,
-                      const std::string& reason) {
-    End& end = connection->ends[side];
-    if (end.closed) {
-        return;
-    }
-    const bool was_open = end.open;
-    end.closed = true;
-    end.open = false;
-    ends_.erase(end.link);
-    if (was_open && alive(end)) {
-        Node& node = nodes_[end.node];
-        node.mesh->on_link_down(end.link);
-        node.connector->on_closed(end.link, failure, reason, local_time(end.node));
-        wake(end.node);
-    }
-}
-
-void World::tell_other_end(const std::shared_ptr<Connection>& connection,
-                           std::size_t side,
-                           mesh::Failure failure,
-                           const std::string& reason) {
-    const Duration delay = std::max(latency(), connection->opens[1 - side] - now_);
-    later(delay, [this, connection, side, failure, reason] {
-        const std::size_t a = connection->ends[side].node;
-        const std::size_t b = connection->ends[1 - side].node;
-        if (cut_.contains(a) == cut_.contains(b)) {
-            close_end(connection, 1 - side, failure, reason);
-        }
-    });
-}
-
-/** Ends whose other end is gone or behind a cut notice by heartbeat: 5 to 10 s later, if it lasts.
- */
-void World::watch_links() {
-    for (const auto& [link, held] : ends_) {
-        const auto& [connection, side] = held;
-        if (tcp_works(connection->ends[0].node, connection->ends[1].node) &&
-            alive(connection->ends[0]) && alive(connection->ends[1])) {
-            continue;
-        }
-        const Duration patience = 5s + Duration(1ms) * static_cast<int>(random_() % 5000);
-        later(patience, [this, connection = connection, side = side] {
-            const bool works = tcp_works(connection->ends[0].node, connection->ends[1].node) &&
-                               alive(connection->ends[0]) && alive(connection->ends[1]) &&
-                               !connection->ends[1 - side].closed;
-            if (!works) {
-                close_end(connection, side, mesh::Failure::unreachable, "nothing heard in time");
-            }
-        });
-    }
-}
-
-void World::transmit(std::size_t from, const mesh::Send& send) {
-    const auto found = ends_.find(send.link);
-    if (found == ends_.end()) {
-        return;
-    }
-    const auto& [connection, side] = found->second;
-    ++messages_;
-    message_bytes_ += send.message.size();
-    if (chance() < weather_.loss) {
-        return;
-    }
-    const unsigned copies = chance() < weather_.duplication ? 2 : 1;
-    for (unsigned i = 0; i < copies; ++i) {
-        later(latency(), [this, from, connection = connection, side = side, bytes = send.message] {
-            const End& to = connection->ends[1 - side];
-            if (to.open && alive(to) && tcp_works(from, to.node)) {
-                nodes_[to.node].mesh->on_message(to.link, bytes, local_time(to.node));
-                step(to.node);
-            }
-        });
-    }
-}
-
+/** A step soon, one for all that happens to the node in this millisecond. */
 void World::wake(std::size_t index) {
-    later(Duration::zero(), [this, index] { step(index); });
+    plan(index, now_ + 1ms);
+}
+
+void World::plan(std::size_t index, TimePoint at) {
+    Node& node = nodes_[index];
+    if (at < node.wake || node.wake <= now_) {
+        node.wake = at;
+        later(at - now_, [this, index] { step(index); });
+    }
 }
 
 void World::step(std::size_t index) {
@@ -370,15 +266,15 @@ void World::step(std::size_t index) {
             busy = true;
         }
     }
+    if (const auto routes = node.mesh->routes(); routes != node.plane_routes) {
+        node.plane_routes = routes;
+        node.plane->set_routes(*routes, now);
+        plan_plane(index);
+    }
     check_step(index);
     const TimePoint due = std::min(node.mesh->next_deadline(), node.connector->next_deadline());
-    if (due == TimePoint::max()) {
-        return;
-    }
-    const TimePoint at = std::max(due - node.offset, now_ + 1ms);
-    if (at < node.wake || node.wake <= now_) {
-        node.wake = at;
-        later(at - now_, [this, index] { step(index); });
+    if (due != TimePoint::max()) {
+        plan(index, std::max(due - node.offset, now_ + 1ms));
     }
 }
 
@@ -388,16 +284,23 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
         transmit(index, *send);
     } else if (const auto* changed = std::get_if<mesh::RecordChanged>(&action)) {
         check_accepted(index, *changed->record);
+        node.view_changed = true;
     } else if (const auto* told = std::get_if<mesh::NodeChanged>(&action)) {
         const auto info = node.mesh->node(told->node);
         if (info && !info->self) {
             node.connector->on_discovered(info->id, info->endpoints, local_time(index));
+            node.plane->on_node(*info, local_time(index));
+            plan_plane(index);
         }
     } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
         node.connector->on_gone(gone->node);
+        node.plane->on_gone(gone->node, local_time(index));
+        node.forgotten.insert(gone->node);
+        node.view_changed = true;
         ++counted_["node_gone"];
     } else if (const auto* raised = std::get_if<mesh::EpochRaised>(&action)) {
         node.epoch = raised->epoch;
+        node.plane->set_boot_epoch(raised->epoch);
         ++counted_["epoch_raised"];
     } else if (std::get_if<mesh::NameCollision>(&action) != nullptr) {
         ++counted_["name_collision"];
@@ -419,22 +322,6 @@ void World::carry_out(std::size_t index, const mesh::ConnectorAction& action) {
             close_end(connection, side, mesh::Failure::duplicate, close->reason);
         }
     }
-}
-
-/** What the path monitor of a node would find out: every second, whom UDP reaches. */
-void World::probe(std::size_t index, std::uint64_t life) {
-    Node& node = nodes_[index];
-    if (!node.up || node.life != life) {
-        return;
-    }
-    for (const mesh::NodeInfo& info : node.mesh->nodes()) {
-        if (!info.self) {
-            const bool works = udp_works(index, by_id_.at(info.id));
-            node.mesh->mark_unreachable(info.id, !works, local_time(index));
-        }
-    }
-    step(index);
-    later(1s, [this, index, life] { probe(index, life); });
 }
 
 std::uint64_t World::counted(const std::string& name) const {

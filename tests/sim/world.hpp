@@ -4,6 +4,7 @@
 
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
+#include "sim/plane.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -13,13 +14,15 @@
 #include <random>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace weave::sim {
 
 using mesh::LinkId;
 
-/** How the control links treat messages. Real ones are TCP; the machines must not need that. */
+/** How the underlay treats datagrams, and the control links messages. Real links are TCP; the
+ * machines must not need that. */
 struct Weather {
     double loss = 0;
     double duplication = 0;
@@ -34,8 +37,9 @@ struct Violation {
 };
 
 /**
- * Whole nodes (the real Mesh and Connector, fake signatures) on virtual time and a simulated
- * network. Everything follows from the seed. After each step of a node its invariants are checked.
+ * Whole nodes on virtual time and a simulated network: the real Mesh and Connector (with fake
+ * signatures), the real session Manager and PathMonitors (with real keys). What happens follows
+ * from the seed. After each step of a node its invariants are checked.
  */
 class World {
   public:
@@ -44,7 +48,10 @@ class World {
 
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
-    void set_weather(const Weather& weather) { weather_ = weather; }
+    void set_weather(const Weather& weather);
+
+    /** Frames between random nodes, every eighth to all, this far apart; zero: none. */
+    void set_traffic(Duration between);
 
     /** Starts a node (again, with a boot epoch one higher unless `forgot_epoch`). */
     void start(std::size_t node, bool forgot_epoch = false);
@@ -59,6 +66,8 @@ class World {
     void heal();
     /** UDP between two nodes fails; TCP does not. */
     void block_udp(std::size_t a, std::size_t b, bool blocked);
+    /** Greater packets do not pass between the two (IP size). */
+    void set_mtu(std::size_t a, std::size_t b, std::size_t mtu);
     /** No TCP between two nodes: a partial mesh. */
     void block_tcp(std::size_t a, std::size_t b);
     /** The node's monotonic clock jumps forward: a suspended machine. */
@@ -69,6 +78,11 @@ class World {
     /** A record as its owner signed it, delivered to `to` over any of its links: an old one,
      * replayed. */
     void replay(std::size_t to, const wire::RecordPtr& record);
+
+    /** Datagrams that were seen on the underlay, any number of times and from anywhere. */
+    void replay_datagrams(unsigned count);
+    /** New keys between all nodes, now, although the old ones are young. */
+    void use_up_keys();
 
     /** Records of nodes that do not exist, of a kind nobody knows, correctly signed. */
     void flood(std::size_t to, unsigned phantoms);
@@ -83,19 +97,30 @@ class World {
     /** Runs until converged() or the span is over. */
     bool run_until_converged(Duration span);
 
-    /** Same records at all nodes that can hear of each other, one link per pair, nothing waiting.
-     */
+    /** Same records at all nodes that can hear of each other, one link per pair, and a session and
+     * a way between all. */
     [[nodiscard]] bool converged();
 
     /** Why not converged, one sentence. */
     [[nodiscard]] std::string unconverged() const { return unconverged_; }
 
-    /** To be called when converged: follows next hops between all pairs. */
+    /** To be called when records have converged: follows next hops between all pairs. */
     void check_paths();
+    /** To be called when converged: a frame from each node to each other and one to all arrive
+     * once. Empty, or what is missing. */
+    std::string exchange_frames();
+
+    /** How many frames were sent so far. */
+    [[nodiscard]] std::uint64_t frames() const { return frames_.size(); }
+
+    /** The first frame after `from` that was not delivered everywhere, or nothing. */
+    [[nodiscard]] std::string undelivered(std::uint64_t from) const;
 
     [[nodiscard]] mesh::Mesh& mesh(std::size_t node) { return *nodes_[node].mesh; }
 
     [[nodiscard]] mesh::Connector& connector(std::size_t node) { return *nodes_[node].connector; }
+
+    [[nodiscard]] Plane& plane(std::size_t node) { return *nodes_[node].plane; }
 
     [[nodiscard]] NodeId id(std::size_t node) const { return nodes_[node].id; }
 
@@ -113,10 +138,20 @@ class World {
 
     [[nodiscard]] std::uint64_t message_bytes() const { return message_bytes_; }
 
+    [[nodiscard]] std::uint64_t datagrams() const { return datagrams_; }
+
     [[nodiscard]] std::mt19937_64& random() { return random_; }
 
   private:
+    /** Orders what one node ever initiates. */
+    struct InitOrder {
+        std::size_t from = 0;
+        std::uint64_t epoch = 0;
+        std::uint64_t number = 0;
+    };
+
     struct Node {
+        std::unique_ptr<crypto::Identity> identity;
         wire::RecordKey key{};
         NodeId id;
         std::string name;
@@ -128,11 +163,17 @@ class World {
         Duration offset{};
         std::unique_ptr<mesh::Mesh> mesh;
         std::unique_ptr<mesh::Connector> connector;
+        std::unique_ptr<Plane> plane;
         std::vector<Endpoint> targets;
         TimePoint wake = TimePoint::max();
+        TimePoint plane_wake = TimePoint::max();
+        mesh::RoutesPtr plane_routes;
         /** Checked by the invariants. */
         std::map<wire::RecordId, wire::Stamp> accepted;
+        std::set<NodeId> forgotten;
+        std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> answered;
         mesh::RoutesPtr checked_routes;
+        bool view_changed = false;
     };
 
     struct End {
@@ -150,8 +191,22 @@ class World {
         End ends[2];
         mesh::DialId dial = 0;
         std::uint64_t nonces[2] = {0, 0};
+        std::uint64_t epochs[2] = {0, 0};
         /** Each end learns that it is connected before it can learn that it is closed. */
         TimePoint opens[2];
+    };
+
+    struct Captured {
+        std::size_t to = 0;
+        Endpoint from;
+        Bytes bytes;
+    };
+
+    /** A frame and where it was delivered. */
+    struct Sent {
+        std::size_t from = 0;
+        std::optional<std::size_t> to;
+        std::set<std::size_t> delivered;
     };
 
     struct Event {
@@ -174,6 +229,7 @@ class World {
         return nodes_[end.node].up && nodes_[end.node].life == end.life;
     }
 
+    // links.cpp: control links
     void dial(std::size_t from, const mesh::Dial& wanted);
     void open_end(const std::shared_ptr<Connection>& connection, std::size_t side);
     void close_end(const std::shared_ptr<Connection>& connection,
@@ -186,24 +242,40 @@ class World {
                         const std::string& reason);
     void watch_links();
     void transmit(std::size_t from, const mesh::Send& send);
+
+    // underlay.cpp: datagrams
+    PlanePorts plane_ports(std::size_t node);
+    void emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace);
+    void arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace);
+    void capture(std::size_t to, const Endpoint& from, const Bytes& bytes);
+    void step_plane(std::size_t node);
+    void plan_plane(std::size_t node);
+    void send_frame(std::size_t from, std::optional<std::size_t> to);
+    void traffic(std::uint64_t round);
+
     /** Ticks both machines of a node, carries out what they ask for, checks it, plans the next
      * tick. */
     void step(std::size_t node);
     void carry_out(std::size_t node, const mesh::MeshAction& action);
     void carry_out(std::size_t node, const mesh::ConnectorAction& action);
-    void probe(std::size_t node, std::uint64_t life);
     void wake(std::size_t node);
+    void plan(std::size_t node, TimePoint at);
 
     // invariants.cpp
     void violate(const char* name, const std::string& detail);
     void check_accepted(std::size_t node, const wire::Record& record);
     void check_step(std::size_t node);
+    void check_trace(std::size_t node, const Trace& trace);
+    void check_delivered(std::size_t node, const NodeId& from, const Frame& frame);
+    void check_answered(std::size_t node, const NodeId& from, ByteView initiation);
     void check_survivors(std::size_t a, std::size_t b);
     [[nodiscard]] bool holds_what_the_other_dropped(std::size_t a, std::size_t b);
     void check_routes(std::size_t node);
-    [[nodiscard]] std::map<NodeId, unsigned> true_distances(std::size_t node);
+    std::unordered_map<NodeId, unsigned> true_distances(std::size_t node);
     bool lacks(std::string why);
     bool pair_converged(std::size_t a, std::size_t b);
+    bool records_converged();
+    bool packets_converged(std::size_t a, std::size_t b);
 
     std::mt19937_64 random_;
     Weather weather_;
@@ -217,12 +289,21 @@ class World {
     std::set<std::size_t> cut_;
     std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
     std::set<std::pair<std::size_t, std::size_t>> tcp_blocked_;
+    std::map<std::pair<std::size_t, std::size_t>, std::size_t> mtus_;
+    Duration between_frames_{};
+    std::uint64_t traffic_round_ = 0;
+    std::vector<Sent> frames_;
+    std::vector<Captured> captured_;
+    std::map<std::uint64_t, InitOrder> initiations_;
+    /** Converged, in fair weather, and nothing was done to the world since. */
+    bool stable_ = false;
     LinkId next_link_ = 1;
     std::priority_queue<Event> events_;
     std::uint64_t order_ = 0;
     std::uint64_t steps_ = 0;
     std::uint64_t messages_ = 0;
     std::uint64_t message_bytes_ = 0;
+    std::uint64_t datagrams_ = 0;
     std::map<std::string, std::uint64_t> counted_;
     std::vector<Violation> violations_;
     std::map<std::string, unsigned> violated_;

@@ -1,0 +1,328 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What the control thread of a router does with its session machines.
+#include "sim/plane.hpp"
+
+#include <algorithm>
+
+namespace weave::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+/** As in the daemon: after this long without a direct path the mesh is told. */
+constexpr Duration kTellAfter = 1200ms;
+/** A restart seen in gossip does not end a session younger than this: it is the new one. */
+constexpr Duration kFreshSession = 3s;
+constexpr std::size_t kMaxPending = 64;
+
+session::Settings settings_of(const PlaneSelf& self) {
+    session::Settings settings;
+    settings.lanes = self.lanes;
+    return settings;
+}
+
+session::Local local_of(const PlaneSelf& self) {
+    session::Local local;
+    local.identity = self.identity;
+    local.cluster_id.fill(7);
+    std::array<std::uint8_t, 32> secret{};
+    secret.fill(0x51);
+    local.secrets.push_back({1, crypto::Key32(secret)});
+    local.boot_epoch = self.boot_epoch;
+    local.suite = crypto::Suite::chacha20poly1305;
+    return local;
+}
+
+} // namespace
+
+Plane::Plane(const PlaneSelf& self, PlanePorts ports)
+    : self_(self)
+    , ports_(std::move(ports))
+    , sessions_(settings_of(self), local_of(self), ports_.random) {}
+
+Plane::Peer* Plane::find(const NodeId& node) {
+    const auto found = peers_.find(node);
+    return found == peers_.end() ? nullptr : &found->second;
+}
+
+Plane::Peer* Plane::find(const RelayAddress& address) {
+    const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) {
+        return relay_address(entry.first) == address;
+    });
+    return found == peers_.end() ? nullptr : &found->second;
+}
+
+void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
+    const auto [entry, inserted] = peers_.try_emplace(info.id);
+    Peer& peer = entry->second;
+    if (inserted) {
+        peer.node = info.id;
+        peer.path = std::make_unique<session::PathMonitor>(session::PathSettings{}, ports_.random);
+        peer.undirected_since = now;
+    }
+    const bool restarted = peer.epoch != 0 && peer.epoch < info.epoch;
+    peer.epoch = info.epoch;
+    if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
+        sessions_.close(info.id);
+    }
+    sessions_.set_peer(info.id, info.static_key);
+    if (peer.candidates != info.endpoints) {
+        peer.candidates = info.endpoints;
+        peer.path->set_candidates(peer.candidates, now);
+    }
+    sessions_.open(info.id, now);
+    run(now);
+}
+
+void Plane::on_gone(const NodeId& node, TimePoint now) {
+    sessions_.remove_peer(node);
+    run(now);
+    peers_.erase(node);
+}
+
+void Plane::set_routes(const mesh::Routes& routes, TimePoint now) {
+    for (auto& [node, peer] : peers_) {
+        const auto route = routes.find(node);
+        const bool relayed = route != routes.end() && route->second.hops > 1;
+        const auto hop = relayed ? std::optional(route->second.next_hop) : std::nullopt;
+        if (hop != peer.next_hop) {
+            peer.next_hop = hop;
+            peer.path->set_relay(hop, now);
+        }
+        sessions_.open(node, now);
+    }
+    run(now);
+}
+
+void Plane::use_up_keys(const NodeId& node, TimePoint now) {
+    const Peer* peer = find(node);
+    if (peer != nullptr && peer->sending) {
+        sessions_.on_key_usage(*peer->sending, crypto::kHardRecordLimit / 2, now);
+        run(now);
+    }
+}
+
+void Plane::tick(TimePoint now) {
+    sessions_.tick(now);
+    for (auto& [node, peer] : peers_) {
+        if (peer.path->next_deadline() <= now) {
+            peer.path->tick(now);
+        }
+        sessions_.open(node, now);
+    }
+    run(now);
+}
+
+TimePoint Plane::next_deadline() const {
+    TimePoint due = sessions_.next_deadline();
+    for (const auto& [node, peer] : peers_) {
+        due = std::min(due, peer.path->next_deadline());
+        if (peer.undirected_since && peer.told_unreachable != true) {
+            due = std::min(due, *peer.undirected_since + kTellAfter);
+        }
+    }
+    return due;
+}
+
+void Plane::run(TimePoint now) {
+    for (bool busy = true; busy;) {
+        busy = run_sessions(now);
+        for (auto& [node, peer] : peers_) {
+            busy = run_path(peer, now) || busy;
+        }
+    }
+}
+
+bool Plane::run_sessions(TimePoint now) {
+    const auto actions = sessions_.take_actions();
+    for (const session::Action& action : actions) {
+        std::visit([&](const auto& one) { perform(one, now); }, action);
+    }
+    return !actions.empty();
+}
+
+bool Plane::run_path(Peer& peer, TimePoint now) {
+    const auto actions = peer.path->take_actions();
+    for (const session::PathAction& action : actions) {
+        if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
+            send_probe(peer, *probe);
+        }
+    }
+    if (peer.path->up()) {
+        flush(peer, now);
+    }
+    watch_direct(peer, now);
+    return !actions.empty();
+}
+
+/** Tells the mesh when the direct path is lost for good, or is back. */
+void Plane::watch_direct(Peer& peer, TimePoint now) {
+    const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
+    const bool had_direct = !peer.undirected_since;
+    if (direct) {
+        peer.undirected_since.reset();
+    } else if (had_direct) {
+        peer.undirected_since = now;
+    }
+    const bool sure = direct || had_direct || now - *peer.undirected_since >= kTellAfter;
+    if (sure && peer.told_unreachable != !direct) {
+        peer.told_unreachable = !direct;
+        ports_.on_direct(peer.node, !direct);
+    }
+}
+
+void Plane::perform(const session::SendTo& action, TimePoint now) {
+    if (action.reply_to) {
+        perform(session::Reply{*action.reply_to, action.datagram}, now);
+        return;
+    }
+    const Peer* peer = find(action.peer);
+    if (peer == nullptr) {
+        return;
+    }
+    const session::Use& use = peer->path->in_use();
+    if (use.kind == session::Use::Kind::direct && peer->sending) {
+        ports_.send(use.direct, action.datagram, {});
+        return;
+    }
+    for (const Endpoint& candidate : peer->candidates) {
+        ports_.send(candidate, action.datagram, {});
+    }
+    if (peer->next_hop) {
+        hand_to_hop(*peer->next_hop,
+                    wire::kRelayTtl,
+                    relay_address(peer->node),
+                    relay_address(self_.id),
+                    action.datagram,
+                    {});
+    }
+}
+
+void Plane::perform(const session::Reply& action, TimePoint) {
+    if (action.to.kind == session::Origin::Kind::direct) {
+        ports_.send(action.to.endpoint, action.datagram, {});
+        return;
+    }
+    const Peer* peer = find(action.to.source);
+    if (peer != nullptr && peer->next_hop) {
+        hand_to_hop(*peer->next_hop,
+                    wire::kRelayTtl,
+                    relay_address(peer->node),
+                    relay_address(self_.id),
+                    action.datagram,
+                    {});
+    }
+}
+
+void Plane::perform(const session::Install& action, TimePoint now) {
+    Peer* peer = find(action.peer);
+    if (peer == nullptr) {
+        return;
+    }
+    const crypto::TransportKeys& made = *action.keys;
+    Keys keys{action.peer, made.remote_index, {}, {}};
+    for (const crypto::Key32& key : made.send) {
+        keys.send.emplace_back(made.suite, crypto::Provider::sodium, key);
+    }
+    for (const crypto::Key32& key : made.receive) {
+        keys.receive.push_back({crypto::OpeningKey(made.suite, crypto::Provider::sodium, key), {}});
+    }
+    keys_.insert_or_assign(made.local_index, std::move(keys));
+    most_keys_ = std::max(
+        most_keys_, static_cast<std::size_t>(std::ranges::count_if(keys_, [&](const auto& held) {
+            return held.second.peer == action.peer;
+        })));
+    peer->installed = now;
+    if (!action.send_now) {
+        ports_.answered(action.peer, initiation_);
+    }
+    if (action.from.kind == session::Origin::Kind::direct) {
+        peer->path->on_received(action.from.endpoint, now);
+    }
+    if (action.send_now) {
+        peer->sending = made.local_index;
+        peer->path->on_session(now);
+        send_hello(*peer);
+    }
+}
+
+void Plane::perform(const session::Promote& action, TimePoint now) {
+    Peer* peer = find(action.peer);
+    if (peer != nullptr && keys_.contains(action.local_index)) {
+        peer->sending = action.local_index;
+        peer->path->on_session(now);
+        send_hello(*peer);
+    }
+}
+
+void Plane::perform(const session::Retire& action, TimePoint) {
+    keys_.erase(action.local_index);
+    Peer* peer = find(action.peer);
+    if (peer != nullptr && peer->sending == action.local_index) {
+        peer->sending.reset();
+    }
+}
+
+void Plane::perform(const session::SessionDown& action, TimePoint now) {
+    Peer* peer = find(action.peer);
+    if (peer == nullptr || action.reason == session::DownReason::peer_removed) {
+        return;
+    }
+    peer->sending.reset();
+    peer->pending.clear();
+    sessions_.open(action.peer, now);
+}
+
+void Plane::perform(const session::Counted& action, TimePoint) {
+    ports_.count(action.name);
+}
+
+bool Plane::ready(const NodeId& node) const {
+    const auto peer = peers_.find(node);
+    return peer != peers_.end() && peer->second.sending && peer->second.path->up();
+}
+
+const session::PathMonitor* Plane::path(const NodeId& node) const {
+    const auto peer = peers_.find(node);
+    return peer == peers_.end() ? nullptr : peer->second.path.get();
+}
+
+std::optional<std::uint32_t> Plane::sealing_for(const NodeId& node) const {
+    const auto peer = peers_.find(node);
+    if (peer == peers_.end() || !peer->second.sending) {
+        return std::nullopt;
+    }
+    return keys_.at(*peer->second.sending).remote_index;
+}
+
+void Plane::send_frame(const NodeId& to, const Frame& frame, TimePoint now) {
+    if (Peer* peer = find(to)) {
+        enqueue(*peer, frame, now);
+        run(now);
+    }
+}
+
+void Plane::send_to_all(const Frame& frame, TimePoint now) {
+    for (auto& [node, peer] : peers_) {
+        if (!peer.path->up()) {
+            continue;
+        }
+        enqueue(peer, frame, now);
+#ifdef WEAVE_BREAK_ONE_COPY // the simulator proves that it notices
+        enqueue(peer, frame, now);
+#endif
+    }
+    run(now);
+}
+
+void Plane::enqueue(Peer& peer, const Frame& frame, TimePoint now) {
+    if (peer.pending.size() >= kMaxPending) {
+        peer.pending.pop_front();
+    }
+    peer.pending.push_back(frame);
+    sessions_.open(peer.node, now);
+    flush(peer, now);
+}
+
+} // namespace weave::sim

@@ -1,0 +1,187 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "crypto/aead.hpp"
+#include "crypto/identity.hpp"
+#include "crypto/replay.hpp"
+#include "mesh/mesh.hpp"
+#include "mesh/routes.hpp"
+#include "session/manager.hpp"
+#include "session/path.hpp"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace weave::sim {
+
+/** Which nodes have handled a datagram, in order: it grows as relays pass the datagram on. */
+using Trace = std::vector<std::size_t>;
+
+/** What a pod sends, as far as the simulator cares. */
+struct Frame {
+    /** Unique in the world. */
+    std::uint64_t id = 0;
+    /** For every node, not for one. */
+    bool group = false;
+};
+
+/** What the packet side of a node asks of its surroundings. */
+struct PlanePorts {
+    std::function<void(const Endpoint& to, const Bytes& bytes, const Trace& trace)> send;
+    /** A frame that `from` sealed. */
+    std::function<void(const NodeId& from, const Frame& frame)> deliver;
+    /** No direct path to the node (true), or one again. */
+    std::function<void(const NodeId& node, bool unreachable)> on_direct;
+    /** This initiation made the keys of a session. */
+    std::function<void(const NodeId& from, ByteView initiation)> answered;
+    std::function<void(std::string_view name)> count;
+    session::RandomSource random;
+};
+
+/** Who the node is. The identity outlives the plane. */
+struct PlaneSelf {
+    const crypto::Identity* identity = nullptr;
+    NodeId id;
+    std::uint64_t boot_epoch = 0;
+    std::uint8_t lanes = 1;
+};
+
+/**
+ * The packet side of one node: the real session manager and path monitors, real keys and sealed
+ * datagrams, and a plain stand-in for the lanes that carries out what they ask for. Everything is
+ * driven by deadlines, so that a machine that names a wrong one stands still.
+ */
+class Plane {
+  public:
+    Plane(const PlaneSelf& self, PlanePorts ports);
+
+    void on_node(const mesh::NodeInfo& info, TimePoint now);
+    void on_gone(const NodeId& node, TimePoint now);
+    void set_routes(const mesh::Routes& routes, TimePoint now);
+
+    void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
+
+    void on_datagram(Bytes bytes, const Endpoint& from, const Trace& trace, TimePoint now);
+    /** Waits for a session when there is none; of the frames for one node only the last 64 do. */
+    void send_frame(const NodeId& to, const Frame& frame, TimePoint now);
+    /** One copy for each node that can be reached. */
+    void send_to_all(const Frame& frame, TimePoint now);
+    /** As if so many records had been sealed that new keys are due. */
+    void use_up_keys(const NodeId& peer, TimePoint now);
+
+    void tick(TimePoint now);
+    [[nodiscard]] TimePoint next_deadline() const;
+
+    /** Records to the peer can be sealed now, and there is a way for them. */
+    [[nodiscard]] bool ready(const NodeId& peer) const;
+    [[nodiscard]] const session::PathMonitor* path(const NodeId& peer) const;
+
+    /** This node holds keys that open what `peer_index` of the other end seals. */
+    [[nodiscard]] bool opens(std::uint32_t local_index) const {
+        return keys_.contains(local_index);
+    }
+
+    /** The index under which the peer is to open what is sealed for it now. */
+    [[nodiscard]] std::optional<std::uint32_t> sealing_for(const NodeId& peer) const;
+
+    /** Most sets of keys ever held at once for any one peer. */
+    [[nodiscard]] std::size_t most_keys() const { return most_keys_; }
+
+  private:
+    struct Receiver {
+        crypto::OpeningKey key;
+        crypto::ReplayWindow<> window;
+    };
+
+    struct Keys {
+        NodeId peer;
+        std::uint32_t remote_index = 0;
+        std::vector<crypto::SealingKey> send;
+        std::vector<Receiver> receive;
+    };
+
+    struct Peer {
+        NodeId node;
+        std::unique_ptr<session::PathMonitor> path;
+        std::vector<Endpoint> candidates;
+        std::uint64_t epoch = 0;
+        std::optional<NodeId> next_hop;
+        std::optional<std::uint32_t> sending;
+        std::optional<TimePoint> installed;
+        std::deque<Frame> pending;
+        TimePoint last_received = TimePoint::min();
+        TimePoint last_sent = TimePoint::min();
+        std::optional<TimePoint> undirected_since;
+        /** What the mesh was told last; nothing yet of a node that is new, or back after it was
+         * forgotten, when the mesh may still list it. */
+        std::optional<bool> told_unreachable;
+    };
+
+    /** Where a datagram came from, beyond what the sessions want to know. */
+    struct Arrival {
+        session::Origin origin;
+        /** The peer that handed it to us, when relayed. */
+        NodeId hop;
+        const Trace* trace = nullptr;
+    };
+
+    /** One way to a peer: an endpoint of its own, or the hop before it. */
+    struct Way {
+        std::optional<Endpoint> direct;
+        NodeId via;
+    };
+
+    Peer* find(const NodeId& node);
+    Peer* find(const RelayAddress& address);
+    void run(TimePoint now);
+    bool run_sessions(TimePoint now);
+    bool run_path(Peer& peer, TimePoint now);
+    void watch_direct(Peer& peer, TimePoint now);
+
+    void perform(const session::SendTo& action, TimePoint now);
+    void perform(const session::Reply& action, TimePoint now);
+    void perform(const session::Install& action, TimePoint now);
+    void perform(const session::Promote& action, TimePoint now);
+    void perform(const session::Retire& action, TimePoint now);
+    void perform(const session::SessionDown& action, TimePoint now);
+    void perform(const session::Counted& action, TimePoint now);
+
+    // plane_packets.cpp: what lanes do
+    void dispatch(Bytes bytes, const Arrival& arrival, TimePoint now);
+    void take_data(ByteView bytes, const Arrival& arrival, TimePoint now);
+    void take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, TimePoint now);
+    void note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival, TimePoint now);
+    void take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now);
+    void forward(ByteView bytes, const NodeId& from, const Trace& trace, TimePoint now);
+    Receiver* receiver_of(ByteView bytes);
+    [[nodiscard]] std::optional<Way> way_in_use(const Peer& peer) const;
+    [[nodiscard]] Bytes seal(Keys& keys, ByteView plain);
+    void send_record(const Peer& peer, const Way& way, Keys& keys, ByteView plain);
+    void hand_to_hop(const NodeId& via,
+                     std::uint8_t ttl,
+                     const RelayAddress& to,
+                     const RelayAddress& from,
+                     ByteView inner,
+                     const Trace& trace);
+    void send_hello(const Peer& peer);
+    void send_probe(const Peer& peer, const session::SendProbe& probe);
+    void flush(Peer& peer, TimePoint now);
+    void enqueue(Peer& peer, const Frame& frame, TimePoint now);
+
+    PlaneSelf self_;
+    PlanePorts ports_;
+    session::Manager sessions_;
+    std::map<NodeId, Peer> peers_;
+    std::map<std::uint32_t, Keys> keys_;
+    /** The initiation that is being looked at. */
+    ByteView initiation_;
+    std::size_t most_keys_ = 0;
+};
+
+} // namespace weave::sim

@@ -1,0 +1,299 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What the lanes of a router do, one datagram at a time: seal, open, relay.
+#include "sim/plane.hpp"
+
+#include <algorithm>
+
+namespace weave::sim {
+namespace {
+
+Bytes record(wire::RecordKind kind, ByteView body) {
+    Bytes out(wire::kRecordHeaderSize);
+    wire::put_record_header(out.data(), kind, 0, static_cast<std::uint16_t>(body.size()));
+    out.insert(out.end(), body.begin(), body.end());
+    return out;
+}
+
+Bytes number(std::uint64_t value) {
+    Bytes out(8);
+    wire::store_u64(out.data(), value);
+    return out;
+}
+
+} // namespace
+
+Bytes Plane::seal(Keys& keys, ByteView plain) {
+    const std::size_t lane = plain.size() % keys.send.size();
+    Bytes out(wire::kDataOverhead + plain.size());
+    wire::put_data_header(out.data(), keys.remote_index, static_cast<unsigned>(lane));
+    crypto::SealItem item;
+    item.in = plain.data();
+    item.len = static_cast<std::uint32_t>(plain.size());
+    item.out = out.data() + wire::kDataHeaderSize;
+    item.counter_field = out.data() + wire::kDataCounterOffset;
+    item.ad = out.data();
+    item.ad_len = wire::kDataHeaderSize;
+    return keys.send[lane].seal_batch({&item, 1}) ? out : Bytes{};
+}
+
+/** Wraps for the next hop, which is reached directly or not at all. */
+void Plane::hand_to_hop(const NodeId& via,
+                        std::uint8_t ttl,
+                        const RelayAddress& to,
+                        const RelayAddress& from,
+                        ByteView inner,
+                        const Trace& trace) {
+    const Peer* hop = find(via);
+    if (hop == nullptr || !hop->sending || hop->path->in_use().kind != session::Use::Kind::direct) {
+        return;
+    }
+    Keys& keys = keys_.at(*hop->sending);
+    Bytes out(wire::kRelayHeaderSize);
+    wire::put_relay_header(out.data(), keys.remote_index, 0, ttl, to, from);
+    out.insert(out.end(), inner.begin(), inner.end());
+    const std::size_t authenticated = out.size();
+    out.resize(authenticated + wire::kTagSize);
+    crypto::SealItem item;
+    item.in = item.out = out.data() + authenticated;
+    item.counter_field = out.data() + wire::kDataCounterOffset;
+    item.ad = out.data();
+    item.ad_len = static_cast<std::uint32_t>(authenticated);
+    if (keys.send[0].seal_batch({&item, 1})) {
+        ports_.send(hop->path->in_use().direct, out, trace);
+    }
+}
+
+std::optional<Plane::Way> Plane::way_in_use(const Peer& peer) const {
+    const session::Use& use = peer.path->in_use();
+    switch (use.kind) {
+    case session::Use::Kind::direct:
+        return Way{use.direct, {}};
+    case session::Use::Kind::relay:
+        return Way{std::nullopt, use.relay};
+    case session::Use::Kind::none:
+        break;
+    }
+    return std::nullopt;
+}
+
+void Plane::send_record(const Peer& peer, const Way& way, Keys& keys, ByteView plain) {
+    const Bytes sealed = seal(keys, plain);
+    if (way.direct) {
+        ports_.send(*way.direct, sealed, {});
+    } else {
+        hand_to_hop(way.via,
+                    wire::kRelayTtl,
+                    relay_address(peer.node),
+                    relay_address(self_.id),
+                    sealed,
+                    {});
+    }
+}
+
+/** The first record under new keys: the peer learns from it that we have them. */
+void Plane::send_hello(const Peer& peer) {
+    const Bytes hello = record(wire::RecordKind::padding, {});
+    Keys& keys = keys_.at(*peer.sending);
+    if (const auto way = way_in_use(peer)) {
+        send_record(peer, *way, keys, hello);
+    }
+}
+
+void Plane::send_probe(const Peer& peer, const session::SendProbe& probe) {
+    if (!peer.sending || (!probe.direct && !peer.next_hop)) {
+        return;
+    }
+    Bytes plain = record(wire::RecordKind::probe, number(probe.id));
+    const Way way = probe.direct ? Way{probe.direct, {}} : Way{std::nullopt, *peer.next_hop};
+    const std::size_t around = 28 + wire::kDataOverhead + (probe.direct ? 0 : wire::kRelayOverhead);
+    if (probe.datagram_size > around + plain.size() + wire::kRecordHeaderSize) {
+        const Bytes padding(probe.datagram_size - around - plain.size() - wire::kRecordHeaderSize);
+        const Bytes rest = record(wire::RecordKind::padding, padding);
+        plain.insert(plain.end(), rest.begin(), rest.end());
+    }
+    send_record(peer, way, keys_.at(*peer.sending), plain);
+}
+
+/** Sends what waits, each frame once. */
+void Plane::flush(Peer& peer, TimePoint now) {
+    const auto way = way_in_use(peer);
+    if (!way || !peer.sending) {
+        return;
+    }
+    while (!peer.pending.empty()) {
+        const Frame frame = peer.pending.front();
+        peer.pending.pop_front();
+        Bytes body = number(frame.id);
+        body.push_back(frame.group ? 1 : 0);
+        send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, body));
+        peer.last_sent = now;
+        peer.path->on_traffic(peer.last_received, peer.last_sent);
+    }
+}
+
+void Plane::on_datagram(Bytes bytes, const Endpoint& from, const Trace& trace, TimePoint now) {
+    Arrival arrival;
+    arrival.origin.endpoint = from;
+    arrival.trace = &trace;
+    dispatch(std::move(bytes), arrival, now);
+    run(now);
+}
+
+void Plane::dispatch(Bytes bytes, const Arrival& arrival, TimePoint now) {
+    if (wire::is_data(bytes)) {
+        take_data(bytes, arrival, now);
+    } else if (wire::is_relay(bytes) && arrival.origin.kind == session::Origin::Kind::direct) {
+        take_relay(bytes, arrival, now);
+    } else {
+        initiation_ = bytes;
+        sessions_.on_datagram(bytes, arrival.origin, now);
+        run_sessions(now);
+    }
+}
+
+Plane::Receiver* Plane::receiver_of(ByteView bytes) {
+    const std::uint32_t index = wire::data_receiver(bytes);
+    const auto keys = keys_.find(wire::session_of(index));
+    const unsigned lane = wire::lane_of(index);
+    if (keys == keys_.end() || lane >= keys->second.receive.size()) {
+        return nullptr;
+    }
+    return &keys->second.receive[lane];
+}
+
+void Plane::take_data(ByteView bytes, const Arrival& arrival, TimePoint now) {
+    Receiver* receiver = receiver_of(bytes);
+    const std::uint64_t counter = wire::data_counter(bytes);
+#ifdef WEAVE_BREAK_REPLAY_WINDOW // the simulator proves that it notices
+    if (receiver != nullptr) {
+        receiver->window = {};
+    }
+#endif
+    if (receiver == nullptr || !receiver->window.check(counter)) {
+        ports_.count(receiver == nullptr ? "plane_unknown_receiver" : "plane_replayed");
+        return;
+    }
+    Bytes plain(bytes.size() - wire::kDataOverhead);
+    crypto::OpenItem item;
+    item.in = bytes.data() + wire::kDataHeaderSize;
+    item.len = static_cast<std::uint32_t>(bytes.size() - wire::kDataHeaderSize);
+    item.out = plain.data();
+    item.counter = counter;
+    item.ad = bytes.data();
+    item.ad_len = wire::kDataHeaderSize;
+    receiver->key.open_batch({&item, 1});
+    if (!item.ok) {
+        ports_.count("plane_not_authentic");
+        return;
+    }
+    receiver->window.commit(counter);
+    const std::uint32_t index = wire::session_of(wire::data_receiver(bytes));
+    Keys& keys = keys_.at(index);
+    if (Peer* peer = find(keys.peer)) {
+        take_records(plain, keys, arrival, now);
+        note_arrival(*peer, index, arrival, now);
+    }
+}
+
+void Plane::note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival, TimePoint now) {
+    sessions_.on_authenticated(index, now);
+    peer.last_received = now;
+    peer.path->on_traffic(peer.last_received, peer.last_sent);
+    const session::Use& use = peer.path->in_use();
+    if (arrival.origin.kind == session::Origin::Kind::direct &&
+        (use.kind != session::Use::Kind::direct || use.direct != arrival.origin.endpoint)) {
+        peer.path->on_received(arrival.origin.endpoint, now);
+    }
+}
+
+void Plane::take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, TimePoint now) {
+    wire::RecordWalker walker{plain};
+    wire::RecordSpan span;
+    const Peer& peer = *find(keys.peer);
+    const bool direct = arrival.origin.kind == session::Origin::Kind::direct;
+    while (walker.next(span)) {
+        switch (static_cast<wire::RecordKind>(span.kind)) {
+        case wire::RecordKind::frame:
+            ports_.deliver(keys.peer, {wire::load_u64(span.body.data()), span.body[8] != 0});
+            break;
+        case wire::RecordKind::probe: {
+            Bytes body(span.body.begin(), span.body.end());
+            body.resize(wire::kProbeAckBodySize);
+            const Way back =
+                direct ? Way{arrival.origin.endpoint, {}} : Way{std::nullopt, arrival.hop};
+            send_record(peer, back, keys, record(wire::RecordKind::probe_ack, body));
+            break;
+        }
+        case wire::RecordKind::probe_ack:
+            peer.path->on_probe_ack(wire::load_u64(span.body.data()),
+                                    direct ? std::optional(arrival.origin.endpoint) : std::nullopt,
+                                    0,
+                                    now);
+            break;
+        case wire::RecordKind::padding:
+        case wire::RecordKind::close:
+            break;
+        }
+    }
+}
+
+void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now) {
+    Receiver* receiver = receiver_of(bytes);
+    const std::uint64_t counter = wire::data_counter(bytes);
+    if (receiver == nullptr || !receiver->window.check(counter)) {
+        return;
+    }
+    const std::size_t authenticated = bytes.size() - wire::kTagSize;
+    std::array<std::uint8_t, 1> nothing{};
+    crypto::OpenItem item;
+    item.in = bytes.data() + authenticated;
+    item.len = wire::kTagSize;
+    item.out = nothing.data();
+    item.counter = counter;
+    item.ad = bytes.data();
+    item.ad_len = static_cast<std::uint32_t>(authenticated);
+    receiver->key.open_batch({&item, 1});
+    if (!item.ok) {
+        ports_.count("plane_not_authentic");
+        return;
+    }
+    receiver->window.commit(counter);
+    const std::uint32_t index = wire::session_of(wire::data_receiver(bytes));
+    const NodeId hop = keys_.at(index).peer;
+    sessions_.on_authenticated(index, now);
+    if (wire::relay_destination(bytes) != relay_address(self_.id)) {
+        forward(bytes, hop, *arrival.trace, now);
+        return;
+    }
+    Arrival inner = arrival;
+    inner.origin.kind = session::Origin::Kind::relayed;
+    inner.origin.source = wire::relay_source(bytes);
+    inner.hop = hop;
+    const ByteView inside = wire::relay_inner(bytes);
+    dispatch(Bytes(inside.begin(), inside.end()), inner, now);
+}
+
+void Plane::forward(ByteView bytes, const NodeId& from, const Trace& trace, TimePoint now) {
+    const Peer* target = find(wire::relay_destination(bytes));
+    const std::uint8_t ttl = wire::relay_ttl(bytes);
+    const auto way = target == nullptr ? std::nullopt : way_in_use(*target);
+    if (!way || ttl <= 1) {
+        ports_.count(ttl <= 1 ? "plane_ttl_expired" : "plane_relay_refused");
+        return;
+    }
+    const NodeId next = way->direct ? target->node : way->via;
+    if (next == from) {
+        ports_.count("plane_relay_loop");
+        return;
+    }
+    sessions_.open(next, now);
+    hand_to_hop(next,
+                static_cast<std::uint8_t>(ttl - 1),
+                relay_address(target->node),
+                wire::relay_source(bytes),
+                wire::relay_inner(bytes),
+                trace);
+}
+
+} // namespace weave::sim

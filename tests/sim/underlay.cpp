@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The underlay: datagrams are lost, delayed, doubled, overtaken, and replayed by whoever saw them.
+#include "sim/world.hpp"
+#include "support/fake_ports.hpp"
+
+#include <algorithm>
+
+namespace weave::sim {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kCaptured = 128;
+/** IPv4 and UDP headers. */
+constexpr std::size_t kUdpOverhead = 28;
+constexpr std::size_t kMtu = 1500;
+
+} // namespace
+
+PlanePorts World::plane_ports(std::size_t index) {
+    PlanePorts ports;
+    ports.send = [this, index](const Endpoint& to, const Bytes& bytes, const Trace& trace) {
+        emit(index, to, bytes, trace);
+    };
+    ports.deliver = [this, index](const NodeId& from, const Frame& frame) {
+        check_delivered(index, from, frame);
+    };
+    ports.on_direct = [this, index](const NodeId& node, bool unreachable) {
+        nodes_[index].mesh->mark_unreachable(node, unreachable, local_time(index));
+        wake(index);
+    };
+    ports.answered = [this, index](const NodeId& from, ByteView initiation) {
+        check_answered(index, from, initiation);
+    };
+    ports.count = [this](std::string_view name) { ++counted_[std::string{name}]; };
+    ports.random = test::fake_ports({}, random_).random;
+    return ports;
+}
+
+void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace) {
+    check_trace(from, trace);
+    ++datagrams_;
+    if (wire::datagram_type(bytes) == wire::DatagramType::init) {
+        initiations_.try_emplace(test::fake_hash(bytes),
+                                 InitOrder{from, nodes_[from].epoch, datagrams_});
+    }
+    const auto target = by_endpoint_.find(to);
+    if (target == by_endpoint_.end() || !udp_works(from, target->second)) {
+        return;
+    }
+    const std::size_t node = target->second;
+    const auto narrow = mtus_.find(std::minmax(from, node));
+    const std::size_t mtu = narrow == mtus_.end() ? kMtu : narrow->second;
+    if (bytes.size() + kUdpOverhead > mtu || chance() < weather_.loss) {
+        return;
+    }
+    capture(node, nodes_[from].endpoint, bytes);
+    Trace next = trace;
+    next.push_back(from);
+    const unsigned copies = chance() < weather_.duplication ? 2 : 1;
+    for (unsigned i = 0; i < copies; ++i) {
+        later(latency(), [this, from, node, bytes, next] {
+            if (udp_works(from, node)) {
+                arrive(node, nodes_[from].endpoint, bytes, next);
+            }
+        });
+    }
+}
+
+void World::arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace) {
+    if (nodes_[to].up) {
+        ++steps_;
+        nodes_[to].plane->on_datagram(bytes, from, trace, local_time(to));
+        plan_plane(to);
+    }
+}
+
+/** Keeps some of all that ever passed, old and new alike. */
+void World::capture(std::size_t to, const Endpoint& from, const Bytes& bytes) {
+    if (captured_.size() < kCaptured) {
+        captured_.push_back({to, from, bytes});
+    } else if (random_() % 64 == 0) {
+        captured_[random_() % kCaptured] = {to, from, bytes};
+    }
+}
+
+void World::replay_datagrams(unsigned count) {
+    for (unsigned i = 0; i < count && !captured_.empty(); ++i) {
+        const Captured& old = captured_[random_() % captured_.size()];
+        const bool elsewhere = random_() % 4 == 0;
+        const Endpoint from = elsewhere ? nodes_[random_() % nodes_.size()].endpoint : old.from;
+        later(latency(),
+              [this, to = old.to, from, bytes = old.bytes] { arrive(to, from, bytes, {}); });
+    }
+}
+
+void World::use_up_keys() {
+    for (std::size_t a = 0; a < nodes_.size(); ++a) {
+        for (std::size_t b = 0; b < nodes_.size() && nodes_[a].up; ++b) {
+            nodes_[a].plane->use_up_keys(nodes_[b].id, local_time(a));
+            plan_plane(a);
+        }
+    }
+}
+
+void World::step_plane(std::size_t index) {
+    if (nodes_[index].up) {
+        ++steps_;
+        nodes_[index].plane->tick(local_time(index));
+        plan_plane(index);
+    }
+}
+
+/** A tick of the plane when it is due, and no earlier. */
+void World::plan_plane(std::size_t index) {
+    Node& node = nodes_[index];
+    const TimePoint due = node.plane->next_deadline();
+    if (due == TimePoint::max()) {
+        return;
+    }
+    const TimePoint at = std::max(due - node.offset, now_ + 1ms);
+    if (at < node.plane_wake || node.plane_wake <= now_) {
+        node.plane_wake = at;
+        later(at - now_, [this, index] { step_plane(index); });
+    }
+}
+
+void World::send_frame(std::size_t from, std::optional<std::size_t> to) {
+    const std::uint64_t id = frames_.size();
+    frames_.push_back({from, to, {}});
+    Plane& plane = *nodes_[from].plane;
+    if (to) {
+        plane.send_frame(nodes_[*to].id, {id, false}, local_time(from));
+    } else {
+        plane.send_to_all({id, true}, local_time(from));
+    }
+    plan_plane(from);
+}
+
+void World::set_traffic(Duration between) {
+    between_frames_ = between;
+    traffic(++traffic_round_);
+}
+
+void World::traffic(std::uint64_t round) {
+    if (round != traffic_round_ || between_frames_ == Duration::zero()) {
+        return;
+    }
+    const std::size_t from = random_() % nodes_.size();
+    const std::size_t to = random_() % nodes_.size();
+    const bool group = random_() % 8 == 0;
+    if (nodes_[from].up && from != to) {
+        send_frame(from, group ? std::nullopt : std::optional(to));
+    }
+    later(between_frames_, [this, round] { traffic(round); });
+}
+
+std::string World::exchange_frames() {
+    const std::uint64_t first = frames_.size();
+    for (std::size_t a = 0; a < nodes_.size(); ++a) {
+        if (!nodes_[a].up) {
+            continue;
+        }
+        send_frame(a, std::nullopt);
+        for (std::size_t b = 0; b < nodes_.size(); ++b) {
+            if (a != b && nodes_[b].up) {
+                send_frame(a, b);
+            }
+        }
+    }
+    run_for(2s);
+    return undelivered(first);
+}
+
+std::string World::undelivered(std::uint64_t from) const {
+    for (std::uint64_t id = from; id < frames_.size(); ++id) {
+        const Sent& sent = frames_[id];
+        for (std::size_t b = 0; b < nodes_.size(); ++b) {
+            const bool wanted = sent.to ? *sent.to == b : b != sent.from;
+            if (wanted && nodes_[b].up && !sent.delivered.contains(b)) {
+                return "a frame of " + nodes_[sent.from].name + " did not reach " + nodes_[b].name;
+            }
+        }
+    }
+    return {};
+}
+
+} // namespace weave::sim
