@@ -20,9 +20,9 @@ void everything(World& world) {
     world.run_until_converged(20s);
     world.exchange_frames();
     weave::sim::rekey_often(world);
-    weave::sim::storm(world, 30);
-    world.run_for(30s);
     weave::sim::flood(world);
+    weave::sim::storm(world, 30);
+    world.run_for(10s);
 }
 
 enum class Verdict { silent, noticed, something_else };
@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
     }
     const std::string name = argv[1];
     for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-        World world(seed, 12);
+        World world(seed, 9);
         world.stop_at(name);
         everything(world);
         const Verdict verdict = judge(world, name);

@@ -120,18 +120,16 @@ void World::check_routes(std::size_t index) {
     }
     node.checked_routes = routes;
     node.view_changed = false;
-    const auto distances = true_distances(index);
-    if (distances.size() != routes->size() + 1 && !distances.empty()) {
+    const Distances distances = true_distances(index);
+    const auto reached = std::ranges::count_if(distances.hops, [](auto hops) { return hops > 0; });
+    if (static_cast<std::size_t>(reached) != routes->size()) {
         violate("routes",
                 node.name + " has " + std::to_string(routes->size()) + " routes of " +
-                    std::to_string(distances.size() - 1));
+                    std::to_string(reached));
     }
     for (const auto& [to, route] : *routes) {
-        const auto hop = distances.find(route.next_hop);
-        const auto goal = distances.find(to);
-        const bool claimed = hop != distances.end() && hop->second == 1 &&
-                             goal != distances.end() && route.hops >= goal->second;
-        if (!claimed) {
+        const unsigned nearest = distances.to(to);
+        if (distances.to(route.next_hop) != 1 || nearest == 0 || route.hops < nearest) {
             violate("routes",
                     node.name + " goes to " + to.fingerprint() + " in " +
                         std::to_string(route.hops) + " hops by " + route.next_hop.fingerprint());
@@ -139,39 +137,46 @@ void World::check_routes(std::size_t index) {
     }
 }
 
+std::size_t Distances::number(const NodeId& node) const {
+    const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
+    return at == nodes.end() || *at != node ? nodes.size()
+                                            : static_cast<std::size_t>(at - nodes.begin());
+}
+
+unsigned Distances::to(const NodeId& node) const {
+    const std::size_t at = number(node);
+    return at == nodes.size() ? 0 : hops[at];
+}
+
 /** Plain breadth first by the definition, sharing no code with the router. */
-std::unordered_map<NodeId, unsigned> World::true_distances(std::size_t index) {
+Distances World::true_distances(std::size_t index) {
     const auto infos = nodes_[index].mesh->nodes();
-    std::unordered_map<NodeId, std::size_t> numbers;
+    const std::size_t count = infos.size();
+    Distances out;
     for (const mesh::NodeInfo& info : infos) {
-        numbers.emplace(info.id, numbers.size());
+        out.nodes.push_back(info.id);
     }
-    std::vector<std::vector<bool>> listed(infos.size(), std::vector<bool>(infos.size()));
-    for (std::size_t i = 0; i < infos.size(); ++i) {
+    out.hops.assign(count, 0);
+    std::vector<bool> missing(count * count);
+    for (std::size_t i = 0; i < count; ++i) {
         for (const NodeId& other : infos[i].unreachable) {
-            if (const auto number = numbers.find(other); number != numbers.end()) {
-                listed[i][number->second] = true;
+            if (const std::size_t to = out.number(other); to != count) {
+                missing[i * count + to] = missing[to * count + i] = true;
             }
         }
     }
-    std::unordered_map<NodeId, unsigned> distances;
-    const auto self = numbers.find(nodes_[index].id);
-    if (self == numbers.end()) {
-        return distances;
-    }
-    std::vector<std::size_t> queue{self->second};
-    distances[infos[self->second].id] = 0;
+    const std::size_t self = out.number(nodes_[index].id);
+    std::vector<std::size_t> queue(self != count ? 1 : 0, self);
     for (std::size_t head = 0; head < queue.size(); ++head) {
         const std::size_t at = queue[head];
-        const unsigned next = distances.at(infos[at].id) + 1;
-        for (std::size_t to = 0; to < infos.size(); ++to) {
-            if (!listed[at][to] && !listed[to][at] &&
-                distances.try_emplace(infos[to].id, next).second) {
+        for (std::size_t to = 0; to < count; ++to) {
+            if (to != self && out.hops[to] == 0 && !missing[at * count + to]) {
+                out.hops[to] = out.hops[at] + 1;
                 queue.push_back(to);
             }
         }
     }
-    return distances;
+    return out;
 }
 
 bool World::lacks(std::string why) {

@@ -28,7 +28,8 @@ std::pair<std::size_t, std::size_t> sorted(std::size_t a, std::size_t b) {
 } // namespace
 
 World::World(std::uint64_t seed, std::size_t nodes)
-    : random_(chosen_seed(seed))
+    : seed_(chosen_seed(seed))
+    , random_(seed_)
     , nodes_(nodes)
     , node_limit_(nodes + 20) {
     crypto::init();

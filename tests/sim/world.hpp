@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "mesh/connector.hpp"
-#include "mesh/mesh.hpp"
-#include "sim/plane.hpp"
+#include "sim/parts.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -14,27 +12,9 @@
 #include <random>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace weave::sim {
-
-using mesh::LinkId;
-
-/** How the underlay treats datagrams, and the control links messages. Real links are TCP; the
- * machines must not need that. */
-struct Weather {
-    double loss = 0;
-    double duplication = 0;
-    Duration delay_min = std::chrono::milliseconds(1);
-    Duration delay_max = std::chrono::milliseconds(30);
-};
-
-/** A broken invariant: `name` is one of the literals in invariants.cpp. */
-struct Violation {
-    std::string name;
-    std::string detail;
-};
 
 /**
  * Whole nodes on virtual time and a simulated network: the real Mesh and Connector (with fake
@@ -45,6 +25,8 @@ class World {
   public:
     /** The seed is WEAVE_SIM_SEED when that is set, else `seed`; it is printed. */
     World(std::uint64_t seed, std::size_t nodes);
+
+    [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
@@ -143,82 +125,6 @@ class World {
     [[nodiscard]] std::mt19937_64& random() { return random_; }
 
   private:
-    /** Orders what one node ever initiates. */
-    struct InitOrder {
-        std::size_t from = 0;
-        std::uint64_t epoch = 0;
-        std::uint64_t number = 0;
-    };
-
-    struct Node {
-        std::unique_ptr<crypto::Identity> identity;
-        wire::RecordKey key{};
-        NodeId id;
-        std::string name;
-        Endpoint endpoint;
-        std::uint64_t epoch = 0;
-        bool up = false;
-        /** Counts starts: whatever was under way for an earlier life is dropped. */
-        std::uint64_t life = 0;
-        Duration offset{};
-        std::unique_ptr<mesh::Mesh> mesh;
-        std::unique_ptr<mesh::Connector> connector;
-        std::unique_ptr<Plane> plane;
-        std::vector<Endpoint> targets;
-        TimePoint wake = TimePoint::max();
-        TimePoint plane_wake = TimePoint::max();
-        mesh::RoutesPtr plane_routes;
-        /** Checked by the invariants. */
-        std::map<wire::RecordId, wire::Stamp> accepted;
-        std::set<NodeId> forgotten;
-        std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> answered;
-        mesh::RoutesPtr checked_routes;
-        bool view_changed = false;
-    };
-
-    struct End {
-        std::size_t node = 0;
-        std::uint64_t life = 0;
-        LinkId link = 0;
-        bool open = false;
-        bool closed = false;
-        /** Closed by this end because it had a better link to the same node. */
-        bool duplicate = false;
-    };
-
-    /** One TCP connection: ends[0] dialled. */
-    struct Connection {
-        End ends[2];
-        mesh::DialId dial = 0;
-        std::uint64_t nonces[2] = {0, 0};
-        std::uint64_t epochs[2] = {0, 0};
-        /** Each end learns that it is connected before it can learn that it is closed. */
-        TimePoint opens[2];
-    };
-
-    struct Captured {
-        std::size_t to = 0;
-        Endpoint from;
-        Bytes bytes;
-    };
-
-    /** A frame and where it was delivered. */
-    struct Sent {
-        std::size_t from = 0;
-        std::optional<std::size_t> to;
-        std::set<std::size_t> delivered;
-    };
-
-    struct Event {
-        TimePoint at;
-        std::uint64_t order;
-        std::function<void()> run;
-
-        bool operator<(const Event& other) const {
-            return at != other.at ? at > other.at : order > other.order;
-        }
-    };
-
     void later(Duration delay, std::function<void()> run);
     Duration latency();
     double chance();
@@ -271,12 +177,13 @@ class World {
     void check_survivors(std::size_t a, std::size_t b);
     [[nodiscard]] bool holds_what_the_other_dropped(std::size_t a, std::size_t b);
     void check_routes(std::size_t node);
-    std::unordered_map<NodeId, unsigned> true_distances(std::size_t node);
+    Distances true_distances(std::size_t node);
     bool lacks(std::string why);
     bool pair_converged(std::size_t a, std::size_t b);
     bool records_converged();
     bool packets_converged(std::size_t a, std::size_t b);
 
+    std::uint64_t seed_;
     std::mt19937_64 random_;
     Weather weather_;
     TimePoint now_{std::chrono::hours(1000)};
