@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <optional>
 
 namespace weave::daemon {
 namespace {
@@ -22,6 +23,32 @@ constexpr const char* kExposedFile = "exposed";
 std::string with_folder(std::string folder) {
     os::ensure_directory(folder, 0700);
     return folder;
+}
+
+/** What stands behind the seed: the id of the node it makes. A seed with one bit changed is as good
+ * a seed as any, and would make this node another one without a word. */
+std::string identity_tail(const crypto::Identity& identity) {
+    return "\nnode " + identity.id().text() + '\n';
+}
+
+void write_identity(const std::string& path, const crypto::Identity& identity) {
+    std::string text = to_hex(identity.seed()) + identity_tail(identity);
+    os::write_secret_file(path, as_bytes(text));
+    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+}
+
+std::optional<crypto::Identity> parse_identity(ByteView bytes) {
+    const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    const auto end = std::min(text.find('\n'), text.size());
+    crypto::Key32 seed;
+    if (!from_hex(text.substr(0, end), seed.span())) {
+        return std::nullopt;
+    }
+    auto identity = crypto::Identity::from_seed(std::move(seed));
+    if (text.substr(end) != identity_tail(identity)) {
+        return std::nullopt;
+    }
+    return identity;
 }
 
 } // namespace
@@ -42,22 +69,24 @@ NodeState::NodeState(std::string folder)
 crypto::Identity NodeState::load_identity() {
     auto text = os::read_secret_file(path(kIdentityFile));
     if (!text) {
+        if (os::read_checked_file(path(kEpochFile)).state != os::CheckedFile::State::missing) {
+            notices_.push_back(
+                fmt::format("{} is gone although this node ran before: it starts as a new node",
+                            path(kIdentityFile)));
+        }
         crypto::Identity fresh = crypto::Identity::generate();
-        const std::string hex = to_hex(fresh.seed()) + '\n';
-        os::write_secret_file(path(kIdentityFile), as_bytes(hex));
+        write_identity(path(kIdentityFile), fresh);
         return fresh;
     }
-    crypto::Key32 seed;
-    const std::string_view line{reinterpret_cast<const char*>(text->data()), text->size()};
-    const bool good = from_hex(line.substr(0, line.find('\n')), seed.span());
+    auto identity = parse_identity(*text);
     crypto::wipe(*text);
-    if (!good) {
+    if (!identity) {
         throw ConfigError(
             fmt::format("{} is damaged: restore it from a backup, or remove it and this node "
                         "starts as a new one",
                         path(kIdentityFile)));
     }
-    return crypto::Identity::from_seed(std::move(seed));
+    return std::move(*identity);
 }
 
 std::vector<std::string> NodeState::load_lines(const char* name) {

@@ -14,9 +14,10 @@ namespace weave::daemon {
 
 /**
  * What a node keeps on disk: its identity (0600), boot epoch, targets and exposed addresses. Each
- * file is replaced atomically and checksummed; a damaged one is kept aside as NAME.corrupt and
- * reported by take_notices(). Holds the lock of the state folder. Throws std::system_error with a
- * sentence.
+ * file is replaced atomically and checksummed. A damaged identity is left alone and thrown as
+ * ConfigError, as a new one would be another node; any other damaged file is kept aside as
+ * NAME.corrupt and reported by take_notices(). Holds the lock of the state folder. Throws
+ * std::system_error with a sentence.
  */
 class NodeState {
   public:
@@ -38,7 +39,7 @@ class NodeState {
 
     void save_exposed(std::vector<Prefix> exposed);
 
-    /** Sentences about damaged files found at start, to be logged. */
+    /** Sentences about damaged or missing files found at start, to be logged. */
     std::vector<std::string> take_notices() { return std::move(notices_); }
 
   private:

@@ -109,14 +109,25 @@ void write_checked_file(const std::string& path, ByteView contents, unsigned mod
 
 CheckedFile read_checked_file(const std::string& path) {
     constexpr std::size_t kLimit = std::size_t{256} << 20;
-    const UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    const UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (!fd) {
         if (errno == ENOENT) {
             return {};
         }
         throw_errno("cannot open " + path);
     }
-    CheckedFile file{CheckedFile::State::corrupt, read_all(fd.get(), kLimit, path)};
+    CheckedFile file{CheckedFile::State::corrupt, {}};
+
+    struct stat info {};
+
+    if (::fstat(fd.get(), &info) != 0) {
+        throw_errno("cannot look at " + path);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return file; // a directory, say: nothing that was ever written here
+    }
+    file.contents = read_all(fd.get(), kLimit, path);
     if (file.contents.size() < kTrailer) {
         file.contents.clear();
         return file;
@@ -164,7 +175,9 @@ std::optional<Bytes> read_secret_file(const std::string& path) {
         throw_error(EPERM, path + " belongs to another user");
     }
     if ((info.st_mode & 077) != 0) {
-        throw_error(EPERM, path + " is open to its group or to others; run: chmod 600 " + path);
+        throw_error(EPERM,
+                    path + " is open to its group or to others ('chmod 600 " + path +
+                        "' mends that)");
     }
     // One buffer of the final size: growing would leave copies of the secret in freed memory.
     if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > kMaxSecretFile) {

@@ -21,8 +21,8 @@ struct CheckedFile {
     Bytes contents;
 };
 
-/** Reads what write_checked_file() wrote. Throws std::system_error when it cannot be read at all.
- */
+/** Reads what write_checked_file() wrote; what is not a plain file is corrupt. Throws
+ * std::system_error when it cannot be read at all. */
 CheckedFile read_checked_file(const std::string& path);
 
 /** Renames PATH to PATH.corrupt (replacing an older one) and returns that name. Throws

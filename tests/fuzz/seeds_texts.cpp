@@ -3,9 +3,11 @@
 // What is text: addresses, files, the control protocol, HTTP.
 #include "api/codec.hpp"
 #include "api/status.hpp"
+#include "crypto/identity.hpp"
 #include "seeds.hpp"
 
 #include <string>
+#include <tuple>
 
 namespace weave::fuzz {
 namespace {
@@ -50,7 +52,11 @@ void seed_cluster_files() {
 }
 
 void seed_state_files() {
-    const std::string identity = std::string(64, '7') + "\n";
+    const std::string key(64, '7');
+    crypto::Key32 raw;
+    std::ignore = from_hex(key, raw.span());
+    const std::string identity =
+        key + "\nnode " + crypto::Identity::from_seed(std::move(raw)).id().text() + '\n';
     const auto folder =
         [&](std::string_view epoch, std::string_view targets, std::string_view exposed) {
             wire::ByteWriter out;

@@ -98,6 +98,17 @@ TEST_CASE("any flipped bit and any cut is seen as corruption") {
     CHECK(read_checked_file(path).state == CheckedFile::State::missing);
 }
 
+TEST_CASE("what is not a plain file is corrupt, and nobody waits for it") {
+    const Scratch scratch;
+    std::filesystem::create_directory(scratch / "folder");
+    REQUIRE(::mkfifo((scratch / "pipe").c_str(), 0600) == 0);
+    for (const char* name : {"folder", "pipe"}) {
+        CHECK(read_checked_file(scratch / name).state == CheckedFile::State::corrupt);
+        CHECK(set_corrupt_aside(scratch / name) == (scratch / name) + ".corrupt");
+        CHECK(read_checked_file(scratch / name).state == CheckedFile::State::missing);
+    }
+}
+
 TEST_CASE("a write that was cut off does not stop the next, and a failed one leaves the old file") {
     const Scratch scratch;
     std::ofstream(scratch / "state.tmp") << "half";
