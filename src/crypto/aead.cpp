@@ -5,6 +5,7 @@
 #include "crypto/aead_context.hpp"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -21,10 +22,18 @@ std::unique_ptr<AeadContext> require_context(Suite suite, Provider provider, con
     return context;
 }
 
+/** The bytes of `value`, least significant first whatever the machine; one move where it can be. */
+std::uint64_t little_endian(std::uint64_t value) noexcept {
+    return std::endian::native == std::endian::little ? value : __builtin_bswap64(value);
+}
+
+std::uint64_t big_endian(std::uint64_t value) noexcept {
+    return std::endian::native == std::endian::big ? value : __builtin_bswap64(value);
+}
+
 void store_le64(std::uint64_t value, std::uint8_t* out) noexcept {
-    for (unsigned i = 0; i < 8; ++i) {
-        out[i] = static_cast<std::uint8_t>(value >> (8 * i));
-    }
+    const std::uint64_t bytes = little_endian(value);
+    std::memcpy(out, &bytes, sizeof bytes);
 }
 
 } // namespace
@@ -64,14 +73,10 @@ make_aead_context(Suite suite, Provider provider, std::span<const std::uint8_t, 
 }
 
 void make_nonce(Suite suite, std::uint64_t counter, std::span<std::uint8_t, 12> out) noexcept {
-    const bool big_endian = suite == Suite::aes256gcm;
-    for (std::size_t i = 0; i < 4; ++i) {
-        out[i] = 0;
-    }
-    for (std::size_t i = 0; i < 8; ++i) {
-        const std::size_t shift = 8 * (big_endian ? 7 - i : i);
-        out[4 + i] = static_cast<std::uint8_t>(counter >> shift);
-    }
+    const std::uint64_t bytes =
+        suite == Suite::aes256gcm ? big_endian(counter) : little_endian(counter);
+    std::memset(out.data(), 0, 4);
+    std::memcpy(out.data() + 4, &bytes, sizeof bytes);
 }
 
 SealingKey::SealingKey(Suite suite, Provider provider, const Key32& key, std::uint64_t first)
