@@ -102,7 +102,7 @@ void Manager::State::drop_sessions(Peer& peer) {
 
 void Manager::State::drop_attempt(Peer& peer) {
     if (peer.attempt) {
-        indexes.erase(peer.attempt->local_index);
+        indexes.erase(peer.attempt->header.sender_index);
         peer.attempt.reset();
     }
 }

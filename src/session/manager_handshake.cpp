@@ -21,6 +21,14 @@ constexpr unsigned kInsist = 3;
 constexpr unsigned kMaxCopies = 8;
 constexpr unsigned kCookieRepliesPerSecond = 500;
 
+/** The rest of a response's header is not authenticated otherwise: it has to repeat what was sent.
+ */
+bool answers(const wire::ClearHeader& response, const wire::ClearHeader& init) {
+    return response.version_min == wire::kProtocolVersion &&
+           response.version_max == wire::kProtocolVersion && response.suite == init.suite &&
+           response.secret_id == init.secret_id && response.cluster_id == init.cluster_id;
+}
+
 bool mac1_valid(const StaticHashKey& key, ByteView before, ByteView mac1) {
     return crypto::equal(crypto::keyed_mac16(key, before), mac1);
 }
@@ -64,8 +72,7 @@ void Manager::State::send_init(Peer& peer, TimePoint now) {
                                       local.identity->static_pair().clone(),
                                       peer.static_key,
                                       proposed.key.clone()),
-                    header.sender_index,
-                    suite,
+                    header,
                     {},
                     {},
                     0};
@@ -276,13 +283,12 @@ void Manager::State::on_response(ByteView datagram, const Origin& from, TimePoin
     }
     Peer* peer = find_index(response->receiver_index);
     if (peer == nullptr || !peer->attempt ||
-        peer->attempt->local_index != response->receiver_index) {
+        peer->attempt->header.sender_index != response->receiver_index) {
         count("session.late_response");
         return;
     }
     Attempt& attempt = *peer->attempt;
-    if (attempt.bad_responses >= kMaxBadResponses ||
-        response->header.suite != static_cast<std::uint8_t>(attempt.suite)) {
+    if (attempt.bad_responses >= kMaxBadResponses || !answers(response->header, attempt.header)) {
         count("session.bad_response");
         return;
     }
@@ -293,29 +299,28 @@ void Manager::State::on_response(ByteView datagram, const Origin& from, TimePoin
         return;
     }
     const auto payload = wire::ResponsePayload::parse(*plain);
-    if (!payload || payload->sender_index != response->header.sender_index) {
+    if (!payload) {
         // Authentic and yet wrong: this attempt can go nowhere, the next one may.
         drop_attempt(*peer);
         count("session.bad_response");
         return;
     }
-    install_as_initiator(*peer, *response, *payload, from, now);
+    install_as_initiator(*peer, *payload, from, now);
 }
 
 void Manager::State::install_as_initiator(Peer& peer,
-                                          const wire::ResponseView& response,
                                           const wire::ResponsePayload& payload,
                                           const Origin& from,
                                           TimePoint now) {
-    const std::uint32_t index = peer.attempt->local_index;
+    const std::uint32_t index = peer.attempt->header.sender_index;
     auto keys = std::make_shared<crypto::TransportKeys>(
         crypto::make_transport_keys(peer.attempt->noise.split(),
                                     true,
-                                    peer.attempt->suite,
+                                    static_cast<crypto::Suite>(peer.attempt->header.suite),
                                     settings.lanes,
                                     payload.lanes,
                                     index,
-                                    response.header.sender_index));
+                                    payload.sender_index)); // the one in clear may be forged
     stop_trying(peer);
     indexes.emplace(index, peer.id);
     for (auto* session : {&peer.current, &peer.next}) {
@@ -343,7 +348,8 @@ void Manager::State::hasten(Peer& peer, TimePoint now) {
 void Manager::State::on_cookie(ByteView datagram, TimePoint now) {
     const auto reply = wire::CookieReply::parse(datagram);
     Peer* peer = reply ? find_index(reply->receiver_index) : nullptr;
-    if (peer == nullptr || !peer->attempt || peer->attempt->local_index != reply->receiver_index) {
+    if (peer == nullptr || !peer->attempt ||
+        peer->attempt->header.sender_index != reply->receiver_index) {
         count("session.late_cookie");
         return;
     }
@@ -362,14 +368,14 @@ void Manager::State::on_refusal(ByteView datagram, TimePoint now) {
     const auto refusal = wire::Refusal::parse(datagram);
     Peer* peer = refusal ? find_index(refusal->receiver_index) : nullptr;
     if (peer == nullptr || !peer->attempt ||
-        peer->attempt->local_index != refusal->receiver_index) {
+        peer->attempt->header.sender_index != refusal->receiver_index) {
         count("session.late_refusal");
         return;
     }
     count("session.refusal_received");
     peer->hint = refusal->code;
     if (refusal->code == wire::RefusalCode::version &&
-        peer->attempt->suite != crypto::Suite::chacha20poly1305) {
+        peer->attempt->header.suite != static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305)) {
         peer->force_chacha = true;
         hasten(*peer, now);
     } else if (refusal->code == wire::RefusalCode::secret && local.secrets.size() > 1) {

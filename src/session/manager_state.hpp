@@ -25,8 +25,8 @@ struct Manager::State {
 
     struct Attempt {
         crypto::Handshake noise;
-        std::uint32_t local_index = 0;
-        crypto::Suite suite;
+        /** As sent: its index is ours, its suite the proposed one. */
+        wire::ClearHeader header;
         std::array<std::uint8_t, wire::kMacSize> mac1{};
         Bytes datagram;
         unsigned bad_responses = 0;
@@ -105,7 +105,6 @@ struct Manager::State {
     bool yields(Peer& peer, const Origin& from, TimePoint now);
     void on_response(ByteView datagram, const Origin& from, TimePoint now);
     void install_as_initiator(Peer& peer,
-                              const wire::ResponseView& response,
                               const wire::ResponsePayload& payload,
                               const Origin& from,
                               TimePoint now);

@@ -20,6 +20,8 @@ constexpr Duration kShortestTimeout = std::chrono::milliseconds(100);
 constexpr Duration kLongestTimeout = std::chrono::seconds(3);
 /** A way is not left for one that is faster by less than this. */
 constexpr Duration kWorthSwitching = std::chrono::milliseconds(1);
+/** A peer heard from elsewhere does not count as heard on the way in use for this long. */
+constexpr Duration kMoveDoubt = std::chrono::seconds(1);
 
 } // namespace
 
@@ -131,6 +133,12 @@ void PathMonitor::on_received(const Endpoint& from, TimePoint now) {
     if (way == nullptr) {
         way = add_way(from, false, now);
     }
+    Way* used = active();
+    if (used != nullptr && used->endpoint && used->endpoint != from && now >= moved_until_) {
+        // It may have moved: ask at once whether the way in use still leads to it.
+        moved_until_ = now + kMoveDoubt;
+        used->next_probe = std::min(used->next_probe, now);
+    }
     if (way == nullptr || way->up) {
         return;
     }
@@ -227,11 +235,11 @@ bool PathMonitor::dead(const Way& way, TimePoint now) const {
     TimePoint since = way.unanswered_since;
     if (last_received_ != TimePoint::min()) {
         const TimePoint silent_from = last_received_ + settings_.silence;
-        if (now < silent_from) {
+        if (now < silent_from && now >= moved_until_) {
             // The peer is heard, only our probes are not answered: a busy peer, or one direction
             // is broken.
             patience = std::max(patience * 2, settings_.idle_probe);
-        } else {
+        } else if (now >= silent_from) {
             // Probes of the size search were under way before the silence: they do not shorten it.
             since = std::max(since, silent_from);
         }

@@ -188,6 +188,7 @@ class PathMonitor {
     Use use_;
     TimePoint last_received_ = TimePoint::min();
     TimePoint last_sent_ = TimePoint::min();
+    TimePoint moved_until_ = TimePoint::min();
     MtuSearch mtu_;
     std::vector<PathAction> actions_;
 };

@@ -180,35 +180,62 @@ TEST_CASE("what is no handshake is told apart") {
     CHECK(link.dialler.on_bytes(junk) == Status::failed);
 }
 
-TEST_CASE("an unknown version is refused with its reason") {
-    Side b(2);
-    ControlHandshake answerer(b.local(), false, seeded(2));
-    wire::ClearHeader header;
-    header.type = wire::DatagramType::control_init;
-    header.version_min = header.version_max = 2;
-    header.suite = 2;
-    Bytes message = header.encode();
-    message.resize(message.size() + 48);
-    Bytes framed;
-    wire::append_control_message(framed, message);
-    CHECK(answerer.on_bytes(framed) == Status::failed);
-    CHECK(answerer.failure() == ControlFailure::version);
-    CHECK(answerer.take_output() == Bytes{4, 0, 0x16, 1, 0, 0});
-}
-
-TEST_CASE("altered bytes anywhere end the handshake") {
+TEST_CASE("another version is refused, and both ends say so") {
     Side a(1);
     Side b(2);
-    for (std::size_t at = 2; at < 82; at += 3) {
-        CAPTURE(at);
+    for (const std::uint8_t theirs : std::initializer_list<std::uint8_t>{0, 2, 200}) {
+        CAPTURE(theirs);
         Link link(a, b);
         Bytes first = link.dialler.take_output();
-        first[at] ^= 0x10;
-        link.answerer.on_bytes(first);
-        link.run();
-        CHECK(link.dialler.status() != Status::done);
-        CHECK(link.answerer.status() != Status::done);
+        first[wire::kControlLengthSize + 1] = theirs; // version_min
+        first[wire::kControlLengthSize + 2] = theirs; // version_max
+        CHECK(link.answerer.on_bytes(first) == Status::failed);
+        CHECK(link.answerer.failure() == ControlFailure::version);
+        const Bytes refusal = link.answerer.take_output();
+        CHECK(refusal == Bytes{4, 0, 0x16, 1, 0, 0});
+        CHECK(link.dialler.on_bytes(refusal) == Status::failed);
+        CHECK(link.dialler.failure() == ControlFailure::refused_version);
     }
+}
+
+TEST_CASE("a later version that still speaks ours is let in") {
+    crypto::init();
+    const Side later(1);
+    Side b(2);
+    wire::ClearHeader header;
+    header.type = wire::DatagramType::control_init;
+    header.version_max = 9;
+    header.suite = static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305);
+    header.secret_id = 1;
+    header.cluster_id.fill(1);
+    Bytes message = header.encode();
+    crypto::Handshake noise(crypto::Pattern::xx_psk3,
+                            crypto::Suite::chacha20poly1305,
+                            true,
+                            message,
+                            later.identity.static_pair().clone(),
+                            std::nullopt,
+                            key_of(0x51));
+    const Bytes body = noise.write({}).value();
+    message.insert(message.end(), body.begin(), body.end());
+    Bytes framed;
+    wire::append_control_message(framed, message);
+    ControlHandshake answerer(b.local(), false, seeded(2));
+    CHECK(answerer.on_bytes(framed) == Status::running);
+    const Bytes answer = answerer.take_output();
+    CHECK(noise.read(ByteView{answer}.subspan(wire::kControlLengthSize)).has_value());
+}
+
+TEST_CASE("after a failure nothing more is consumed or said") {
+    Side a(1);
+    Side b(2);
+    b.cluster = 2;
+    Link link(a, b);
+    const Bytes first = link.dialler.take_output();
+    link.answerer.on_bytes(first);
+    CHECK_FALSE(link.answerer.take_output().empty());
+    CHECK(link.answerer.on_bytes(first) == Status::failed);
+    CHECK(link.answerer.take_output().empty());
 }
 
 TEST_CASE("an identity that does not vouch for the handshake key is not believed") {

@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "crypto/aead.hpp"
 #include "session/manager.hpp"
 #include "support.hpp"
 
@@ -299,42 +300,72 @@ TEST_CASE("a suspected session is renewed, and stays in use meanwhile") {
     CHECK(pair.agree());
 }
 
-TEST_CASE("an altered message makes no session") {
-    for (const std::size_t at : {4u, 12u, 16u, 40u, 100u, 160u}) {
-        CAPTURE(at);
-        Pair pair;
-        bool done = false;
-        pair.passes = [&](const Node& from, const Bytes& datagram) {
-            if (&from == &pair.a && datagram[0] == 1 && !std::exchange(done, true)) {
-                Bytes altered = datagram;
-                altered[at] ^= 0x40;
-                pair.deliver(pair.b, altered, pair.a.endpoint);
-                return false;
-            }
-            return true;
-        };
-        pair.a.open(pair.b, pair.now);
-        pair.pump();
-        CHECK(pair.b.installs == 0);
-        pair.pass(2s);
-        CHECK(pair.agree());
-    }
-}
-
-TEST_CASE("a forged response does not end the attempt") {
+TEST_CASE("the initiator renews after 120 seconds, the other side only when it does not") {
     Pair pair;
-    pair.passes = [&](const Node& from, const Bytes& datagram) {
-        if (&from == &pair.b && datagram[0] == 2) {
-            Bytes altered = datagram;
-            altered[60] ^= 1;
-            pair.deliver(pair.a, altered, pair.b.endpoint);
-        }
-        return true;
-    };
     pair.a.open(pair.b, pair.now);
     pair.pump();
+    const TimePoint start = pair.now;
+    SUBCASE("the initiator") {
+        while (pair.a.installs == 1) {
+            pair.pass(50ms);
+        }
+        CHECK(pair.now - start >= 120s);
+        CHECK(pair.now - start <= 125s);
+        CHECK(pair.b.counted("session.init_sent") == 0);
+    }
+    SUBCASE("the responder") {
+        pair.passes = [&](const Node& from, const Bytes& datagram) {
+            return &from != &pair.a || datagram[0] != 1;
+        };
+        while (pair.b.counted("session.init_sent") == 0) {
+            pair.pass(50ms);
+        }
+        CHECK(pair.now - start >= 130s);
+        CHECK(pair.now - start <= 137s);
+        pair.pass(20s);
+        CHECK(pair.a.installs == 2);
+    }
     CHECK(pair.agree());
-    CHECK(pair.a.counted("session.bad_mac1") == 1);
+    CHECK(pair.a.downs.empty());
+}
+
+TEST_CASE("new keys are due long before sealing stops for good") {
+    CHECK(Settings{}.rekey_records == std::uint64_t{1} << 34);
+    CHECK(Settings{}.rekey_records * 4 == crypto::kHardRecordLimit);
+    Pair pair;
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    const auto& keys = *pair.a.keys.at(*pair.a.sending);
+    crypto::SealingKey last(
+        keys.suite, crypto::Provider::sodium, keys.send[0], crypto::kHardRecordLimit - 1);
+    std::array<std::uint8_t, 16> header{};
+    std::array<std::uint8_t, 64> out{};
+    crypto::SealItem item{
+        out.data(), 32, out.data(), header.data() + 8, header.data(), header.size()};
+    CHECK(last.seal_batch({&item, 1}));
+    CHECK_FALSE(last.seal_batch({&item, 1}));
+}
+
+TEST_CASE("two nodes do not retry in step") {
+    std::vector<Duration> gaps;
+    for (std::uint8_t seed = 1; seed <= 20; ++seed) {
+        Options options;
+        options.epoch = seed; // seeds the randomness as well
+        Pair pair(options);
+        std::vector<TimePoint> times;
+        pair.passes = [&](const Node&, const Bytes&) {
+            times.push_back(pair.now);
+            return false;
+        };
+        pair.a.open(pair.b, pair.now);
+        pair.pass(700ms, 1ms);
+        REQUIRE(times.size() >= 2);
+        gaps.push_back(times[1] - times[0]);
+    }
+    const auto [least, most] = std::minmax_element(gaps.begin(), gaps.end());
+    CHECK(*least >= 375ms);
+    CHECK(*most <= 626ms);
+    CHECK(*most - *least > 100ms);
 }
 
 TEST_CASE("a removed peer has no session and gets none") {

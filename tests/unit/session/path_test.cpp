@@ -319,6 +319,49 @@ TEST_CASE("hearing a peer where we cannot reach it does not make the way work ag
     CHECK_FALSE(world.monitor.up());
 }
 
+TEST_CASE("a peer that moved is followed within 0.6 seconds") {
+    for (const auto early : {0ms, 300ms, 900ms, 1700ms}) {
+        CAPTURE(early.count());
+        World world = settled();
+        world.traffic = true;
+        world.pass(1s + early);
+        world.roads[kNear].open = false;
+        world.roads[kFar] = {};
+        world.monitor.on_received(kFar, world.now);
+        const TimePoint moved = world.now;
+        while (world.monitor.in_use().direct != kFar && world.now < moved + 5s) {
+            world.last_received = world.now; // its records keep coming, from there
+            world.pass(1ms);
+        }
+        CHECK(world.now - moved <= 600ms);
+        CHECK(world.downs.empty());
+    }
+}
+
+TEST_CASE("a peer that is heard from elsewhere and still answers where it was is not followed") {
+    World world = settled();
+    world.traffic = true;
+    world.roads[kFar] = {};
+    world.probes = 0;
+    for (int i = 0; i < 100; ++i) {
+        world.monitor.on_received(kFar, world.now);
+        world.pass(50ms);
+    }
+    CHECK(world.monitor.in_use().direct == kNear);
+    CHECK(world.uses == 1);
+    CHECK(world.probes < 25);
+}
+
+TEST_CASE("an endpoint that cannot be reached is not used although the peer was heard from it") {
+    World world = settled();
+    world.traffic = true;
+    world.monitor.on_received(kFar, world.now); // replies to it get nowhere
+    world.pass(10s);
+    CHECK(world.monitor.in_use().direct == kNear);
+    CHECK(world.uses == 1);
+    CHECK(world.downs.empty());
+}
+
 TEST_CASE("a direction that is broken is noticed although the other works") {
     World world = settled();
     world.traffic = true;
