@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/ingress.hpp"
 
+#include "dataplane/equal.hpp"
 #include "dataplane/packet.hpp"
 
 #include <algorithm>
@@ -10,7 +11,7 @@ namespace weave::dataplane {
 namespace {
 
 bool same_way(const Origin& a, const Origin& b) {
-    return a.kind == b.kind && a.via == b.via && a.endpoint == b.endpoint;
+    return a.kind == b.kind && a.via == b.via && equal(a.endpoint, b.endpoint);
 }
 
 /** Sources that belong to no node and are always let through. */
@@ -240,24 +241,38 @@ void Ingress::take_records(ByteSpan plaintext, DataSession& session, std::size_t
     }
 }
 
+/** Compares headers as they are: making addresses of them costs more than the look-up saves. */
+bool Ingress::Approved::covers(ByteView frame, const Packet& packet) const {
+    if (version == 0 || packet.version != version || !equal_bytes<6>(mac.data(), &frame[6])) {
+        return false;
+    }
+    return version == 4 ? equal_bytes<4>(ip.data(), &frame[packet.l3 + 12u])
+                        : equal_bytes<16>(ip.data(), &frame[packet.l3 + 8u]);
+}
+
 bool Ingress::owns_source(ByteView frame, const Packet& packet, PeerIndex peer) {
-    const MacAddress mac = mac_at(frame.data() + 6);
-    const auto ip = source_ip(frame, packet);
-    const IpAddress address = ip.value_or(IpAddress{});
-    if (approved_.peer == peer && approved_.mac == mac && approved_.ip == address) {
+    if (approved_.peer == peer && approved_.covers(frame, packet)) {
         return true;
     }
     const AddressTable& owners = *snapshot_->addresses;
-    if (owners.owner(mac) != peer) {
+    if (owners.owner(mac_at(frame.data() + 6)) != peer) {
         return false;
     }
+    const IpAddress address = source_ip(frame, packet).value_or(IpAddress{});
     if (!is_unowned_by_nature(address)) {
         const PeerIndex owner = owners.owner(address);
         if (owner != peer && (owner != kNoPeer || snapshot_->settings->strict_source)) {
             return false;
         }
     }
-    approved_ = {peer, mac, address};
+    approved_.peer = peer;
+    approved_.version = packet.version;
+    std::copy_n(&frame[6], approved_.mac.size(), approved_.mac.begin());
+    if (packet.version == 4) {
+        std::copy_n(&frame[packet.l3 + 12u], 4, approved_.ip.begin());
+    } else if (packet.version == 6) {
+        std::copy_n(&frame[packet.l3 + 8u], 16, approved_.ip.begin());
+    }
     return true;
 }
 

@@ -49,8 +49,11 @@ class Ingress {
     /** Who was last found to own a source: most frames of a batch share it. */
     struct Approved {
         PeerIndex peer = kNoPeer;
-        MacAddress mac;
-        IpAddress ip;
+        std::uint8_t version = 0; ///< of IP; 0 = covers nothing
+        std::array<std::uint8_t, 6> mac{};
+        std::array<std::uint8_t, 16> ip{};
+
+        [[nodiscard]] bool covers(ByteView frame, const Packet& packet) const;
     };
 
     void dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size);

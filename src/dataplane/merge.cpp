@@ -3,6 +3,7 @@
 #include "dataplane/merge.hpp"
 
 #include "dataplane/checksum.hpp"
+#include "dataplane/equal.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -22,8 +23,16 @@ std::uint8_t tcp_flags(ByteView frame, const Packet& packet) {
     return frame[packet.l4 + 13u];
 }
 
-bool same(ByteView a, ByteView b, std::size_t at, std::size_t size) {
-    return std::memcmp(a.data() + at, b.data() + at, size) == 0;
+template <std::size_t N> bool same(ByteView a, ByteView b, std::size_t at) {
+    return equal_bytes<N>(a.data() + at, b.data() + at);
+}
+
+/** TCP options: whole words, three of them where there are timestamps. */
+bool same_options(ByteView a, ByteView b, std::size_t at, std::size_t end) {
+    while (at < end && same<4>(a, b, at)) {
+        at += 4;
+    }
+    return at >= end;
 }
 
 /** VXLAN and Geneve tunnels of pods: kernels before 6.8.5 drop coalesced UDP inside them. */
@@ -37,16 +46,18 @@ bool same_flow(ByteView a, ByteView b, const Packet& pa, const Packet& pb) {
         pa.l4 != pb.l4) {
         return false;
     }
-    const std::size_t addresses = pa.version == 4 ? pa.l3 + 12u : pa.l3 + 8u;
-    return same(a, b, addresses, pa.version == 4 ? 8 : 32) && same(a, b, pa.l4, 4) &&
-           same(a, b, 0, pa.l3);
+    const bool addresses =
+        pa.version == 4 ? same<8>(a, b, pa.l3 + 12u) : same<32>(a, b, pa.l3 + 8u);
+    // Tags, if any, lie between the MAC addresses and the last type field.
+    return addresses && same<4>(a, b, pa.l4) && same<14>(a, b, 0) &&
+           (pa.l3 == 14 || std::memcmp(a.data() + 14, b.data() + 14, pa.l3 - 14u) == 0);
 }
 
 /** IP fields that a superframe has once: TOS, TTL, DF or class, flow label, hop limit. */
 bool same_ip_fields(ByteView first, ByteView next, const Packet& packet, std::size_t index) {
     const std::size_t ip = packet.l3;
     if (packet.version == 6) {
-        return same(first, next, ip, 4) && same(first, next, ip + 7, 1);
+        return same<4>(first, next, ip) && same<1>(first, next, ip + 7);
     }
     constexpr std::uint8_t kDontFragment = 0x40;
     const auto expected = static_cast<std::uint16_t>(load_be16(first.data() + ip + 4) + index);
@@ -60,10 +71,10 @@ bool same_ip_fields(ByteView first, ByteView next, const Packet& packet, std::si
 bool same_tcp_fields(ByteView first, ByteView next, const Packet& packet) {
     const std::size_t tcp = packet.l4;
     const auto changed = static_cast<std::uint8_t>(first[tcp + 13] ^ next[tcp + 13]);
-    return same(first, next, tcp + 8, 5) && same(first, next, tcp + 14, 2) &&
+    return same<5>(first, next, tcp + 8) && same<2>(first, next, tcp + 14) &&
            (changed & static_cast<std::uint8_t>(~(kFin | kPsh | kCwr))) == 0 &&
-           (next[tcp + 13] & kCwr) == 0 &&
-           same(first, next, tcp + 18, static_cast<std::size_t>(packet.payload - packet.l4) - 18);
+           (next[tcp + 13] & kCwr) == 0 && same<2>(first, next, tcp + 18) &&
+           same_options(first, next, tcp + 20, packet.payload);
 }
 
 VnetHeader partial_header(const Packet& packet) {

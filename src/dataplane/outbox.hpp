@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "dataplane/equal.hpp"
 #include "dataplane/punter.hpp"
 #include "dataplane/snapshot.hpp"
 #include "os/udp_socket.hpp"
@@ -23,8 +24,8 @@ struct Route {
     std::size_t room = 0;
 
     [[nodiscard]] bool same_target(const Route& other) const {
-        return session == other.session && hop == other.hop && to == other.to &&
-               index == other.index;
+        return session == other.session && hop == other.hop && index == other.index &&
+               equal(to, other.to);
     }
 };
 
