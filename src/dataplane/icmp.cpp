@@ -47,8 +47,11 @@ bool may_answer(ByteView frame, const Packet& packet) {
     const auto destination = destination_ip(frame, packet);
     const bool later_fragment =
         packet.version == 4 && (load_be16(frame.data() + packet.l3 + 6) & 0x1fff) != 0;
-    return source && destination && !source->is_unspecified() && !source->is_multicast() &&
-           !later_fragment && (packet.version == 6 || !mac_at(frame.data()).is_group());
+    // An IPv4-mapped address is none that an IPv6 packet may bear, and reads as IPv4.
+    const bool v4 = packet.version == 4;
+    return source && destination && source->is_v4() == v4 && destination->is_v4() == v4 &&
+           !source->is_unspecified() && !source->is_multicast() && !later_fragment &&
+           (!v4 || !mac_at(frame.data()).is_group());
 }
 
 Tins::IPv4Address tins_v4(const IpAddress& address) {

@@ -236,4 +236,18 @@ TEST_CASE("too big: errors, group addresses and what is no IP get no answer") {
     CHECK_FALSE(too_big_answer({}, 1400, router, std::nullopt).has_value());
 }
 
+TEST_CASE("too big: IPv4-mapped addresses in IPv6 packets get no answer") {
+    const MacAddress router = *MacAddress::parse("02:77:76:00:00:01");
+    const Bytes mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 32, 0, 5};
+    FrameSpec spec;
+    spec.source = *IpAddress::parse("fd00::a");
+    spec.destination = *IpAddress::parse("fd00::b");
+    for (const std::size_t address : {14u + 8u, 14u + 24u}) {
+        Bytes frame = make_frame(spec, pattern(100));
+        CHECK(too_big_answer(frame, 1400, router, std::nullopt).has_value());
+        std::copy(mapped.begin(), mapped.end(), &frame[address]);
+        CHECK_FALSE(too_big_answer(frame, 1400, router, std::nullopt).has_value());
+    }
+}
+
 } // namespace weave::dataplane::test
