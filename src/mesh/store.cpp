@@ -51,7 +51,12 @@ bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
 #endif
     }
     const auto gone = tombstones_.find(id.node);
-    return gone == tombstones_.end() || stamp > gone->second.stamp;
+    if (gone == tombstones_.end()) {
+        return true;
+    }
+    const auto last = gone->second.kinds.find(id.kind);
+    return stamp > gone->second.greatest ||
+           (gone->second.lifted && (last == gone->second.kinds.end() || stamp >= last->second));
 }
 
 bool Store::has_room(const wire::RecordId& id) const {
@@ -96,16 +101,23 @@ void Store::forget(const NodeId& node, TimePoint until) {
     if (found == nodes_.end()) {
         return;
     }
-    wire::Stamp greatest;
+    const auto [entry, inserted] = tombstones_.try_emplace(node);
+    if (inserted) {
+        tombstone_order_.push_back(node);
+    }
+    Tombstone& stone = entry->second;
+    stone.until = until;
+    stone.lifted = false;
+    if (stone.kinds.size() > limits_.records_per_node) {
+        stone.kinds.clear(); // it came and went with ever new kinds
+    }
     for (const auto& [kind, record] : found->second) {
-        greatest = std::max(greatest, record->stamp);
+        stone.greatest = std::max(stone.greatest, record->stamp);
+        stone.kinds[kind] = record->stamp;
         toggle(*record);
         --size_;
     }
     nodes_.erase(found);
-    if (tombstones_.insert_or_assign(node, Tombstone{greatest, until}).second) {
-        tombstone_order_.push_back(node);
-    }
     while (tombstones_.size() > limits_.tombstones) {
         tombstones_.erase(tombstone_order_.front());
         tombstone_order_.pop_front();
@@ -114,12 +126,14 @@ void Store::forget(const NodeId& node, TimePoint until) {
 
 std::optional<wire::Stamp> Store::tombstone(const NodeId& node) const {
     const auto found = tombstones_.find(node);
-    return found == tombstones_.end() ? std::nullopt : std::optional(found->second.stamp);
+    return found == tombstones_.end() || found->second.lifted
+               ? std::nullopt
+               : std::optional(found->second.greatest);
 }
 
 void Store::lift_tombstone(const NodeId& node) {
-    if (tombstones_.erase(node) > 0) {
-        std::erase(tombstone_order_, node);
+    if (const auto found = tombstones_.find(node); found != tombstones_.end()) {
+        found->second.lifted = true;
     }
 }
 

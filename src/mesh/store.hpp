@@ -42,9 +42,12 @@ class Store {
     /** Keeps the record if it is newer than what is held or was forgotten. The signature was
      * verified by the caller. */
     Put put(wire::RecordPtr record);
-    /** Drops a node and remembers its greatest stamp until `until`. */
+    /** Drops a node and remembers its stamps until `until`: only a greater one than all of them
+     * brings it back. */
     void forget(const NodeId& node, TimePoint until);
+    /** The greatest stamp of a node that was forgotten and is not back. */
     [[nodiscard]] std::optional<wire::Stamp> tombstone(const NodeId& node) const;
+    /** The node is back: what was last known of it is welcome again, what is older still is not. */
     void lift_tombstone(const NodeId& node);
     void expire_tombstones(TimePoint now);
 
@@ -56,8 +59,10 @@ class Store {
 
   private:
     struct Tombstone {
-        wire::Stamp stamp;
+        wire::Stamp greatest;
+        std::map<std::uint16_t, wire::Stamp> kinds;
         TimePoint until;
+        bool lifted = false;
     };
 
     void toggle(const wire::Record& record);

@@ -13,6 +13,10 @@ namespace {
 /** Three superseded sessions, the current one and the next. */
 constexpr std::size_t kMaxKeys = 5;
 
+std::string text(wire::Stamp stamp) {
+    return "(" + std::to_string(stamp.epoch) + ", " + std::to_string(stamp.version) + ")";
+}
+
 } // namespace
 
 void World::violate(const char* name, const std::string& detail) {
@@ -22,16 +26,22 @@ void World::violate(const char* name, const std::string& detail) {
     }
 }
 
-/** Within one life a node accepts only rising stamps; an equal one only of a node that it had
- * forgotten. */
+/** Within one life a node accepts only rising stamps. Of a node that it had forgotten it may take
+ * the last one again, and anything once the tombstone is gone. */
 void World::check_accepted(std::size_t index, const wire::Record& record) {
     Node& node = nodes_[index];
+    const auto forgotten = node.forgotten.find(record.node);
+    const bool was_forgotten = forgotten != node.forgotten.end();
+    if (was_forgotten && local_time(index) >= forgotten->second) {
+        std::erase_if(node.accepted, [&](const auto& it) { return it.first.node == record.node; });
+        node.forgotten.erase(forgotten);
+    }
     const auto [at, first] = node.accepted.try_emplace(record.id(), record.stamp);
-    const bool again = record.stamp == at->second && !node.forgotten.contains(record.node);
+    const bool again = record.stamp == at->second && !was_forgotten;
     if (!first && (record.stamp < at->second || again)) {
         violate("stamp_order",
-                node.name + " accepted version " + std::to_string(record.stamp.version) +
-                    " after " + std::to_string(at->second.version));
+                node.name + " accepted " + text(record.stamp) + " of " + record.node.fingerprint() +
+                    " after " + text(at->second));
     }
     at->second = std::max(at->second, record.stamp);
 }

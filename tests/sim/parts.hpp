@@ -62,7 +62,8 @@ struct Node {
     mesh::RoutesPtr plane_routes;
     /** Checked by the invariants. */
     std::map<wire::RecordId, wire::Stamp> accepted;
-    std::set<NodeId> forgotten;
+    /** Until when, by its own clock, it refuses what it knew of nodes that it forgot. */
+    std::map<NodeId, TimePoint> forgotten;
     std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> answered;
     mesh::RoutesPtr checked_routes;
     bool view_changed = false;

@@ -14,6 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/** Three times as long as a dead node is remembered, as the mesh has it. */
+constexpr Duration kTombstone = 3 * 5min;
+
 std::uint64_t chosen_seed(std::uint64_t otherwise) {
     const char* text = std::getenv("WEAVE_SIM_SEED");
     const std::uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
@@ -296,7 +299,7 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
     } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
         node.connector->on_gone(gone->node);
         node.plane->on_gone(gone->node, local_time(index));
-        node.forgotten.insert(gone->node);
+        node.forgotten[gone->node] = local_time(index) + kTombstone;
         node.view_changed = true;
         ++counted_["node_gone"];
     } else if (const auto* raised = std::get_if<mesh::EpochRaised>(&action)) {
