@@ -7,7 +7,11 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cstdio>
+#include <type_traits>
 
 #ifndef WEAVE_VERSION
 #define WEAVE_VERSION "unknown"
@@ -16,12 +20,19 @@
 namespace weave::daemon {
 namespace {
 
+/** Numbers are checked before they are converted, as "could not convert" helps nobody. */
+template <class Type> void expect_type(CLI::Option& option) {
+    if constexpr (std::is_same_v<Type, std::uint16_t>) {
+        option.check(CLI::Range(0, 65535).description(""));
+    }
+}
+
 void declare_options(CLI::App& app, Options& options) {
 #define WEAVE_OPTION(field, type, initial, flag, env, value, help)                                 \
-    app.add_option(flag, options.field, help)                                                      \
-        ->envname(env)                                                                             \
-        ->type_name(value)                                                                         \
-        ->capture_default_str();
+    expect_type<type>(*app.add_option(flag, options.field, help)                                   \
+                           ->envname(env)                                                          \
+                           ->type_name(value)                                                      \
+                           ->capture_default_str());
 #include "daemon/options.def.hpp"
 #undef WEAVE_OPTION
     app.add_option(
@@ -37,9 +48,39 @@ void check_interface_name(const std::string& flag, const std::string& name) {
     }
 }
 
+/** Host names are resolved later, and again and again; what can be none is said now. */
+void check_peer(const std::string& text) {
+    const auto colon = text.rfind(':');
+    const std::string host = text.substr(0, colon);
+    const std::string port = colon == std::string::npos ? "1" : text.substr(colon + 1);
+    const bool plain = !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
+    });
+    unsigned number = 0;
+    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool good_port = parsed.ec == std::errc{} && parsed.ptr == port.data() + port.size() &&
+                           number >= 1 && number <= 65535;
+    if (!Endpoint::parse(text, 1) && !(plain && good_port)) {
+        throw ConfigError(fmt::format(
+            "'{}' is not a peer: write HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text));
+    }
+}
+
+void check_log_level(const std::string& level) {
+    if (level != "debug" && level != "info" && level != "warning" && level != "error") {
+        throw ConfigError(
+            fmt::format("--log-level '{}' is not one of debug, info, warning, error", level));
+    }
+}
+
 void check(const Options& options) {
     check_interface_name("--bridge", options.bridge);
     check_interface_name("--tap", options.tap);
+    if (options.bridge == options.tap) {
+        throw ConfigError(
+            fmt::format("--bridge and --tap are both '{}': give two names", options.tap));
+    }
+    check_log_level(options.log_level);
     if (options.port == 0) {
         throw ConfigError("--port 0 is not a port: give a number from 1 to 65535");
     }
@@ -71,6 +112,9 @@ void check(const Options& options) {
     if (options.name.size() > 63) {
         throw ConfigError("--name is longer than 63 characters: give a shorter label");
     }
+    for (const std::string& peer : options.peers) {
+        check_peer(peer);
+    }
 }
 
 } // namespace
@@ -86,12 +130,20 @@ CommandLine parse_command_line(int argc, char** argv) {
                    "Print the option reference (man or markdown) and exit.")
         ->check(CLI::IsMember({"man", "markdown"}))
         ->group("");
+    bool only_check = false;
+    app.add_flag("--check-options", only_check, "Say what is wrong with the options and exit.")
+        ->group("");
     declare_options(app, line.options);
     try {
         app.parse(argc, argv);
+    } catch (const CLI::Success& wanted) { // --help, --version
+        line.exit_now = true;
+        app.exit(wanted);
+        return line;
     } catch (const CLI::ParseError& error) {
         line.exit_now = true;
-        line.exit_code = app.exit(error) == 0 ? 0 : 2;
+        line.exit_code = 2;
+        std::fprintf(stderr, "weaved: %s (see weaved --help)\n", error.what());
         return line;
     }
     if (!reference.empty()) {
@@ -100,6 +152,7 @@ CommandLine parse_command_line(int argc, char** argv) {
         return line;
     }
     check(line.options);
+    line.exit_now = only_check;
     return line;
 }
 
