@@ -337,6 +337,10 @@ void Connector::run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimeP
     if (goal.is_self || connected(goal) || now < goal.next_try || goal.candidates.empty()) {
         return;
     }
+    if (!goal.target && dialing_.size() >= settings_.max_dials) {
+        goal.next_try = now + jittered(settings_.stagger);
+        return;
+    }
     if (!goal.in_round) {
         goal.in_round = true;
         goal.refused = false;

@@ -35,6 +35,8 @@ struct ConnectorSettings {
     Duration dial_limit = std::chrono::seconds(30);
     std::size_t max_targets = 1024;
     std::size_t max_nodes = 20000;
+    /** Dials to nodes under way at once; those to targets are not held up by them. */
+    std::size_t max_dials = 128;
 };
 
 /** Why a dial or a link ended: decides about the next try. */

@@ -200,7 +200,7 @@ void Mesh::store_record(wire::RecordPtr record,
                         bool from_owner,
                         TimePoint now) {
     requested_.erase(record->id());
-    switch (store_.put(record)) {
+    switch (store_.put(record, record->node == self_)) {
     case Store::Put::stored:
         break;
     case Store::Put::not_newer:
@@ -211,6 +211,9 @@ void Mesh::store_record(wire::RecordPtr record,
         return;
     case Store::Put::too_many_records:
         count("mesh_too_many_records");
+        return;
+    case Store::Put::too_many_bytes:
+        count("mesh_too_many_bytes");
         return;
     }
     if (store_.tombstone(record->node)) {

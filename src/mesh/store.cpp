@@ -60,40 +60,60 @@ bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
 }
 
 bool Store::has_room(const wire::RecordId& id) const {
-    const auto node = nodes_.find(id.node);
 #ifdef WEAVE_BREAK_STORE_LIMIT
     return true;
 #endif
+    const auto node = nodes_.find(id.node);
     if (node == nodes_.end()) {
-        return nodes_.size() < limits_.nodes;
+        return nodes_.size() < limits_.nodes && bytes_ < limits_.bytes;
     }
-    return node->second.size() < limits_.records_per_node || node->second.contains(id.kind);
+    return node->second.contains(id.kind) ||
+           (node->second.size() < limits_.records_per_node && bytes_ < limits_.bytes);
 }
 
-Store::Put Store::put(wire::RecordPtr record) {
+/** Why it cannot be taken; nothing when it can. What replaces a record and is no longer always can.
+ */
+std::optional<Store::Put> Store::refused(const wire::Record& record) const {
+#ifdef WEAVE_BREAK_STORE_LIMIT // the simulator proves that it notices this missing
+    return std::nullopt;
+#endif
+    const auto node = nodes_.find(record.node);
+    if (node == nodes_.end() && nodes_.size() >= limits_.nodes) {
+        return Put::too_many_nodes;
+    }
+    const auto held = find(record.id());
+    if (!held && node != nodes_.end() && node->second.size() >= limits_.records_per_node) {
+        return Put::too_many_records;
+    }
+    const std::size_t freed = held ? held->raw.size() : 0;
+    if (record.raw.size() > freed && bytes_ - freed + record.raw.size() > limits_.bytes) {
+        return Put::too_many_bytes;
+    }
+    return std::nullopt;
+}
+
+Store::Put Store::put(wire::RecordPtr record, bool ours) {
     if (!is_newer(record->id(), record->stamp)) {
         return Put::not_newer;
     }
-    auto node = nodes_.find(record->node);
-    if (node == nodes_.end()) {
-#ifndef WEAVE_BREAK_STORE_LIMIT // the simulator proves that it notices this missing
-        if (nodes_.size() >= limits_.nodes) {
-            return Put::too_many_nodes;
-        }
-#endif
-        node = nodes_.emplace(record->node, Kinds{}).first;
+    if (const auto reason = refused(*record); reason && !ours) {
+        return *reason;
     }
-    const auto held = node->second.find(record->kind);
-    if (held != node->second.end()) {
-        toggle(*held->second);
-        --size_;
-    } else if (node->second.size() >= limits_.records_per_node) {
-        return Put::too_many_records;
+    wire::RecordPtr& slot = nodes_[record->node][record->kind];
+    if (slot) {
+        drop(*slot);
     }
     toggle(*record);
     ++size_;
-    node->second[record->kind] = std::move(record);
+    bytes_ += record->raw.size();
+    slot = std::move(record);
     return Put::stored;
+}
+
+void Store::drop(const wire::Record& record) {
+    toggle(record);
+    --size_;
+    bytes_ -= record.raw.size();
 }
 
 void Store::forget(const NodeId& node, TimePoint until) {
@@ -114,8 +134,7 @@ void Store::forget(const NodeId& node, TimePoint until) {
     for (const auto& [kind, record] : found->second) {
         stone.greatest = std::max(stone.greatest, record->stamp);
         stone.kinds[kind] = record->stamp;
-        toggle(*record);
-        --size_;
+        drop(*record);
     }
     nodes_.erase(found);
     while (tombstones_.size() > limits_.tombstones) {

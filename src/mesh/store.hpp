@@ -19,6 +19,8 @@ struct StoreLimits {
     std::size_t nodes = 20000;
     std::size_t records_per_node = 16;
     std::size_t tombstones = 4096;
+    /** Of all records together, as they travel. */
+    std::size_t bytes = std::size_t{128} << 20;
 };
 
 /**
@@ -27,7 +29,7 @@ struct StoreLimits {
  */
 class Store {
   public:
-    enum class Put { stored, not_newer, too_many_nodes, too_many_records };
+    enum class Put { stored, not_newer, too_many_nodes, too_many_records, too_many_bytes };
     using Kinds = std::map<std::uint16_t, wire::RecordPtr>;
 
     explicit Store(StoreLimits limits)
@@ -37,11 +39,11 @@ class Store {
     /** Would put() of this stamp be refused as not newer? Cheap: to be asked before a signature is
      * verified. */
     [[nodiscard]] bool is_newer(const wire::RecordId& id, wire::Stamp stamp) const;
-    /** Would a new record with this id fit under the limits? */
+    /** Would a small record with this id fit under the limits? */
     [[nodiscard]] bool has_room(const wire::RecordId& id) const;
-    /** Keeps the record if it is newer than what is held or was forgotten. The signature was
-     * verified by the caller. */
-    Put put(wire::RecordPtr record);
+    /** Keeps the record if it is newer than what is held or was forgotten, and fits; `ours` always
+     * does. The signature was verified by the caller. */
+    Put put(wire::RecordPtr record, bool ours = false);
     /** Drops a node and remembers its stamps until `until`: only a greater one than all of them
      * brings it back. */
     void forget(const NodeId& node, TimePoint until);
@@ -55,6 +57,8 @@ class Store {
 
     [[nodiscard]] std::size_t size() const { return size_; }
 
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
     [[nodiscard]] const wire::BucketDigest& digest() const { return digest_; }
 
   private:
@@ -66,10 +70,13 @@ class Store {
     };
 
     void toggle(const wire::Record& record);
+    void drop(const wire::Record& record);
+    [[nodiscard]] std::optional<Put> refused(const wire::Record& record) const;
 
     StoreLimits limits_;
     std::map<NodeId, Kinds> nodes_;
     std::size_t size_ = 0;
+    std::size_t bytes_ = 0;
     wire::BucketDigest digest_;
     std::unordered_map<NodeId, Tombstone> tombstones_;
     std::deque<NodeId> tombstone_order_;
