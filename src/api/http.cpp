@@ -190,7 +190,11 @@ void HttpServer::State::accept() {
         if (!error) {
             // One too many is closed unanswered: an answer would cost what the bound is there to
             // save.
-            if (self->sessions.size() < self->settings.max_connections) {
+            error_code gone;
+            const auto from = socket.remote_endpoint(gone);
+            const bool welcome = !gone && (!self->settings.admits ||
+                                           self->settings.admits(from_asio(from.address())));
+            if (welcome && self->sessions.size() < self->settings.max_connections) {
                 const auto session = std::make_shared<Session>(std::move(socket), self);
                 self->sessions.insert(session);
                 session->read();

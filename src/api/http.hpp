@@ -32,6 +32,8 @@ struct HttpSettings {
     std::chrono::milliseconds timeout{
         10'000};                       // to read a request, to write a reply, and idle between
     std::uint32_t header_limit = 8192; // bytes
+    /** Whoever it says no to is closed unanswered; empty: everybody is answered. */
+    std::function<bool(const IpAddress& from)> admits;
 };
 
 /**

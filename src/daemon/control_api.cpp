@@ -117,15 +117,8 @@ Reply Router::handle_attach(api::Request& request) {
     if (const std::string bad = attach::check_pod(spec); !bad.empty()) {
         return Reply::error("invalid", bad);
     }
-    for (const Prefix& prefix : spec.addresses) {
-        const auto owner = snapshot_.addresses->owner(prefix.address);
-        if (owner != dataplane::kNoPeer && owner != dataplane::kLocalPeer) {
-            const auto* peer = snapshot_.peers->peer(owner);
-            return Reply::error("conflict",
-                                fmt::format("{} is in use on node {}: choose another address",
-                                            prefix.address.text(),
-                                            peer ? name_of(peer->node) : "unknown"));
-        }
+    if (const std::string taken = used_elsewhere(spec.addresses); !taken.empty()) {
+        return Reply::error("conflict", taken);
     }
     const attach::Attachment pod = host_.attach_pod(request.fd.get(), spec);
     publish_addresses();
@@ -144,27 +137,66 @@ Reply Router::handle_detach(api::Request& request) {
     return Reply::ok({{"detached", was}});
 }
 
-Reply Router::handle_expose(const api::Request& request, bool expose) {
-    std::vector<Prefix> exposed = state_.exposed();
-    for (const Prefix& prefix : parse_addresses(request.params)) {
-        if (expose) {
-            host_.expose(prefix);
-            if (std::find(exposed.begin(), exposed.end(), prefix) == exposed.end()) {
-                exposed.push_back(prefix);
-            }
-        } else {
-            host_.hide(prefix);
-            std::erase(exposed, prefix);
+/** A sentence when another node owns one of the addresses. */
+std::string Router::used_elsewhere(const std::vector<Prefix>& addresses) {
+    for (const Prefix& prefix : addresses) {
+        const auto owner = owners_.table()->owner(prefix.address);
+        if (owner != dataplane::kNoPeer && owner != dataplane::kLocalPeer) {
+            const auto* peer = snapshot_.peers->peer(owner);
+            return fmt::format("{} is in use on node {}: choose another address",
+                               prefix.address.text(),
+                               peer != nullptr ? name_of(peer->node) : "unknown");
         }
     }
-    state_.save_exposed(exposed);
+    return {};
+}
+
+Reply Router::handle_expose(const api::Request& request, bool expose) {
+    const std::vector<Prefix> before = state_.exposed();
+    const std::vector<Prefix> given = parse_addresses(request.params);
+    std::vector<Prefix> after = before;
+    for (const Prefix& prefix : given) {
+        std::erase(after, prefix);
+        if (expose) {
+            after.push_back(prefix);
+        }
+    }
+    if (const std::string taken = used_elsewhere(given); expose && !taken.empty()) {
+        return Reply::error("conflict", taken);
+    }
+    state_.save_exposed(after); // first: what cannot be kept is not acknowledged
+    try {
+        for (const Prefix& prefix : given) {
+            expose ? host_.expose(prefix) : host_.hide(prefix);
+        }
+    } catch (...) {
+        state_.save_exposed(before);
+        throw;
+    }
     publish_addresses();
     return Reply::ok();
 }
 
-api::HttpReply Router::handle_http(std::string_view target, bool wants_json, bool metrics_only) {
-    if (target == "/healthz" || target == "/readyz") {
+/** Ready: pods attached now reach the rest of the mesh, as far as this node was told of one. */
+api::HttpReply Router::ready_reply() {
+    const auto connections = mesh_->connections(Clock::now());
+    using State = mesh::ConnectionStatus::State;
+    const auto connected = [](const auto& each) { return each.state == State::established; };
+    const auto self = [](const auto& each) { return each.state == State::self; };
+    // A list of targets that names this node alone, or nobody, is the first host's.
+    if (std::any_of(connections.begin(), connections.end(), connected) ||
+        (std::all_of(connections.begin(), connections.end(), self) && mesh_->resolved_all())) {
         return {200, "text/plain; charset=utf-8", "ok\n"};
+    }
+    return {503, "text/plain; charset=utf-8", "not ready: none of the targets is connected\n"};
+}
+
+api::HttpReply Router::handle_http(std::string_view target, bool wants_json, bool metrics_only) {
+    if (target == "/healthz") {
+        return {200, "text/plain; charset=utf-8", "ok\n"};
+    }
+    if (target == "/readyz") {
+        return ready_reply();
     }
     if (target == "/metrics") {
         return {200, api::kPrometheusType, api::render_prometheus(report())};

@@ -4,6 +4,7 @@
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/router.hpp"
+#include "os/notify.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -54,7 +55,9 @@ int run(int argc, char** argv) {
     boost::asio::io_context io{1};
     boost::asio::signal_set signals{io, SIGINT, SIGTERM};
     Router router{io, line.options};
+    os::notify_manager("READY=1");
     signals.async_wait([&](boost::system::error_code, int) {
+        os::notify_manager("STOPPING=1");
         log::info("event=stopping");
         io.stop();
     });

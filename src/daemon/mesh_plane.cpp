@@ -6,6 +6,8 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <set>
+
 namespace weave::daemon {
 namespace {
 
@@ -244,49 +246,65 @@ void MeshPlane::run_mesh(TimePoint now) {
 
 unsigned
 MeshPlane::connect(const std::vector<std::string>& peers, bool replace, const std::string& origin) {
-    if (replace) {
-        std::vector<std::string> gone;
-        for (const auto& [text, target] : targets_) {
-            if (std::find(peers.begin(), peers.end(), text) == peers.end()) {
-                gone.push_back(text);
-            }
+    std::vector<std::string> gone;
+    std::set<std::string> wanted(peers.begin(), peers.end());
+    for (const auto& [text, target] : targets_) {
+        if (!replace) {
+            wanted.insert(text);
+        } else if (!wanted.contains(text)) {
+            gone.push_back(text);
         }
-        forget(gone);
     }
+    // On disk before anything is done: what cannot be kept is not acknowledged.
+    state_.save_targets({wanted.begin(), wanted.end()});
+    drop_targets(gone);
     unsigned added = 0;
     for (const std::string& text : peers) {
         const auto [entry, inserted] = targets_.try_emplace(text, Target{text, origin, {}, {}});
         added += inserted ? 1 : 0;
         resolve(text);
     }
-    save_targets();
     return added;
 }
 
 std::vector<std::string> MeshPlane::forget(const std::vector<std::string>& peers) {
     std::vector<std::string> unknown;
+    std::vector<std::string> known;
+    for (const std::string& text : peers) {
+        (targets_.contains(text) ? known : unknown).push_back(text);
+    }
+    if (!unknown.empty()) {
+        return unknown; // nothing is changed then
+    }
+    std::vector<std::string> kept;
+    for (const auto& [text, target] : targets_) {
+        if (std::find(known.begin(), known.end(), text) == known.end()) {
+            kept.push_back(text);
+        }
+    }
+    state_.save_targets(std::move(kept));
+    drop_targets(known);
+    return {};
+}
+
+void MeshPlane::drop_targets(const std::vector<std::string>& peers) {
     for (const std::string& text : peers) {
         const auto entry = targets_.find(text);
         if (entry == targets_.end()) {
-            unknown.push_back(text);
-            continue;
+            continue; // named twice
         }
         for (const Endpoint& endpoint : entry->second.endpoints) {
             connector_.forget(endpoint);
         }
         targets_.erase(entry);
     }
-    save_targets();
     run_connector(Clock::now());
-    return unknown;
 }
 
-void MeshPlane::save_targets() {
-    std::vector<std::string> lines;
-    for (const auto& [text, target] : targets_) {
-        lines.push_back(text);
-    }
-    state_.save_targets(std::move(lines));
+bool MeshPlane::resolved_all() const {
+    return std::none_of(targets_.begin(), targets_.end(), [](const auto& entry) {
+        return entry.second.endpoints.empty();
+    });
 }
 
 void MeshPlane::resolve(const std::string& text) {
@@ -337,13 +355,17 @@ void MeshPlane::resolved(const std::string& text,
 }
 
 void MeshPlane::set_own_topology(const wire::Topology& topology) {
-    mesh_.set_own_topology(topology, Clock::now());
+    const TimePoint now = Clock::now();
+    mesh_.set_own_topology(topology, now);
+    run_mesh(now);
 }
 
 void MeshPlane::set_own_addresses(const wire::Addresses& addresses) {
-    if (!mesh_.set_own(wire::kAddressesKind, wire::encode_addresses(addresses), Clock::now())) {
+    const TimePoint now = Clock::now();
+    if (!mesh_.set_own(wire::kAddressesKind, wire::encode_addresses(addresses), now)) {
         log::error("event=addresses_not_published count={}", addresses.macs.size());
     }
+    run_mesh(now); // at once: the pod's first packets are on their way
 }
 
 void MeshPlane::mark_unreachable(const NodeId& node, bool unreachable) {

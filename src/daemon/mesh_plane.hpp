@@ -5,6 +5,7 @@
 #include "daemon/cluster_file.hpp"
 #include "daemon/log.hpp"
 #include "daemon/node_state.hpp"
+#include "daemon/refusals.hpp"
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
 #include "net/control_links.hpp"
@@ -58,10 +59,14 @@ class MeshPlane {
 
     /** Throws std::system_error when a port is taken. */
     void listen();
-    /** Adds targets; names are resolved in the background. Returns how many were new. */
+    /**
+     * Adds targets; names are resolved in the background. Returns how many were new. Throws
+     * std::system_error, with nothing changed, when they cannot be written to the state folder.
+     */
     unsigned
     connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
-    /** Returns those that were no targets. */
+    /** Returns those that are no targets; nothing is changed when there are any. Throws like
+     * connect(). */
     std::vector<std::string> forget(const std::vector<std::string>& peers);
 
     void set_own_topology(const wire::Topology& topology);
@@ -77,7 +82,10 @@ class MeshPlane {
 
     [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
 
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
+    /** No target waits for its name to be resolved. */
+    [[nodiscard]] bool resolved_all() const;
+
+    [[nodiscard]] const EventCounts& counted() const { return counted_; }
 
     /** The last refusals of inbound connections: endpoint and sentence, newest last, at most 16. */
     [[nodiscard]] const std::vector<std::pair<Endpoint, std::string>>& refused() const {
@@ -99,7 +107,7 @@ class MeshPlane {
     void resolve(const std::string& text);
     void
     resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
-    void save_targets();
+    void drop_targets(const std::vector<std::string>& peers);
     void on_node_changed(const NodeId& node, TimePoint now);
 
     boost::asio::io_context& io_;
@@ -116,7 +124,7 @@ class MeshPlane {
     std::map<std::string, Target> targets_;
     TimePoint next_resolve_{};
     mesh::RoutesPtr routes_;
-    std::map<std::string, std::uint64_t> counted_;
+    EventCounts counted_;
     std::vector<std::pair<Endpoint, std::string>> refused_;
     log::RateLimit rate_;
     bool running_ = false;

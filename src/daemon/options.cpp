@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <cstdio>
@@ -45,6 +46,20 @@ void check_interface_name(const std::string& flag, const std::string& name) {
                                       "without '/' or spaces",
                                       flag,
                                       name));
+    }
+}
+
+void check_listen(const std::vector<std::string>& addresses) {
+    std::array<unsigned, 2> of_family{};
+    for (const std::string& text : addresses) {
+        const auto address = IpAddress::parse(text);
+        if (!address) {
+            throw ConfigError(fmt::format("--listen '{}' is not an IP address", text));
+        }
+        if (++of_family[address->is_v6() ? 1 : 0] > 1) {
+            throw ConfigError(
+                "--listen takes one address of each family: name one, or none for all addresses");
+        }
     }
 }
 
@@ -89,16 +104,20 @@ void check(const Options& options) {
             fmt::format("--ipalloc-range '{}' is not a prefix: write it as 10.32.0.0/12",
                         options.ipalloc_range));
     }
-    for (const std::string& text : options.listen) {
-        if (!IpAddress::parse(text)) {
-            throw ConfigError(fmt::format("--listen '{}' is not an IP address", text));
-        }
-    }
+    check_listen(options.listen);
     for (const std::string& text : options.advertise) {
         if (!Endpoint::parse(text, options.port)) {
             throw ConfigError(fmt::format(
                 "--advertise '{}' is not an address: write ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
                 text));
+        }
+    }
+    if (!options.metrics_listen.empty()) {
+        const auto endpoint = Endpoint::parse(options.metrics_listen, 0);
+        if (!endpoint || endpoint->port == 0) {
+            throw ConfigError(
+                fmt::format("--metrics-listen '{}' is not ADDRESS:PORT: write it as 10.0.0.1:6782",
+                            options.metrics_listen));
         }
     }
     if (options.mtu < 1280 || options.mtu > 65000) {

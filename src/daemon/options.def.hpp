@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+// clang-format off: one option a line.
 // No include guard: a list, read several times with WEAVE_OPTION defined differently.
 //
 // Every option of weaved, declared once: the struct, the flag, the environment variable, --help, the man
@@ -11,7 +12,7 @@ WEAVE_OPTION(run_dir,         std::string,              "/run/weave",  "--run-di
 WEAVE_OPTION(state_dir,       std::string,              "/var/lib/weave", "--state-dir",    "WEAVE_STATE_DIR",        "DIR",      "Folder for the identity, the boot epoch, targets and attachments; locked by one instance.")
 WEAVE_OPTION(cluster_file,    std::string,              {},            "--cluster-file",    "WEAVE_CLUSTER_FILE",     "FILE",     "Cluster id and secrets (mode 0600); STATE_DIR/cluster.json if not given.")
 WEAVE_OPTION(port,            std::uint16_t,            6783,          "--port",            "WEAVE_PORT",             "PORT",     "TCP port for mesh control and UDP port for sealed traffic.")
-WEAVE_OPTION(listen,          std::vector<std::string>, {},            "--listen",          "WEAVE_LISTEN",           "ADDRESS",  "Underlay address to listen on; repeatable; all addresses if not given.")
+WEAVE_OPTION(listen,          std::vector<std::string>, {},            "--listen",          "WEAVE_LISTEN",           "ADDRESS",  "Underlay address to listen on; at most one of each family; all addresses if not given.")
 WEAVE_OPTION(advertise,       std::vector<std::string>, {},            "--advertise",       "WEAVE_ADVERTISE",        "ADDRESS",  "Underlay address told to peers, ADDRESS or ADDRESS:PORT; repeatable; all global addresses of the host if not given.")
 WEAVE_OPTION(ipalloc_range,   std::string,              "10.32.0.0/12","--ipalloc-range",   "WEAVE_IPALLOC_RANGE",    "PREFIX",   "Range of pod addresses; underlay addresses inside it are never told to peers.")
 WEAVE_OPTION(http_port,       std::uint16_t,            6784,          "--http-port",       "WEAVE_HTTP_PORT",        "PORT",     "Read-only HTTP on 127.0.0.1: status, report, metrics, health; 0 turns it off.")

@@ -204,7 +204,9 @@ void Peers::run_sessions(TimePoint now) {
             [&](auto& each) {
                 using T = std::decay_t<decltype(each)>;
                 if constexpr (std::is_same_v<T, session::Counted>) {
-                    ++counted_[std::string{each.name}];
+                    std::string name{each.name};
+                    std::replace(name.begin(), name.end(), '.', '_');
+                    ++counted_[name];
                 } else if constexpr (std::is_same_v<T, session::Install>) {
                     perform(each, now);
                 } else {

@@ -4,6 +4,7 @@
 
 #include "daemon/lanes.hpp"
 #include "daemon/log.hpp"
+#include "daemon/refusals.hpp"
 #include "mesh/mesh.hpp"
 #include "session/manager.hpp"
 #include "session/path.hpp"
@@ -70,7 +71,7 @@ class Peers {
     [[nodiscard]] std::uint64_t rekeys() const { return rekeys_; }
 
     /** Events the session machine counted, by name. */
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& counted() const { return counted_; }
+    [[nodiscard]] const EventCounts& counted() const { return counted_; }
 
   private:
     struct Peer {
@@ -130,7 +131,7 @@ class Peers {
     std::map<Endpoint, IpAddress> locals_;
     std::uint64_t handshakes_ = 0;
     std::uint64_t rekeys_ = 0;
-    std::map<std::string, std::uint64_t> counted_;
+    EventCounts counted_;
     bool table_changed_ = false;
 };
 

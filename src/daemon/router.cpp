@@ -5,7 +5,6 @@
 #include "crypto/init.hpp"
 #include "dataplane/icmp.hpp"
 #include "os/file.hpp"
-#include "os/netlink.hpp"
 
 #include <array>
 #include <thread>
@@ -20,7 +19,6 @@ namespace weave::daemon {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
-constexpr auto kUnderlayCheck = std::chrono::seconds(2);
 
 /** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
  * dash. */
@@ -100,53 +98,17 @@ Router::~Router() {
 }
 
 void Router::start() {
-    const std::vector<IpAddress> listen = listen_addresses(options_);
-    const unsigned lanes = lane_count(options_.lanes);
-    mesh_ = std::make_unique<MeshPlane>(
-        io_,
-        MeshPlaneSettings{name_, options_.port, listen},
-        state_,
-        cluster_,
-        MeshPlaneEvents{
-            [this](const mesh::NodeInfo& node) {
-                peers_->on_node(node, Clock::now());
-                rebuild_addresses();
-            },
-            [this](const NodeId& node) { on_node_gone(node); },
-            [this](const wire::RecordPtr& record) { on_record(record); },
-            [this](const mesh::Routes& routes) { peers_->set_routes(routes, Clock::now()); },
-            [this](std::uint64_t epoch) {
-                state_.raise_boot_epoch(epoch - 1);
-                peers_->set_boot_epoch(epoch);
-            }});
+    make_mesh();
     // Ports first: when one is taken, nothing has been changed on the host yet.
     mesh_->listen();
     host_.ensure_bridge();
-    lanes_ = std::make_unique<Lanes>(
-        io_, LanesSettings{lanes, options_.port, listen}, host_.ensure_tap(lanes));
-
-    session::Settings settings;
-    settings.lanes = static_cast<std::uint8_t>(lanes);
-    peers_ = std::make_unique<Peers>(*lanes_,
-                                     settings,
-                                     session_local(state_, cluster_),
-                                     session::PathSettings{},
-                                     PeerEvents{[this](const NodeId& node, bool unreachable) {
-                                                    mesh_->mark_unreachable(node, unreachable);
-                                                },
-                                                [this] { publish_snapshot(); }});
-
-    dataplane::Settings data;
-    data.own_relay = relay_address(state_.identity().id());
-    data.bridge_mac = attach::bridge_mac(state_.identity().id());
-    snapshot_.settings = std::make_shared<dataplane::Settings>(data);
-
+    make_lanes();
+    underlay_ = std::make_unique<Underlay>(io_, options_, [this] { publish_topology(); });
     for (const Prefix& prefix : state_.exposed()) {
         host_.expose(prefix);
     }
-    publish_addresses();
-    endpoints_ = underlay_endpoints();
     publish_topology();
+    publish_addresses();
     lanes_->start([this](const dataplane::Punt& punt) {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
@@ -156,37 +118,97 @@ void Router::start() {
     std::vector<std::string> targets = state_.targets();
     targets.insert(targets.end(), options_.peers.begin(), options_.peers.end());
     mesh_->connect(targets, false, "start");
-
-    control_ =
-        std::make_unique<api::Server>(io_,
-                                      options_.run_dir + "/weave.sock",
-                                      [this](api::Request& request) { return handle(request); });
-    if (options_.http_port != 0) {
-        http_.push_back(std::make_unique<api::HttpServer>(
-            io_,
-            Endpoint{*IpAddress::parse("127.0.0.1"), options_.http_port},
-            [this](std::string_view target, bool json) {
-                return handle_http(target, json, false);
-            }));
-    }
-    if (!options_.metrics_listen.empty()) {
-        const auto endpoint = Endpoint::parse(options_.metrics_listen, 6782);
-        if (!endpoint) {
-            throw ConfigError(
-                fmt::format("--metrics-listen '{}' is not ADDRESS:PORT", options_.metrics_listen));
-        }
-        http_.push_back(std::make_unique<api::HttpServer>(
-            io_, *endpoint, [this](std::string_view target, bool json) {
-                return handle_http(target, json, true);
-            }));
-    }
+    serve();
     log::info("event=started version={} name={} node={} port={} lanes={}",
               WEAVE_VERSION,
               name_,
               state_.identity().id().fingerprint(),
               options_.port,
-              lanes);
+              lanes_->count());
     schedule_tick();
+}
+
+void Router::make_mesh() {
+    MeshPlaneEvents events;
+    events.on_node = [this](const mesh::NodeInfo& node) {
+        peers_->on_node(node, Clock::now());
+        owners_.set_index(node.id, peers_->index_of(node.id));
+        publish_snapshot();
+    };
+    events.on_gone = [this](const NodeId& node) { on_node_gone(node); };
+    events.on_record = [this](const wire::RecordPtr& record) { on_record(record); };
+    events.on_routes = [this](const mesh::Routes& routes) {
+        peers_->set_routes(routes, Clock::now());
+    };
+    events.on_epoch = [this](std::uint64_t epoch) {
+        try {
+            state_.raise_boot_epoch(epoch - 1);
+        } catch (const std::system_error& error) {
+            // The next start will hear of its records once more and raise the epoch then.
+            log::error("event=boot_epoch_not_saved reason={}", log::quoted(error.what()));
+        }
+        peers_->set_boot_epoch(epoch);
+    };
+    mesh_ = std::make_unique<MeshPlane>(
+        io_,
+        MeshPlaneSettings{name_, options_.port, listen_addresses(options_)},
+        state_,
+        cluster_,
+        std::move(events));
+}
+
+void Router::make_lanes() {
+    const unsigned lanes = lane_count(options_.lanes);
+    lanes_ =
+        std::make_unique<Lanes>(io_,
+                                LanesSettings{lanes, options_.port, listen_addresses(options_)},
+                                host_.ensure_tap(lanes));
+    session::Settings settings;
+    settings.lanes = static_cast<std::uint8_t>(lanes);
+    PeerEvents events;
+    events.on_direct = [this](const NodeId& node, bool unreachable) {
+        mesh_->mark_unreachable(node, unreachable);
+    };
+    events.on_table_changed = [this] { publish_snapshot(); };
+    peers_ = std::make_unique<Peers>(*lanes_,
+                                     settings,
+                                     session_local(state_, cluster_),
+                                     session::PathSettings{},
+                                     std::move(events));
+    dataplane::Settings data;
+    data.own_relay = relay_address(state_.identity().id());
+    data.bridge_mac = attach::bridge_mac(state_.identity().id());
+    snapshot_.settings = std::make_shared<dataplane::Settings>(data);
+}
+
+/** The doors for people and programs: control socket and HTTP. */
+void Router::serve() {
+    control_ =
+        std::make_unique<api::Server>(io_,
+                                      options_.run_dir + "/weave.sock",
+                                      [this](api::Request& request) { return handle(request); });
+    const auto open = [this](const Endpoint& endpoint, bool metrics_only) {
+        api::HttpSettings settings;
+        // Pods may route to any address of their host, and 0.0.0.0 is what many listen on.
+        settings.admits = [this,
+                           range = *Prefix::parse(options_.ipalloc_range)](const IpAddress& from) {
+            return from.is_loopback() ||
+                   (!range.contains(from) && owners_.table()->owner(from) == dataplane::kNoPeer);
+        };
+        http_.push_back(std::make_unique<api::HttpServer>(
+            io_,
+            endpoint,
+            [this, metrics_only](std::string_view target, bool json) {
+                return handle_http(target, json, metrics_only);
+            },
+            std::move(settings)));
+    };
+    if (options_.http_port != 0) {
+        open({*IpAddress::parse("127.0.0.1"), options_.http_port}, false);
+    }
+    if (!options_.metrics_listen.empty()) {
+        open(*Endpoint::parse(options_.metrics_listen, 0), true);
+    }
 }
 
 void Router::schedule_tick() {
@@ -196,13 +218,6 @@ void Router::schedule_tick() {
             return;
         }
         const TimePoint now = Clock::now();
-        if (now >= next_underlay_check_) {
-            next_underlay_check_ = now + kUnderlayCheck;
-            if (auto endpoints = underlay_endpoints(); endpoints != endpoints_) {
-                endpoints_ = std::move(endpoints);
-                publish_topology();
-            }
-        }
         peers_->tick(now);
         mesh_->tick(now);
         lanes_->cell().reclaim();
@@ -210,43 +225,10 @@ void Router::schedule_tick() {
     });
 }
 
-/** What peers may dial: what the user said, else every global address that is not ours to hide. */
-std::vector<Endpoint> Router::underlay_endpoints() {
-    std::vector<Endpoint> out;
-    for (const std::string& text : options_.advertise) {
-        out.push_back(*Endpoint::parse(text, options_.port));
-    }
-    if (!out.empty()) {
-        return out;
-    }
-    const auto range = *Prefix::parse(options_.ipalloc_range);
-    os::Netlink netlink = os::Netlink::open();
-    std::unordered_map<unsigned, os::Link> links;
-    for (const os::Link& link : netlink.links()) {
-        links.emplace(link.index, link);
-    }
-    const std::vector<IpAddress> listen = listen_addresses(options_);
-    for (const os::LinkAddress& entry : netlink.addresses()) {
-        const IpAddress& address = entry.prefix.address;
-        const auto link = links.find(entry.index);
-        const bool ours = link != links.end() &&
-                          (link->second.name == options_.bridge ||
-                           link->second.name == options_.tap || link->second.kind == "bridge");
-        const bool listening =
-            listen.empty() || std::find(listen.begin(), listen.end(), address) != listen.end();
-        if (!ours && listening && !address.is_loopback() && !address.is_link_local() &&
-            !range.contains(address) && out.size() < wire::kMaxEndpoints) {
-            out.push_back({address, options_.port});
-        }
-    }
-    std::sort(out.begin(), out.end());
-    return out;
-}
-
 void Router::publish_topology() {
     wire::Topology topology;
     topology.name = name_;
-    topology.endpoints = endpoints_;
+    topology.endpoints = underlay_->endpoints();
     topology.static_key = state_.identity().static_public();
     topology.flags = bridge_pods_ ? wire::Topology::kBridgePods : 0;
     topology.lanes = static_cast<std::uint8_t>(lanes_->count());
@@ -272,66 +254,33 @@ void Router::publish_addresses() {
                 {prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
         }
     }
-    const bool pods = !own.macs.empty();
-    own_ = own;
-    mesh_->set_own_addresses(own_);
-    rebuild_addresses();
-    if (std::exchange(bridge_pods_, pods) != pods) {
+    mesh_->set_own_addresses(own);
+    owners_.set_local(own);
+    publish_snapshot();
+    if (const bool pods = !own.macs.empty(); std::exchange(bridge_pods_, pods) != pods) {
         publish_topology();
     }
-}
-
-void Router::set_owned(const NodeId& owner,
-                       dataplane::PeerIndex index,
-                       const wire::Addresses& addresses) {
-    std::ignore = owner;
-    std::vector<dataplane::AddressChange> changes;
-    const dataplane::AddressTable& table = *snapshot_.addresses;
-    // The first owner keeps what two claim; rebuild_addresses() visits ourselves first.
-    for (const MacAddress& mac : addresses.macs) {
-        if (table.owner(mac) == dataplane::kNoPeer) {
-            changes.push_back({mac, index});
-        }
-    }
-    for (const Prefix& prefix : addresses.prefixes) {
-        if (table.owner(prefix.address) == dataplane::kNoPeer ||
-            prefix.length < prefix.address.bits()) {
-            changes.push_back({prefix, index});
-        }
-    }
-    snapshot_.addresses = std::make_shared<dataplane::AddressTable>(table.with(changes));
-}
-
-void Router::rebuild_addresses() {
-    snapshot_.addresses = std::make_shared<dataplane::AddressTable>();
-    set_owned(state_.identity().id(), dataplane::kLocalPeer, own_);
-    for (const auto& [node, addresses] : owned_) {
-        if (const auto index = peers_->index_of(node); index != dataplane::kNoPeer) {
-            set_owned(node, index, addresses);
-        }
-    }
-    publish_snapshot();
 }
 
 void Router::on_record(const wire::RecordPtr& record) {
     if (record->kind != wire::kAddressesKind || record->node == state_.identity().id()) {
         return;
     }
-    auto addresses = wire::decode_addresses(record->tlvs());
-    if (addresses) {
-        owned_[record->node] = std::move(*addresses);
-        rebuild_addresses();
+    if (const auto addresses = wire::decode_addresses(record->tlvs())) {
+        owners_.set(record->node, peers_->index_of(record->node), *addresses);
+        publish_snapshot();
     }
 }
 
 void Router::on_node_gone(const NodeId& node) {
-    owned_.erase(node);
+    owners_.forget(node);
     peers_->on_node_gone(node);
-    rebuild_addresses();
+    publish_snapshot();
 }
 
 void Router::publish_snapshot() {
     snapshot_.peers = peers_->table();
+    snapshot_.addresses = owners_.table();
     lanes_->cell().publish(snapshot_);
 }
 

@@ -10,13 +10,14 @@
 #include "daemon/mesh_plane.hpp"
 #include "daemon/node_state.hpp"
 #include "daemon/options.hpp"
+#include "daemon/owners.hpp"
 #include "daemon/peers.hpp"
+#include "daemon/underlay.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <memory>
-#include <unordered_map>
 
 namespace weave::daemon {
 
@@ -37,17 +38,16 @@ class Router {
   private:
     // router.cpp: composition and the flows
     void start();
+    void make_mesh();
+    void make_lanes();
+    void serve();
     void schedule_tick();
     void publish_topology();
     void publish_addresses();
     void on_record(const wire::RecordPtr& record);
     void on_node_gone(const NodeId& node);
-    void
-    set_owned(const NodeId& owner, dataplane::PeerIndex index, const wire::Addresses& addresses);
-    void rebuild_addresses();
     void publish_snapshot();
     void answer_too_big(const dataplane::Punt& punt);
-    [[nodiscard]] std::vector<Endpoint> underlay_endpoints();
     // control_api.cpp
     api::Reply handle(api::Request& request);
     api::Reply handle_connect(const api::Request& request);
@@ -56,6 +56,8 @@ class Router {
     api::Reply handle_detach(api::Request& request);
     api::Reply handle_expose(const api::Request& request, bool expose);
     api::HttpReply handle_http(std::string_view target, bool wants_json, bool metrics_only);
+    std::string used_elsewhere(const std::vector<Prefix>& addresses);
+    api::HttpReply ready_reply();
     // status.cpp
     void fill_status(api::NodeReport& report, TimePoint now);
     void fill_peers(api::NodeReport& report, TimePoint now);
@@ -73,16 +75,14 @@ class Router {
     std::unique_ptr<Lanes> lanes_;
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<MeshPlane> mesh_;
+    std::unique_ptr<Underlay> underlay_;
     std::unique_ptr<api::Server> control_;
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
     TimePoint started_ = Clock::now();
-    TimePoint next_underlay_check_{};
-    std::vector<Endpoint> endpoints_;
     bool bridge_pods_ = false;
+    Owners owners_;
     dataplane::Snapshot snapshot_;
-    std::unordered_map<NodeId, wire::Addresses> owned_;
-    wire::Addresses own_;
 };
 
 } // namespace weave::daemon

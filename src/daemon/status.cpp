@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // What the Router tells about itself.
+#include "daemon/refusals.hpp"
 #include "daemon/router.hpp"
 
 #ifndef WEAVE_VERSION
@@ -58,7 +59,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     status.name = name_;
     status.node_id = state_.identity().id().text();
     status.cluster_id = to_hex(cluster_.id);
-    for (const Endpoint& endpoint : endpoints_) {
+    for (const Endpoint& endpoint : underlay_->endpoints()) {
         status.addresses.push_back(endpoint.text());
     }
     status.port = options_.port;
@@ -118,9 +119,7 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
                 std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
         }
         row.cipher = view.suite ? crypto::name(*view.suite) : "none";
-        const auto owned = owned_.find(view.node);
-        row.pods =
-            owned == owned_.end() ? 0 : static_cast<std::uint32_t>(owned->second.prefixes.size());
+        row.pods = static_cast<std::uint32_t>(owners_.prefixes_of(view.node));
         report.peers.push_back(std::move(row));
     }
     std::sort(report.peers.begin(), report.peers.end(), [](const PeerRow& a, const PeerRow& b) {
@@ -182,10 +181,13 @@ void Router::fill_drops(api::NodeReport& report) {
                                 std::string{dataplane::text(reason)},
                                 lanes_->dropped(reason)});
     }
-    for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
-        for (const auto& [name, count] : *counted) {
-            report.drops.push_back({name, "control message or handshake not accepted", count});
+    for (const Refusal& refusal : refusals()) {
+        std::uint64_t count = 0;
+        for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
+            const auto entry = counted->find(refusal.name);
+            count += entry == counted->end() ? 0 : entry->second;
         }
+        report.drops.push_back({std::string{refusal.name}, std::string{refusal.text}, count});
     }
 }
 

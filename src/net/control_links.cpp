@@ -292,9 +292,11 @@ void ControlLinks::State::start(const std::shared_ptr<Link>& link) {
               from_asio(link->socket.local_endpoint(ignored)),
               link->handshake->peer(),
               link->nonce};
+    // First the news, then what the peer says: co_spawn() runs serve() at once, and a message may
+    // have come together with the last of the handshake.
+    events.on_up(up);
     asio::co_spawn(io, write_loop(link), asio::detached);
     asio::co_spawn(io, serve(link), asio::detached);
-    events.on_up(up);
 }
 
 asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
@@ -392,7 +394,7 @@ ControlLinks::~ControlLinks() {
     state_->links.clear();
 }
 
-void ControlLinks::listen(const Endpoint& endpoint) {
+Endpoint ControlLinks::listen(const Endpoint& endpoint) {
     const tcp::endpoint local = to_asio(endpoint);
     auto acceptor = std::make_shared<tcp::acceptor>(state_->io);
     error_code error;
@@ -413,6 +415,7 @@ void ControlLinks::listen(const Endpoint& endpoint) {
     }
     state_->acceptors.push_back(acceptor);
     asio::co_spawn(state_->io, state_->accept_loop(acceptor), asio::detached);
+    return from_asio(acceptor->local_endpoint());
 }
 
 LinkId ControlLinks::dial(const Endpoint& endpoint) {

@@ -74,8 +74,9 @@ class ControlLinks {
     ControlLinks(const ControlLinks&) = delete;
     ControlLinks& operator=(const ControlLinks&) = delete;
 
-    /** Throws std::system_error with a sentence when the address cannot be bound. */
-    void listen(const Endpoint& endpoint);
+    /** Returns where it listens: the kernel chooses for port 0. Throws std::system_error with a
+     * sentence when the address cannot be bound. */
+    Endpoint listen(const Endpoint& endpoint);
     /** Starts to connect; ends in on_up or on_failed. */
     LinkId dial(const Endpoint& endpoint);
     /** Queues one message of at most kMaxMessage bytes; unknown links are ignored. */

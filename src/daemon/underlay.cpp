@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/underlay.hpp"
+
+#include "daemon/log.hpp"
+#include "wire/record.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include <unistd.h>
+
+namespace weave::daemon {
+namespace {
+
+/** Changes come in bursts, a pod's veth alone makes ten: one look answers all of them. */
+constexpr auto kSettle = std::chrono::milliseconds(100);
+
+} // namespace
+
+std::vector<Endpoint> underlay_endpoints(const Options& options,
+                                         const std::vector<os::Link>& links,
+                                         const std::vector<os::LinkAddress>& addresses) {
+    std::vector<Endpoint> out;
+    for (const std::string& text : options.advertise) {
+        out.push_back(*Endpoint::parse(text, options.port));
+    }
+    if (!out.empty()) {
+        return out;
+    }
+    const auto range = *Prefix::parse(options.ipalloc_range);
+    std::unordered_map<unsigned, const os::Link*> by_index;
+    for (const os::Link& link : links) {
+        by_index.emplace(link.index, &link);
+    }
+    for (const os::LinkAddress& entry : addresses) {
+        const IpAddress& address = entry.prefix.address;
+        const auto link = by_index.find(entry.index);
+        const bool inside = link != by_index.end() && (link->second->name == options.bridge ||
+                                                       link->second->name == options.tap);
+        const bool listening =
+            options.listen.empty() ||
+            std::find(options.listen.begin(), options.listen.end(), address.text()) !=
+                options.listen.end();
+        if (!inside && listening && !address.is_loopback() && !address.is_link_local() &&
+            !range.contains(address) && out.size() < wire::kMaxEndpoints) {
+            out.push_back({address, options.port});
+        }
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+}
+
+Underlay::Underlay(boost::asio::io_context& io,
+                   const Options& options,
+                   std::function<void()> on_change)
+    : options_(options)
+    , on_change_(std::move(on_change))
+    , readable_(io, ::dup(monitor_.fd()))
+    , settle_(io)
+    , endpoints_(look()) {
+    wait();
+}
+
+void Underlay::wait() {
+    readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this](boost::system::error_code error) {
+                             if (error) {
+                                 return;
+                             }
+                             if (monitor_.drain()) {
+                                 look_soon();
+                             }
+                             wait();
+                         });
+}
+
+void Underlay::look_soon() {
+    if (std::exchange(looking_, true)) {
+        return;
+    }
+    settle_.expires_after(kSettle);
+    settle_.async_wait([this](boost::system::error_code error) {
+        if (error) {
+            return;
+        }
+        looking_ = false;
+        try {
+            if (auto now = look(); now != endpoints_) {
+                endpoints_ = std::move(now);
+                on_change_();
+            }
+        } catch (const std::system_error& failed) {
+            log::warning("event=underlay_not_read reason={}", log::quoted(failed.what()));
+            look_soon();
+        }
+    });
+}
+
+std::vector<Endpoint> Underlay::look() const {
+    os::Netlink netlink = os::Netlink::open();
+    return underlay_endpoints(options_, netlink.links(), netlink.addresses());
+}
+
+} // namespace weave::daemon

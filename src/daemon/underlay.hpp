@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "daemon/options.hpp"
+#include "os/netlink.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <functional>
+#include <vector>
+
+namespace weave::daemon {
+
+/**
+ * What peers may dial: the addresses that the user advertises, else every global address of the
+ * host that is neither a pod's nor the bridge's. Sorted, at most wire::kMaxEndpoints.
+ */
+std::vector<Endpoint> underlay_endpoints(const Options& options,
+                                         const std::vector<os::Link>& links,
+                                         const std::vector<os::LinkAddress>& addresses);
+
+/** Follows the addresses of the host. Control thread only. */
+class Underlay {
+  public:
+    /** `on_change` is called, later and never at once, when the endpoints are not the same as
+     * before. */
+    Underlay(boost::asio::io_context& io, const Options& options, std::function<void()> on_change);
+
+    [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return endpoints_; }
+
+  private:
+    void wait();
+    void look_soon();
+    [[nodiscard]] std::vector<Endpoint> look() const;
+
+    const Options& options_;
+    std::function<void()> on_change_;
+    os::LinkMonitor monitor_;
+    boost::asio::posix::stream_descriptor readable_;
+    boost::asio::steady_timer settle_;
+    bool looking_ = false;
+    std::vector<Endpoint> endpoints_;
+};
+
+} // namespace weave::daemon

@@ -1,0 +1,62 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/underlay.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+using namespace weave;
+
+namespace {
+
+os::Link link(unsigned index, const char* name) {
+    os::Link out;
+    out.index = index;
+    out.name = name;
+    return out;
+}
+
+os::LinkAddress on(unsigned index, const char* prefix) {
+    os::LinkAddress out;
+    out.index = index;
+    out.prefix = *Prefix::parse(prefix);
+    return out;
+}
+
+std::string told(const daemon::Options& options) {
+    std::string out;
+    const std::vector<os::Link> links{
+        link(1, "lo"), link(2, "eth0"), link(3, "weave"), link(4, "wg0")};
+    const std::vector<os::LinkAddress> addresses{on(1, "127.0.0.1/8"),
+                                                 on(2, "192.168.1.5/24"),
+                                                 on(2, "fe80::5/64"),
+                                                 on(2, "fd00::5/64"),
+                                                 on(3, "172.20.0.1/16"),
+                                                 on(4, "10.40.0.1/16")};
+    for (const Endpoint& endpoint : daemon::underlay_endpoints(options, links, addresses)) {
+        out += endpoint.text() + ' ';
+    }
+    return out;
+}
+
+} // namespace
+
+TEST_CASE("peers are told global addresses, none of the pods' nor of the bridge") {
+    daemon::Options options;
+    CHECK(told(options) == "192.168.1.5:6783 [fd00::5]:6783 ");
+    options.ipalloc_range = "10.2.0.0/16";
+    CHECK(told(options) == "10.40.0.1:6783 192.168.1.5:6783 [fd00::5]:6783 ");
+}
+
+TEST_CASE("only what is listened on is told") {
+    daemon::Options options;
+    options.listen = {"fd00::5"};
+    CHECK(told(options) == "[fd00::5]:6783 ");
+}
+
+TEST_CASE("what the user advertises is told, and nothing else") {
+    daemon::Options options;
+    options.advertise = {"203.0.113.7", "203.0.113.7:7000"};
+    CHECK(told(options) == "203.0.113.7:6783 203.0.113.7:7000 ");
+}

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "crypto/init.hpp"
+#include "net/control_links.hpp"
+
+#include <boost/asio.hpp>
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace weave;
+using namespace std::chrono_literals;
+
+namespace {
+
+crypto::Key32 key_of(std::uint8_t fill) {
+    std::array<std::uint8_t, 32> raw{};
+    raw.fill(fill);
+    return crypto::Key32(raw);
+}
+
+/** Links of one node on loopback, and what they said, in order. */
+struct End {
+    End(boost::asio::io_context& io,
+        std::uint8_t seed,
+        std::uint8_t secret,
+        net::LinkSettings settings = {})
+        : identity(crypto::Identity::from_seed(key_of(seed)))
+        , links(
+              io,
+              settings,
+              [this, secret](std::uint64_t nonce) {
+                  session::ControlLocal local;
+                  local.identity = &identity;
+                  local.secrets.push_back({1, key_of(secret)});
+                  local.name = "test";
+                  local.nonce = nonce;
+                  return local;
+              },
+              events()) {}
+
+    net::LinkEvents events() {
+        net::LinkEvents out;
+        out.on_up = [this](const net::LinkUp& up) {
+            said.push_back("up");
+            link = up.link;
+            if (!greeting.empty()) {
+                links.send(up.link, as_bytes(greeting));
+            }
+        };
+        out.on_message = [this](net::LinkId, ByteView message) {
+            said.push_back("message " + std::string(message.begin(), message.end()));
+        };
+        out.on_down = [this](net::LinkId, const std::string& reason) {
+            said.push_back("down " + reason);
+        };
+        out.on_failed = [this](net::LinkId,
+                               const Endpoint&,
+                               std::optional<session::ControlFailure>,
+                               const std::string& reason) { said.push_back("failed " + reason); };
+        out.on_refused = [this](const Endpoint&,
+                                std::optional<session::ControlFailure>,
+                                const std::string& reason) { said.push_back("refused " + reason); };
+        return out;
+    }
+
+    crypto::Identity identity;
+    std::string greeting;
+    std::vector<std::string> said;
+    net::LinkId link = 0;
+    net::ControlLinks links;
+};
+
+/** Runs until the condition holds; a run that never gets there fails in the checks that follow. */
+template <class Condition> void run_until(boost::asio::io_context& io, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + 10s;
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+        io.run_one_for(100ms);
+        io.restart();
+    }
+}
+
+const Endpoint kLoopback{IpAddress::v4({127, 0, 0, 1}), 0};
+
+} // namespace
+
+TEST_CASE("what a peer says right after the handshake comes after the news of the link") {
+    crypto::init();
+    boost::asio::io_context io;
+    // Who answers sends its last handshake bytes and its first message in one go.
+    for (int round = 0; round < 20; ++round) {
+        End answering(io, 1, 0x51);
+        End dialling(io, 2, 0x51);
+        answering.greeting = "hello";
+        dialling.greeting = "hi";
+        dialling.links.dial(answering.links.listen(kLoopback));
+        run_until(io, [&] { return dialling.said.size() >= 2 && answering.said.size() >= 2; });
+        CHECK(dialling.said == std::vector<std::string>{"up", "message hello"});
+        CHECK(answering.said == std::vector<std::string>{"up", "message hi"});
+    }
+}
+
+TEST_CASE("both ends learn why a link did not come up") {
+    crypto::init();
+    boost::asio::io_context io;
+    End answering(io, 1, 0x51);
+    End dialling(io, 2, 0x52);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    REQUIRE(dialling.said.size() == 1);
+    REQUIRE(answering.said.size() == 1);
+    CHECK(dialling.said[0].starts_with("failed "));
+    CHECK(answering.said[0].starts_with("refused "));
+    CHECK(dialling.said[0].find("secret") != std::string::npos);
+    CHECK(answering.said[0].find("secret") != std::string::npos);
+}
+
+TEST_CASE("connections that say nothing are bounded and end") {
+    crypto::init();
+    boost::asio::io_context io;
+    net::LinkSettings settings;
+    settings.max_half_open_per_source = 3;
+    settings.handshake_timeout = 50ms;
+    End answering(io, 1, 0x51, settings);
+    const Endpoint at = answering.links.listen(kLoopback);
+    std::vector<boost::asio::ip::tcp::socket> silent;
+    for (int i = 0; i < 5; ++i) {
+        silent.emplace_back(io).connect({boost::asio::ip::make_address("127.0.0.1"), at.port});
+    }
+    run_until(io, [&] { return answering.said.size() >= 2; });
+    CHECK(answering.links.half_open() == 3);
+    run_until(io, [&] { return answering.links.half_open() == 0; });
+    CHECK(answering.links.half_open() == 0);
+    CHECK(answering.said.size() == 5);
+}
+
+TEST_CASE("a link that is closed says no more; the other end learns it") {
+    crypto::init();
+    boost::asio::io_context io;
+    End answering(io, 1, 0x51);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    dialling.links.close(dialling.link);
+    run_until(io, [&] { return answering.said.size() >= 2; });
+    CHECK(answering.said == std::vector<std::string>{"up", "down closed by the peer"});
+    CHECK(dialling.said == std::vector<std::string>{"up"});
+}
