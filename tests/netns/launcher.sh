@@ -51,7 +51,7 @@ ip -n "$prefix-a" route add 10.40.0.0/16 dev eth0
 refuse "an overlapping route" on a start
 says "overlaps this host's route"
 ip -n "$prefix-a" route delete 10.40.0.0/16
-server a socat UDP-RECV:6783 -
+server a socat -u UDP-RECV:6783 -
 eventually 3 listening_udp a 6783
 refuse "a taken port" on a start
 says "UDP port 6783 is in use"

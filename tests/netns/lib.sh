@@ -58,10 +58,13 @@ cleanup() {
     for name in "${!host_number[@]}"; do
         stop "$name" >/dev/null 2>&1
     done
-    wait
     while read -r name _; do
-        [[ $name != "$prefix"-* ]] || ip netns delete "$name"
+        [[ $name == "$prefix"-* ]] || continue
+        # Whatever still runs there, pods' programs above all, was started by this test.
+        ip netns pids "$name" | xargs -r kill -KILL
+        ip netns delete "$name"
     done < <(ip netns list)
+    wait
     rm -rf "$folder"
     exit "$status"
 }
@@ -73,6 +76,8 @@ show_logs() {
         echo "---- host $name: the end of weaved.log"
         tail -n 15 "$folder/$name/run/weaved.log"
         ctl "$name" status
+        ctl "$name" status peers
+        ctl "$name" status drops | awk '$1 != 0'
     done 2>&1
 }
 
@@ -179,8 +184,8 @@ refuse() {
 eventually() {
     local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
     shift
-    until "$@" >"$folder/last.out" 2>&1; do
-        [[ ${EPOCHREALTIME/./} -lt $end ]] || { cat "$folder/last.out"; return 1; }
+    until "$@" >"$folder/try.out" 2>&1; do
+        [[ ${EPOCHREALTIME/./} -lt $end ]] || { cat "$folder/try.out"; return 1; }
         sleep 0.05
     done
 }
