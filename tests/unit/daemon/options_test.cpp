@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/options.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace weave::daemon;
+
+namespace {
+
+CommandLine parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "weaved");
+    std::vector<char*> arguments;
+    for (std::string& word : words) {
+        arguments.push_back(word.data());
+    }
+    return parse_command_line(static_cast<int>(arguments.size()), arguments.data());
+}
+
+} // namespace
+
+TEST_CASE("options and peers are read") {
+    const CommandLine line = parse({"--port=7000",
+                                    "--name",
+                                    "one",
+                                    "--advertise",
+                                    "192.0.2.1",
+                                    "--advertise",
+                                    "[2001:db8::1]:9",
+                                    "--log-level=debug",
+                                    "192.0.2.2",
+                                    "[2001:db8::2]:1",
+                                    "2001:db8::3",
+                                    "host.example",
+                                    "host.example:6783"});
+    CHECK_FALSE(line.exit_now);
+    CHECK(line.options.port == 7000);
+    CHECK(line.options.name == "one");
+    CHECK(line.options.advertise == std::vector<std::string>{"192.0.2.1", "[2001:db8::1]:9"});
+    CHECK(line.options.peers.size() == 5);
+    CHECK(line.options.mtu == 1376);
+}
+
+TEST_CASE("an option weaved does not know, or a value of the wrong type, ends it with status 2") {
+    for (const std::vector<std::string>& words : {
+             std::vector<std::string>{"--nonsense"},
+             {"--port=abc"},
+             {"--port=65536"},
+             {"--http-port=-1"},
+             {"--mtu=1376.5"},
+             {"--name"},
+             {"--name=a", "--name=b"},
+         }) {
+        CAPTURE(words.front());
+        const CommandLine line = parse(words);
+        CHECK(line.exit_now);
+        CHECK(line.exit_code == 2);
+    }
+}
+
+TEST_CASE("a value that cannot work is named") {
+    for (const std::string word : {"--port=0",
+                                   "--mtu=1279",
+                                   "--mtu=65001",
+                                   "--lanes=65",
+                                   "--listen=nowhere",
+                                   "--advertise=::::1",
+                                   "--ipalloc-range=10.32.0.0",
+                                   "--bridge=averyverylongname",
+                                   "--tap=a/b",
+                                   "--tap=weave",
+                                   "--log-level=loud"}) {
+        CAPTURE(word);
+        const std::string flag = word.substr(0, word.find('='));
+        CHECK_THROWS_WITH_AS(
+            static_cast<void>(parse({word})), doctest::Contains(flag.c_str()), ConfigError);
+    }
+    for (const std::string word : {"",
+                                   " ",
+                                   "a b",
+                                   "a\nb",
+                                   "host:",
+                                   "host:0",
+                                   "host:65536",
+                                   ":1",
+                                   "192.0.2.1:99999",
+                                   "[::1"}) {
+        CAPTURE(word);
+        CHECK_THROWS_WITH_AS(
+            static_cast<void>(parse({word})), doctest::Contains("is not a peer"), ConfigError);
+    }
+}
+
+TEST_CASE("--check-options looks, and does no more") {
+    const CommandLine line = parse({"--check-options", "--port=7000"});
+    CHECK(line.exit_now);
+    CHECK(line.exit_code == 0);
+    CHECK_THROWS_AS(static_cast<void>(parse({"--check-options", "--port=0"})), ConfigError);
+}
+
+TEST_CASE("the reference names each option once, in both formats") {
+    const std::string man = option_reference("man");
+    const std::string markdown = option_reference("markdown");
+    for (const std::string flag : {"--port", "--state-dir", "--metrics-listen"}) {
+        CHECK(markdown.find("`" + flag + " ") != std::string::npos);
+        CHECK(man.find("\\fB" + flag + "\\fR") != std::string::npos);
+    }
+    CHECK(markdown.find("check-options") == std::string::npos);
+}
