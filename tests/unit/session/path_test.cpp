@@ -134,9 +134,33 @@ TEST_CASE("a candidate that answers is used, with the interface's size proved") 
     CHECK(world.uses == 1);
     REQUIRE(world.monitor.rtt());
     CHECK(*world.monitor.rtt() <= 3ms);
-    REQUIRE(world.mtus.size() == 2);
-    CHECK(world.mtus[0] == 1280);
-    CHECK(world.mtus[1] == 1500);
+    // Once: no pod is told a smaller size that nobody measured.
+    CHECK(world.mtus == std::vector<std::uint16_t>{1500});
+}
+
+TEST_CASE("a path narrower than its interface is found out at once") {
+    World world;
+    world.roads[kNear] = {true, 2ms, 1400};
+    world.monitor.set_candidates({kNear}, world.now);
+    world.pass(1500ms);
+    CHECK(world.monitor.mtu() > 1390);
+    CHECK(world.monitor.mtu() <= 1400);
+}
+
+TEST_CASE("another interface MTU starts the search anew") {
+    World world = settled();
+    world.roads[kNear].mtu = 9000;
+    world.monitor.set_interface_mtu(9000, world.now);
+    world.pass(100ms);
+    CHECK(world.monitor.mtu() == 9000);
+    world.monitor.set_interface_mtu(1420, world.now);
+    world.pass(100ms);
+    CHECK(world.monitor.mtu() == 1420);
+    world.mtus.clear();
+    world.monitor.set_interface_mtu(1420, world.now);
+    world.monitor.set_interface_mtu(100, world.now);
+    world.pass(1s);
+    CHECK(world.mtus.empty());
 }
 
 TEST_CASE("the size is proved within a few round trips of the way being known") {
