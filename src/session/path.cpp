@@ -13,8 +13,6 @@ namespace weave::session {
 namespace {
 
 constexpr std::size_t kMaxFlying = 16;
-/** A loopback interface claims 65536, which no UDP datagram fills. */
-constexpr std::uint16_t kLargestMtu = 65000;
 /** Bounds of the time an answer may take before its probe counts as lost. */
 constexpr Duration kShortestTimeout = std::chrono::milliseconds(100);
 constexpr Duration kLongestTimeout = std::chrono::seconds(3);
@@ -28,8 +26,7 @@ constexpr Duration kMoveDoubt = std::chrono::seconds(1);
 PathMonitor::PathMonitor(PathSettings settings, RandomSource random)
     : settings_(settings)
     , random_(std::move(random)) {
-    settings_.interface_mtu = std::min(settings_.interface_mtu, kLargestMtu);
-    mtu_.current = std::min(settings_.base_mtu, settings_.interface_mtu);
+    mtu_.current = settings_.interface_mtu;
 }
 
 Duration PathMonitor::jittered(Duration duration) {

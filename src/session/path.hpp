@@ -54,7 +54,8 @@ struct Use {
     bool operator==(const Use&) const = default;
 };
 
-/** The greatest IP packet that is proved to get through on the path in use. */
+/** The greatest IP packet that gets through on the path in use: proved, or that of the interface
+ * while the first proof is on its way. */
 struct Mtu {
     std::uint16_t size = 0;
 };
@@ -92,6 +93,8 @@ class PathMonitor {
     /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's
      * effect). */
     void on_too_big(TimePoint now);
+    /** The MTU of the interface, or route, that the path in use leaves by. */
+    void set_interface_mtu(std::uint16_t size, TimePoint now);
     /**
      * An answer. The way is the one the probe with this id went, wherever the answer came from, and
      * an authenticated probe arrives whole or not at all: origin and size are for the caller's

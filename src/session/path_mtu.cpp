@@ -19,6 +19,8 @@ constexpr std::uint16_t kFineEnough = 8;
 constexpr std::uint16_t kEthernet = 1500;
 /** No underlay is assumed to carry less (RFC 791). */
 constexpr std::uint16_t kSmallest = 576;
+/** A loopback interface claims 65536, which no UDP datagram fills. */
+constexpr std::uint16_t kLargestMtu = 65000;
 
 } // namespace
 
@@ -32,18 +34,34 @@ void PathMonitor::set_mtu(std::uint16_t size) {
     }
 }
 
+/**
+ * A way whose size is not known yet is taken for as wide as its interface, and that is verified at
+ * once: what a pod is told when its packet is too big it keeps for ten minutes, so nothing is said
+ * before something was measured.
+ */
 void PathMonitor::restart_mtu(Way& way, TimePoint now) {
-    const std::uint16_t known =
-        way.mtu != 0 ? way.mtu : std::min(settings_.base_mtu, settings_.interface_mtu);
+    const std::uint16_t top = settings_.interface_mtu;
+    const std::uint16_t known = way.mtu != 0 ? std::min(way.mtu, top) : top;
     mtu_.probing = 0;
     mtu_.lost = 0;
-    mtu_.low = known;
-    mtu_.high = static_cast<std::uint16_t>(settings_.interface_mtu + 1);
+    mtu_.low = way.mtu != 0 ? known : std::min(settings_.base_mtu, top);
+    mtu_.high = static_cast<std::uint16_t>(top + 1);
     mtu_.next = now;
     mtu_.raise_at = TimePoint::max();
     mtu_.current = known;
-    way.mtu = known;
     actions_.emplace_back(Mtu{known});
+}
+
+void PathMonitor::set_interface_mtu(std::uint16_t size, TimePoint now) {
+    size = std::min(size, kLargestMtu);
+    if (size == settings_.interface_mtu || size < kSmallest) {
+        return;
+    }
+    settings_.interface_mtu = size;
+    if (Way* way = active(); way != nullptr) {
+        way->mtu = 0;
+        restart_mtu(*way, now);
+    }
 }
 
 void PathMonitor::on_large_packets(TimePoint now) {
@@ -138,9 +156,7 @@ void PathMonitor::rest(TimePoint now) {
 
 void PathMonitor::mtu_answered(TimePoint now) {
     const std::uint16_t size = std::exchange(mtu_.probing, std::uint16_t{0});
-    if (size > mtu_.current) {
-        set_mtu(size);
-    }
+    set_mtu(std::max(size, mtu_.current));
     mtu_.low = std::max(mtu_.low, size);
     if (mtu_.low < settings_.interface_mtu && mtu_.high - mtu_.low > kFineEnough) {
         mtu_.next = now;
