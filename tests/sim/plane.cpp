@@ -297,7 +297,11 @@ std::optional<std::uint32_t> Plane::sealing_for(const NodeId& node) const {
 }
 
 void Plane::send_frame(const NodeId& to, const Frame& frame, TimePoint now) {
-    if (Peer* peer = find(to)) {
+    Peer* peer = find(to);
+#ifdef WEAVE_BREAK_DESTINATION // the simulator proves that it notices
+    peer = peer == nullptr ? nullptr : &peers_.begin()->second;
+#endif
+    if (peer != nullptr) {
         enqueue(*peer, frame, now);
         run(now);
     }

@@ -164,6 +164,7 @@ TEST_CASE("a node that dials itself notices") {
     link.run();
     CHECK(link.dialler.failure() == ControlFailure::self_connection);
     CHECK(link.dialler.status() == Status::failed);
+    CHECK(link.answerer.status() != Status::done);
 }
 
 TEST_CASE("what is no handshake is told apart") {
