@@ -58,6 +58,13 @@ for words in "connect 192.168.77.77" "forget $(address b)" "expose 10.32.1.9/12"
     cat "$folder/last.out"
 done
 unchanged
+expect "its targets are as they were" ctl a status targets
+says "$(address b)"
+grep -q 192.168.77.77 "$folder/last.out" && fail "what was refused is a target"
+expect "its status" ctl a status
+says "exposed: *10.32.1.1/12$"
+refuse "what was refused is not exposed" in_host a sh -c "ip address show dev weave | grep -q 10.32.1.9"
+expect "what could not be hidden is still there" in_host a sh -c "ip address show dev weave | grep -q 10.32.1.1"
 expect "a pod may come and go" pod a p3 10.32.0.3/12
 expect "and is reached" eventually 5 pings p2 10.32.0.3
 meanwhile_end 32

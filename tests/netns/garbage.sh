@@ -28,7 +28,7 @@ log_size=$(stat -c %s "$folder/a/run/weaved.log")
 
 step "random bytes"
 expect "garbage is sent" in_host x python3 "$tools/garbage.py" "$(address a)"
-for name in malformed_datagram unknown_kind unknown_receiver session.malformed control_handshake_failed; do
+for name in malformed_datagram unknown_kind unknown_receiver session_malformed control_handshake_failed; do
     expect "counted as $name" eventually 3 counted a "$name"
 done
 
@@ -37,7 +37,7 @@ expect "replayed" in_host x python3 "$tools/replay.py" "$folder/real.pcap"
 cat "$folder/last.out"
 # Which of the two began is chance.
 either() { [[ $(($(count a "$1") + $(count b "$1"))) -ge ${2:-1} ]]; }
-for name in session.replayed_init session.bad_mac1 replayed bad_tag; do
+for name in session_replayed_init replayed bad_tag; do
     expect "counted as $name" eventually 3 either "$name"
 done
 expect "counted as control_handshake_failed" counted a control_handshake_failed 200
