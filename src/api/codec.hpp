@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstddef>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,6 +52,8 @@ struct Reply {
     std::vector<nlohmann::json> items;
     std::string code; // not empty: an error
     std::string message;
+    /** Send it this much later. */
+    std::chrono::milliseconds after{0};
 };
 
 /** The bytes of one message: length and JSON. Invalid UTF-8 in a text is replaced. */

@@ -189,9 +189,20 @@ class Session : public std::enable_shared_from_this<Session> {
         auto refusal = decode_request(body, request);
         request.fd = std::move(fd_);
         const Reply reply = refusal ? std::move(*refusal) : call_handler(server->handler, request);
-        if (socket_.is_open()) { // the handler may have stopped the server
-            write(encode_reply(request.id, reply));
+        if (!socket_.is_open()) {
+            return; // the handler may have stopped the server
         }
+        if (reply.after.count() == 0) {
+            write(encode_reply(request.id, reply));
+            return;
+        }
+        timer_.expires_after(reply.after);
+        timer_.async_wait([self = shared_from_this(),
+                           bytes = encode_reply(request.id, reply)](error_code error) mutable {
+            if (!error && self->socket_.is_open()) {
+                self->write(std::move(bytes));
+            }
+        });
     }
 
     void write(std::string bytes) {

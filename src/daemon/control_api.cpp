@@ -123,7 +123,10 @@ Reply Router::handle_attach(api::Request& request) {
     const attach::Attachment pod = host_.attach_pod(request.fd.get(), spec);
     publish_addresses();
     log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
-    return Reply::ok(row_of(pod));
+    Reply reply = Reply::ok(row_of(pod));
+    // Peers drop what comes from an address they have not heard of: the pod starts when they have.
+    reply.after = mesh_->until_known(Clock::now());
+    return reply;
 }
 
 Reply Router::handle_detach(api::Request& request) {

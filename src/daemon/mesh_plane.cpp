@@ -301,6 +301,20 @@ void MeshPlane::drop_targets(const std::vector<std::string>& peers) {
     run_connector(Clock::now());
 }
 
+std::chrono::milliseconds MeshPlane::until_known(TimePoint now) const {
+    // From the flush at the next tick to the tables of the farthest peer.
+    static constexpr auto kTransit = std::chrono::milliseconds(80);
+    const auto statuses = connector_.status(now);
+    const bool alone = std::none_of(statuses.begin(), statuses.end(), [](const auto& status) {
+        return status.state == mesh::ConnectionStatus::State::established;
+    });
+    if (alone) {
+        return std::chrono::milliseconds{0};
+    }
+    const auto left = std::max(mesh_.published_by() - now, Duration::zero());
+    return std::chrono::ceil<std::chrono::milliseconds>(left) + kTransit;
+}
+
 bool MeshPlane::resolved_all() const {
     return std::none_of(targets_.begin(), targets_.end(), [](const auto& entry) {
         return entry.second.endpoints.empty();

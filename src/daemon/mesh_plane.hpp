@@ -82,6 +82,9 @@ class MeshPlane {
 
     [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
 
+    /** How long until all peers know what this node last said of itself, if all goes well. */
+    [[nodiscard]] std::chrono::milliseconds until_known(TimePoint now) const;
+
     /** No target waits for its name to be resolved. */
     [[nodiscard]] bool resolved_all() const;
 

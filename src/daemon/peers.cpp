@@ -386,8 +386,30 @@ void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
     });
 }
 
+void Peers::on_underlay(TimePoint now) {
+    for (auto& [node, peer] : peers_) {
+        fit_to_interface(peer, now);
+        run_path(peer, now);
+    }
+    run_sessions(now);
+}
+
+/** By a relay it is the way to the next hop that leaves this host. */
+void Peers::fit_to_interface(Peer& peer, TimePoint now) {
+    const session::Use& use = peer.path->in_use();
+    const Peer* hop = use.kind == session::Use::Kind::relay ? find(use.relay) : &peer;
+    if (hop == nullptr || hop->path->in_use().kind != session::Use::Kind::direct) {
+        return;
+    }
+    if (const std::uint16_t mtu = events_.interface_mtu(hop->path->in_use().direct); mtu != 0) {
+        peer.path->set_interface_mtu(mtu, now);
+    }
+}
+
 void Peers::run_path(Peer& peer, TimePoint now) {
-    for (const session::PathAction& action : peer.path->take_actions()) {
+    auto actions = peer.path->take_actions();
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+        const session::PathAction action = actions[i];
         if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
             send_probe(peer, *probe);
         } else if (const auto* use = std::get_if<session::Use>(&action)) {
@@ -397,6 +419,7 @@ void Peers::run_path(Peer& peer, TimePoint now) {
                       : use->kind == session::Use::Kind::relay ? "relay"
                                                                : "none",
                       use->direct.text());
+            fit_to_interface(peer, now);
             table_changed_ = true;
         } else if (const auto* mtu = std::get_if<session::Mtu>(&action)) {
             peer.mtu = mtu->size;
@@ -404,6 +427,10 @@ void Peers::run_path(Peer& peer, TimePoint now) {
         } else if (std::holds_alternative<session::PathDown>(action)) {
             peer.heard.reset();
             table_changed_ = true;
+        }
+        // What an action brought about comes behind it.
+        for (session::PathAction& more : peer.path->take_actions()) {
+            actions.push_back(std::move(more));
         }
     }
     watch_direct(peer, now);

@@ -22,6 +22,8 @@ namespace weave::daemon {
 struct PeerEvents {
     /** The peer was tried by UDP and cannot (true), or can (false), be reached directly. */
     std::function<void(const NodeId&, bool unreachable)> on_direct;
+    /** MTU of the interface towards an endpoint, 0 when unknown. */
+    std::function<std::uint16_t(const Endpoint&)> interface_mtu;
     /** The peer table has to be published again. */
     std::function<void()> on_table_changed;
 };
@@ -56,6 +58,8 @@ class Peers {
     void on_node_gone(const NodeId& node);
     /** Which node to hand datagrams to for each node that cannot be reached directly. */
     void set_routes(const mesh::Routes& routes, TimePoint now);
+    /** Interfaces changed: what is known of MTUs is asked for again. */
+    void on_underlay(TimePoint now);
     void on_punt(const dataplane::Punt& punt, TimePoint now);
     void tick(TimePoint now);
 
@@ -109,6 +113,7 @@ class Peers {
     void perform(const session::Retire& action);
     void perform(const session::SessionDown& action);
     void run_path(Peer& peer, TimePoint now);
+    void fit_to_interface(Peer& peer, TimePoint now);
     void send_probe(const Peer& peer, const session::SendProbe& probe);
     void watch_direct(Peer& peer, TimePoint now);
     void feed_traffic(Peer& peer, TimePoint now);

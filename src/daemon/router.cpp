@@ -103,7 +103,10 @@ void Router::start() {
     mesh_->listen();
     host_.ensure_bridge();
     make_lanes();
-    underlay_ = std::make_unique<Underlay>(io_, options_, [this] { publish_topology(); });
+    underlay_ = std::make_unique<Underlay>(io_, options_, [this] {
+        publish_topology();
+        peers_->on_underlay(Clock::now());
+    });
     for (const Prefix& prefix : state_.exposed()) {
         host_.expose(prefix);
     }
@@ -169,6 +172,7 @@ void Router::make_lanes() {
     events.on_direct = [this](const NodeId& node, bool unreachable) {
         mesh_->mark_unreachable(node, unreachable);
     };
+    events.interface_mtu = [this](const Endpoint& to) { return underlay_->mtu_towards(to); };
     events.on_table_changed = [this] { publish_snapshot(); };
     peers_ = std::make_unique<Peers>(*lanes_,
                                      settings,

@@ -3,6 +3,7 @@
 #include "daemon/underlay.hpp"
 
 #include "daemon/log.hpp"
+#include "os/udp_socket.hpp"
 #include "wire/record.hpp"
 
 #include <algorithm>
@@ -58,7 +59,7 @@ Underlay::Underlay(boost::asio::io_context& io,
     , on_change_(std::move(on_change))
     , readable_(io, ::dup(monitor_.fd()))
     , settle_(io)
-    , endpoints_(look()) {
+    , now_(look()) {
     wait();
 }
 
@@ -86,8 +87,8 @@ void Underlay::look_soon() {
         }
         looking_ = false;
         try {
-            if (auto now = look(); now != endpoints_) {
-                endpoints_ = std::move(now);
+            if (auto now = look(); now != now_) {
+                now_ = std::move(now);
                 on_change_();
             }
         } catch (const std::system_error& failed) {
@@ -97,9 +98,28 @@ void Underlay::look_soon() {
     });
 }
 
-std::vector<Endpoint> Underlay::look() const {
+Underlay::Seen Underlay::look() const {
     os::Netlink netlink = os::Netlink::open();
-    return underlay_endpoints(options_, netlink.links(), netlink.addresses());
+    const std::vector<os::Link> links = netlink.links();
+    const std::vector<os::LinkAddress> addresses = netlink.addresses();
+    Seen seen;
+    seen.endpoints = underlay_endpoints(options_, links, addresses);
+    std::unordered_map<unsigned, unsigned> mtu_of;
+    for (const os::Link& link : links) {
+        mtu_of.emplace(link.index, link.mtu);
+    }
+    for (const os::LinkAddress& entry : addresses) {
+        seen.mtus[entry.prefix.address] = mtu_of[entry.index];
+    }
+    return seen;
+}
+
+std::uint16_t Underlay::mtu_towards(const Endpoint& to) const {
+    const auto source = os::source_towards(to);
+    const auto entry = source ? now_.mtus.find(*source) : now_.mtus.end();
+    return entry == now_.mtus.end()
+               ? std::uint16_t{0}
+               : static_cast<std::uint16_t>(std::min(entry->second, 65535U));
 }
 
 } // namespace weave::daemon

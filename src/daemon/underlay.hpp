@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <functional>
+#include <map>
 #include <vector>
 
 namespace weave::daemon {
@@ -25,16 +26,25 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
 /** Follows the addresses of the host. Control thread only. */
 class Underlay {
   public:
-    /** `on_change` is called, later and never at once, when the endpoints are not the same as
-     * before. */
+    /** `on_change` is called, later and never at once, when endpoints or MTUs changed. */
     Underlay(boost::asio::io_context& io, const Options& options, std::function<void()> on_change);
 
-    [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return endpoints_; }
+    [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return now_.endpoints; }
+
+    /** MTU of the interface that packets to the endpoint leave by; 0 when there is no telling. */
+    [[nodiscard]] std::uint16_t mtu_towards(const Endpoint& to) const;
 
   private:
+    struct Seen {
+        std::vector<Endpoint> endpoints;
+        std::map<IpAddress, unsigned> mtus; ///< of the interface that bears the address
+
+        bool operator==(const Seen&) const = default;
+    };
+
     void wait();
     void look_soon();
-    [[nodiscard]] std::vector<Endpoint> look() const;
+    [[nodiscard]] Seen look() const;
 
     const Options& options_;
     std::function<void()> on_change_;
@@ -42,7 +52,7 @@ class Underlay {
     boost::asio::posix::stream_descriptor readable_;
     boost::asio::steady_timer settle_;
     bool looking_ = false;
-    std::vector<Endpoint> endpoints_;
+    Seen now_;
 };
 
 } // namespace weave::daemon

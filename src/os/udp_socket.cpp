@@ -290,4 +290,20 @@ void attach_lane_steering(const UdpSocket& socket, unsigned lanes) {
     }
 }
 
+std::optional<IpAddress> source_towards(const Endpoint& to) noexcept {
+    sockaddr_storage name{};
+    socklen_t size = fill_name(to, name);
+    const int family = to.address.is_v4() ? AF_INET : AF_INET6;
+    const UniqueFd socket{::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    // Connecting a datagram socket looks the route up and nothing more.
+    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+        return std::nullopt;
+    }
+    size = sizeof name;
+    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+        return std::nullopt;
+    }
+    return endpoint_of(name).address;
+}
+
 } // namespace weave::os

@@ -140,4 +140,8 @@ class UdpSocket {
  */
 void attach_lane_steering(const UdpSocket& socket, unsigned lanes);
 
+/** The address of this host from which packets to `to` leave; nullopt without a route. Sends
+ * nothing. */
+std::optional<IpAddress> source_towards(const Endpoint& to) noexcept;
+
 } // namespace weave::os
