@@ -192,6 +192,9 @@ void Host::ensure_bridge() {
     if (!netlink_.link(settings_.bridge)) {
         netlink_.create_bridge({settings_.bridge, bridge_mac(settings_.node), settings_.mtu});
     }
+    if (!exposes_v6()) {
+        let_bridge_speak_v6(false);
+    }
     converge_bridge(bridge());
 }
 
@@ -398,12 +401,29 @@ std::vector<Attachment> Host::list() {
     return out;
 }
 
+/** The host speaks IPv6 on the bridge only while it has an address there: else its neighbour
+ * discovery would go to every node of the mesh. */
+void Host::let_bridge_speak_v6(bool speak) {
+    try_sysctl(
+        netns_.get(), "net/ipv6/conf/" + settings_.bridge + "/disable_ipv6", speak ? "0" : "1");
+}
+
+bool Host::exposes_v6() {
+    const std::vector<Prefix> all = exposed();
+    return std::ranges::any_of(all, [](const Prefix& each) { return each.address.is_v6(); });
+}
+
 bool Host::expose(const Prefix& prefix) {
+    if (prefix.address.is_v6()) {
+        let_bridge_speak_v6(true);
+    }
     return netlink_.add_address(bridge(), prefix);
 }
 
 bool Host::hide(const Prefix& prefix) {
-    return netlink_.delete_address(bridge(), prefix);
+    const bool was = netlink_.delete_address(bridge(), prefix);
+    let_bridge_speak_v6(exposes_v6());
+    return was;
 }
 
 std::vector<Prefix> Host::exposed() {

@@ -96,6 +96,8 @@ class Host {
   private:
     os::Link bridge();
     void converge_bridge(const os::Link& link);
+    void let_bridge_speak_v6(bool speak);
+    bool exposes_v6();
     void quiet_port(const os::Link& link);
     os::Link ensure_pod_link(int netns_fd, os::Netlink& pod, const PodSpec& spec);
     Attachment configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec);
