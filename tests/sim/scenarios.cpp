@@ -24,7 +24,7 @@ void one_trouble(World& world, wire::RecordPtr& old) {
     auto& random = world.random();
     const std::size_t node = random() % world.size();
     const std::size_t other = random() % world.size();
-    switch (random() % 9) {
+    switch (random() % 10) {
     case 0: {
         std::set<std::size_t> side;
         for (std::size_t i = 0; i < world.size(); ++i) {
@@ -61,6 +61,9 @@ void one_trouble(World& world, wire::RecordPtr& old) {
         return;
     case 7:
         world.use_up_keys();
+        return;
+    case 8:
+        world.mute_udp(node, other, node != other && random() % 4 != 0);
         return;
     default:
         if (old) {
@@ -106,8 +109,9 @@ void storm(World& world, unsigned troubles) {
     world.set_traffic({});
     world.set_weather({});
     for (std::size_t a = 0; a < world.size(); ++a) {
-        for (std::size_t b = 0; b < a; ++b) {
+        for (std::size_t b = 0; b < world.size(); ++b) {
             world.block_udp(a, b, false);
+            world.mute_udp(a, b, false);
         }
     }
 }

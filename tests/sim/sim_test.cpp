@@ -148,6 +148,21 @@ TEST_CASE("nodes that cannot reach each other are reached through others, withou
     CHECK(world.mesh(0).routes()->at(world.id(8)).hops == 7);
 }
 
+TEST_CASE("a pair that hears each other in one direction only is relayed, and direct again later") {
+    World world(131, 5);
+    world.mute_udp(3, 1, true);
+    weave::sim::boot(world);
+    require_converged(world, 30s);
+    CHECK(world.mesh(1).routes()->at(world.id(3)).hops == 2);
+    world.mute_udp(0, 4, true);
+    require_converged(world, 20s);
+    CHECK(world.mesh(4).routes()->at(world.id(0)).hops == 2);
+    world.mute_udp(3, 1, false);
+    world.mute_udp(0, 4, false);
+    require_converged(world, 20s);
+    CHECK(world.mesh(1).routes()->at(world.id(3)).hops == 1);
+}
+
 TEST_CASE("gossip crosses a partial TCP mesh") {
     World world(31, 12);
     for (std::size_t a = 0; a < 12; ++a) {

@@ -46,7 +46,7 @@ void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const
                                  InitOrder{from, nodes_[from].epoch, datagrams_});
     }
     const auto target = by_endpoint_.find(to);
-    if (target == by_endpoint_.end() || !udp_works(from, target->second)) {
+    if (target == by_endpoint_.end() || !udp_passes(from, target->second)) {
         return;
     }
     const std::size_t node = target->second;
@@ -61,7 +61,7 @@ void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const
     const unsigned copies = chance() < weather_.duplication ? 2 : 1;
     for (unsigned i = 0; i < copies; ++i) {
         later(latency(), [this, from, node, bytes, next] {
-            if (udp_works(from, node)) {
+            if (udp_passes(from, node)) {
                 arrive(node, nodes_[from].endpoint, bytes, next);
             }
         });

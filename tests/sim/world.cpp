@@ -71,8 +71,12 @@ bool World::tcp_works(std::size_t a, std::size_t b) const {
 }
 
 bool World::udp_works(std::size_t a, std::size_t b) const {
-    return nodes_[a].up && nodes_[b].up && cut_.contains(a) == cut_.contains(b) &&
-           !udp_blocked_.contains(sorted(a, b));
+    return udp_passes(a, b) && udp_passes(b, a);
+}
+
+bool World::udp_passes(std::size_t from, std::size_t to) const {
+    return nodes_[from].up && nodes_[to].up && cut_.contains(from) == cut_.contains(to) &&
+           !udp_blocked_.contains(sorted(from, to)) && !udp_muted_.contains({from, to});
 }
 
 void World::start(std::size_t index, bool forgot_epoch) {
@@ -156,6 +160,15 @@ void World::block_udp(std::size_t a, std::size_t b, bool blocked) {
         udp_blocked_.insert(sorted(a, b));
     } else {
         udp_blocked_.erase(sorted(a, b));
+    }
+}
+
+void World::mute_udp(std::size_t from, std::size_t to, bool muted) {
+    stable_ = false;
+    if (muted) {
+        udp_muted_.insert({from, to});
+    } else {
+        udp_muted_.erase({from, to});
     }
 }
 

@@ -48,6 +48,8 @@ class World {
     void heal();
     /** UDP between two nodes fails; TCP does not. */
     void block_udp(std::size_t a, std::size_t b, bool blocked);
+    /** Datagrams from `from` to `to` are lost, those the other way are not. */
+    void mute_udp(std::size_t from, std::size_t to, bool muted);
     /** Greater packets do not pass between the two (IP size). */
     void set_mtu(std::size_t a, std::size_t b, std::size_t mtu);
     /** No TCP between two nodes: a partial mesh. */
@@ -129,7 +131,9 @@ class World {
     Duration latency();
     double chance();
     [[nodiscard]] bool tcp_works(std::size_t a, std::size_t b) const;
+    /** In both directions. */
     [[nodiscard]] bool udp_works(std::size_t a, std::size_t b) const;
+    [[nodiscard]] bool udp_passes(std::size_t from, std::size_t to) const;
 
     [[nodiscard]] bool alive(const End& end) const {
         return nodes_[end.node].up && nodes_[end.node].life == end.life;
@@ -195,6 +199,8 @@ class World {
     std::map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
     std::set<std::size_t> cut_;
     std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
+    /** From, to. */
+    std::set<std::pair<std::size_t, std::size_t>> udp_muted_;
     std::set<std::pair<std::size_t, std::size_t>> tcp_blocked_;
     std::map<std::pair<std::size_t, std::size_t>, std::size_t> mtus_;
     Duration between_frames_{};
