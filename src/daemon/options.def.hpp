@@ -16,7 +16,7 @@ WEAVE_OPTION(listen,          std::vector<std::string>, {},            "--listen
 WEAVE_OPTION(advertise,       std::vector<std::string>, {},            "--advertise",       "WEAVE_ADVERTISE",        "ADDRESS",  "Underlay address told to peers, ADDRESS or ADDRESS:PORT; repeatable; all global addresses of the host if not given.")
 WEAVE_OPTION(ipalloc_range,   std::string,              "10.32.0.0/12","--ipalloc-range",   "WEAVE_IPALLOC_RANGE",    "PREFIX",   "Range of pod addresses; underlay addresses inside it are never told to peers.")
 WEAVE_OPTION(http_port,       std::uint16_t,            6784,          "--http-port",       "WEAVE_HTTP_PORT",        "PORT",     "Read-only HTTP on 127.0.0.1: status, report, metrics, health; 0 turns it off.")
-WEAVE_OPTION(metrics_listen,  std::string,              {},            "--metrics-listen",  "WEAVE_METRICS_LISTEN",   "ADDRESS:PORT", "Serve /metrics and /healthz, and nothing else, on this address too.")
+WEAVE_OPTION(metrics_listen,  std::string,              {},            "--metrics-listen",  "WEAVE_METRICS_LISTEN",   "ADDRESS:PORT", "Serve /metrics, /healthz and /readyz, and nothing else, on this address too; never to pods.")
 WEAVE_OPTION(bridge,          std::string,              "weave",       "--bridge",          "WEAVE_BRIDGE",           "NAME",     "Name of the pod bridge.")
 WEAVE_OPTION(tap,             std::string,              "weave-tap",   "--tap",             "WEAVE_TAP",              "NAME",     "Name of the router's TAP port on the bridge.")
 WEAVE_OPTION(mtu,             std::uint16_t,            1376,          "--mtu",             "WEAVE_MTU",              "BYTES",    "MTU of pods.")
