@@ -1,131 +1,12 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include "session/path.hpp"
-#include "support.hpp"
+#include "path_world.hpp"
 
 #include <doctest/doctest.h>
-
-#include <algorithm>
-#include <deque>
-#include <map>
 
 using namespace weave;
 using namespace weave::session;
 using namespace weave::session::test;
-
-namespace {
-
-const Endpoint kNear{IpAddress::v4({10, 0, 0, 2}), 6784};
-const Endpoint kFar{IpAddress::v4({192, 0, 2, 2}), 6784};
-
-/** What one way does to packets. */
-struct Road {
-    bool open = true;
-    Duration rtt = 2ms;
-    std::uint16_t mtu = 1500;
-};
-
-/** A monitor, and roads that answer its probes. */
-struct World {
-    explicit World(PathSettings settings = {})
-        : monitor(settings, seeded(5)) {
-        relay_node.octets[0] = 0xee;
-    }
-
-    Road* road(const std::optional<Endpoint>& endpoint) {
-        if (!endpoint) {
-            return &relay;
-        }
-        const auto found = roads.find(*endpoint);
-        return found == roads.end() ? nullptr : &found->second;
-    }
-
-    void perform() {
-        for (const PathAction& action : monitor.take_actions()) {
-            if (const auto* probe = std::get_if<SendProbe>(&action)) {
-                ++probes;
-                sizes.push_back(probe->datagram_size);
-                const Road* way = road(probe->direct);
-                if (way != nullptr && way->open && probe->datagram_size <= way->mtu) {
-                    flying.push_back({now + way->rtt, *probe});
-                }
-            } else if (std::get_if<Use>(&action) != nullptr) {
-                ++uses;
-            } else if (const auto* mtu = std::get_if<Mtu>(&action)) {
-                mtus.push_back(mtu->size);
-            } else if (std::get_if<PathDown>(&action) != nullptr) {
-                downs.push_back(now);
-            } else {
-                ++ups;
-            }
-        }
-    }
-
-    void pass(Duration duration, Duration step = 1ms) {
-        const TimePoint end = now + duration;
-        while (now < end) {
-            now += step;
-            for (std::size_t i = 0; i < flying.size();) {
-                if (flying[i].first <= now) {
-                    const SendProbe probe = flying[i].second;
-                    flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(i));
-                    if (road(probe.direct) != nullptr && road(probe.direct)->open) {
-                        last_received = now;
-                        monitor.on_probe_ack(probe.id, probe.direct, probe.datagram_size, now);
-                    }
-                } else {
-                    ++i;
-                }
-            }
-            if (traffic) {
-                last_sent = now;
-                const Use& use = monitor.in_use();
-                const bool way_back = use.kind == Use::Kind::relay
-                                          ? relay.open
-                                          : use.kind == Use::Kind::direct &&
-                                                road(use.direct) != nullptr &&
-                                                road(use.direct)->open;
-                if (way_back && two_way) {
-                    last_received = now;
-                }
-            }
-            if (large) {
-                monitor.on_large_packets(now);
-            }
-            monitor.on_traffic(last_received, last_sent);
-            monitor.tick(now);
-            perform();
-        }
-    }
-
-    NodeId relay_node;
-    PathMonitor monitor;
-    std::map<Endpoint, Road> roads;
-    Road relay{false, 5ms, 1400};
-    TimePoint now = TimePoint{} + 1h;
-    TimePoint last_received = TimePoint::min();
-    TimePoint last_sent = TimePoint::min();
-    bool traffic = false;
-    bool two_way = true;
-    bool large = false;
-    std::vector<std::pair<TimePoint, SendProbe>> flying;
-    std::vector<std::uint16_t> mtus;
-    std::vector<std::uint16_t> sizes;
-    std::vector<TimePoint> downs;
-    int probes = 0;
-    int uses = 0;
-    int ups = 0;
-};
-
-World settled(PathSettings settings = {}) {
-    World world(settings);
-    world.roads[kNear] = {};
-    world.monitor.set_candidates({kNear}, world.now);
-    world.pass(3s);
-    return world;
-}
-
-} // namespace
 
 TEST_CASE("a candidate that answers is used, with the interface's size proved") {
     World world = settled();
@@ -136,34 +17,6 @@ TEST_CASE("a candidate that answers is used, with the interface's size proved") 
     CHECK(*world.monitor.rtt() <= 3ms);
     // Once: no pod is told a smaller size that nobody measured.
     CHECK(world.mtus == std::vector<std::uint16_t>{1500});
-}
-
-TEST_CASE("a path narrower than its interface is found out at once") {
-    World world;
-    world.roads[kNear] = {true, 2ms, 1400};
-    world.monitor.set_candidates({kNear}, world.now);
-    world.pass(1500ms);
-    CHECK(world.monitor.mtu() > 1390);
-    CHECK(world.monitor.mtu() <= 1400);
-}
-
-TEST_CASE("another interface MTU starts the search anew") {
-    World world = settled();
-    world.roads[kNear].mtu = 9000;
-    world.monitor.set_interface_mtu(9000, world.now);
-    world.pass(100ms);
-    CHECK(world.monitor.mtu() == 9000);
-    world.monitor.set_interface_mtu(1420, world.now);
-    world.pass(100ms);
-    CHECK(world.monitor.mtu() == 1420);
-}
-
-TEST_CASE("the size is proved within a few round trips of the way being known") {
-    World world;
-    world.roads[kNear] = {};
-    world.monitor.set_candidates({kNear}, world.now);
-    world.pass(20ms);
-    CHECK(world.monitor.mtu() == 1500);
 }
 
 TEST_CASE("an idle path costs few probes") {
@@ -408,86 +261,6 @@ TEST_CASE("candidates are bounded, and those that do not work go first") {
     world.probes = 0;
     world.pass(300ms);
     CHECK(world.probes <= 6);
-}
-
-TEST_CASE("the greatest size of an odd underlay is found within a few bytes, from below") {
-    for (const std::uint16_t size :
-         std::initializer_list<std::uint16_t>{1290, 1400, 1420, 1492, 1499}) {
-        CAPTURE(size);
-        World world;
-        world.roads[kNear] = {true, 2ms, size};
-        world.monitor.set_candidates({kNear}, world.now);
-        world.pass(10s);
-        CHECK(world.monitor.mtu() <= size);
-        CHECK(world.monitor.mtu() + 10 > size);
-    }
-}
-
-TEST_CASE("jumbo interfaces over plain Ethernet settle at plain Ethernet") {
-    PathSettings settings;
-    settings.interface_mtu = 9001;
-    World world(settings);
-    world.roads[kNear] = {};
-    world.monitor.set_candidates({kNear}, world.now);
-    world.pass(500ms);
-    CHECK(world.monitor.mtu() == 1500);
-    world.pass(20s);
-    CHECK(world.monitor.mtu() == 1500);
-}
-
-TEST_CASE("a path that shrinks under large packets is noticed, and found again when it grows") {
-    World world = settled();
-    world.traffic = true;
-    world.large = true;
-    world.pass(3s);
-    REQUIRE(world.monitor.mtu() == 1500);
-    world.roads[kNear].mtu = 1400;
-    world.pass(6s);
-    CHECK(world.monitor.mtu() <= 1400);
-    world.pass(10s);
-    CHECK(world.monitor.mtu() > 1390);
-    CHECK(world.downs.empty());
-    world.roads[kNear].mtu = 1500;
-    world.pass(80s, 5ms);
-    CHECK(world.monitor.mtu() == 1500);
-}
-
-TEST_CASE("loss of everything is not taken for a black hole") {
-    for (auto offset = 60ms; offset < 2400ms; offset += 60ms) {
-        CAPTURE(offset.count());
-        World world = settled();
-        world.large = true;
-        world.traffic = true;
-        world.mtus.clear();
-        world.pass(offset);
-        world.roads[kNear].open = false;
-        world.pass(440ms);
-        world.roads[kNear].open = true;
-        world.pass(3s);
-        CHECK(world.mtus.empty());
-        CHECK(world.downs.empty());
-    }
-}
-
-TEST_CASE("larger sizes are tried again after a while, without traffic too") {
-    World world;
-    world.roads[kNear] = {true, 2ms, 1400};
-    world.monitor.set_candidates({kNear}, world.now);
-    world.pass(10s);
-    REQUIRE(world.monitor.mtu() <= 1400);
-    world.roads[kNear].mtu = 1500;
-    world.pass(75s, 5ms);
-    CHECK(world.monitor.mtu() == 1500);
-}
-
-TEST_CASE("an error of the kernel makes packets small at once") {
-    World world = settled();
-    world.roads[kNear].mtu = 1400;
-    world.monitor.on_too_big(world.now);
-    CHECK(world.monitor.mtu() == 1280);
-    world.pass(10s);
-    CHECK(world.monitor.mtu() > 1390);
-    CHECK(world.monitor.mtu() <= 1400);
 }
 
 TEST_CASE("nothing to watch, nothing due") {

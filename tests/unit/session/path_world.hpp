@@ -1,0 +1,126 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "session/path.hpp"
+#include "support.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace weave::session::test {
+
+inline const Endpoint kNear{IpAddress::v4({10, 0, 0, 2}), 6784};
+inline const Endpoint kFar{IpAddress::v4({192, 0, 2, 2}), 6784};
+
+/** What one way does to packets. */
+struct Road {
+    bool open = true;
+    Duration rtt = 2ms;
+    std::uint16_t mtu = 1500;
+};
+
+/** A monitor, and roads that answer its probes. */
+struct World {
+    explicit World(PathSettings settings = {})
+        : monitor(settings, seeded(5)) {
+        relay_node.octets[0] = 0xee;
+    }
+
+    Road* road(const std::optional<Endpoint>& endpoint) {
+        if (!endpoint) {
+            return &relay;
+        }
+        const auto found = roads.find(*endpoint);
+        return found == roads.end() ? nullptr : &found->second;
+    }
+
+    void perform() {
+        for (const PathAction& action : monitor.take_actions()) {
+            if (const auto* probe = std::get_if<SendProbe>(&action)) {
+                ++probes;
+                sizes.push_back(probe->datagram_size);
+                const Road* way = road(probe->direct);
+                if (way != nullptr && way->open && probe->datagram_size <= way->mtu) {
+                    flying.push_back({now + way->rtt, *probe});
+                }
+            } else if (std::get_if<Use>(&action) != nullptr) {
+                ++uses;
+            } else if (const auto* mtu = std::get_if<Mtu>(&action)) {
+                mtus.push_back(mtu->size);
+            } else if (std::get_if<PathDown>(&action) != nullptr) {
+                downs.push_back(now);
+            } else {
+                ++ups;
+            }
+        }
+    }
+
+    void pass(Duration duration, Duration step = 1ms) {
+        const TimePoint end = now + duration;
+        while (now < end) {
+            now += step;
+            for (std::size_t i = 0; i < flying.size();) {
+                if (flying[i].first <= now) {
+                    const SendProbe probe = flying[i].second;
+                    flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(i));
+                    if (road(probe.direct) != nullptr && road(probe.direct)->open) {
+                        last_received = now;
+                        monitor.on_probe_ack(probe.id, probe.direct, probe.datagram_size, now);
+                    }
+                } else {
+                    ++i;
+                }
+            }
+            if (traffic) {
+                last_sent = now;
+                const Use& use = monitor.in_use();
+                const bool way_back = use.kind == Use::Kind::relay
+                                          ? relay.open
+                                          : use.kind == Use::Kind::direct &&
+                                                road(use.direct) != nullptr &&
+                                                road(use.direct)->open;
+                if (way_back && two_way) {
+                    last_received = now;
+                }
+            }
+            if (large) {
+                monitor.on_large_packets(now);
+            }
+            monitor.on_traffic(last_received, last_sent);
+            monitor.tick(now);
+            perform();
+        }
+    }
+
+    NodeId relay_node;
+    PathMonitor monitor;
+    std::map<Endpoint, Road> roads;
+    Road relay{false, 5ms, 1400};
+    TimePoint now = TimePoint{} + 1h;
+    TimePoint last_received = TimePoint::min();
+    TimePoint last_sent = TimePoint::min();
+    bool traffic = false;
+    bool two_way = true;
+    bool large = false;
+    std::vector<std::pair<TimePoint, SendProbe>> flying;
+    std::vector<std::uint16_t> mtus;
+    std::vector<std::uint16_t> sizes;
+    std::vector<TimePoint> downs;
+    int probes = 0;
+    int uses = 0;
+    int ups = 0;
+};
+
+inline World settled(PathSettings settings = {}) {
+    World world(settings);
+    world.roads[kNear] = {};
+    world.monitor.set_candidates({kNear}, world.now);
+    world.pass(3s);
+    return world;
+}
+
+} // namespace weave::session::test
