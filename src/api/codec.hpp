@@ -6,9 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <cstddef>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,8 +53,9 @@ struct Reply {
     std::vector<nlohmann::json> items;
     std::string code; // not empty: an error
     std::string message;
-    /** Send it this much later. */
+    /** Send it this much later, after `finish`; what that throws is the reply then. */
     std::chrono::milliseconds after{0};
+    std::function<void()> finish;
 };
 
 /** The bytes of one message: length and JSON. Invalid UTF-8 in a text is replaced. */

@@ -116,22 +116,22 @@ void peer_metrics(Page& page, const std::vector<PeerRow>& rows) {
     peer_counter(page,
                  rows,
                  "weave_peer_transmit_bytes_total",
-                 "Bytes of sealed traffic to the peer.",
+                 "Bytes of frames sent to the peer, before sealing.",
                  &PeerRow::transmit_bytes);
     peer_counter(page,
                  rows,
                  "weave_peer_transmit_packets_total",
-                 "Packets of sealed traffic to the peer.",
+                 "Frames sent to the peer, cut as on the wire.",
                  &PeerRow::transmit_packets);
     peer_counter(page,
                  rows,
                  "weave_peer_receive_bytes_total",
-                 "Bytes of sealed traffic from the peer.",
+                 "Bytes of frames received from the peer, opened.",
                  &PeerRow::receive_bytes);
     peer_counter(page,
                  rows,
                  "weave_peer_receive_packets_total",
-                 "Packets of sealed traffic from the peer.",
+                 "Frames received from the peer, as on the wire.",
                  &PeerRow::receive_packets);
     page.metric("weave_peer_rtt_seconds", "gauge", "Round trip to the peer, where it is known.");
     for (const PeerRow& row : rows) {

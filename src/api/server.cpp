@@ -65,9 +65,10 @@ void clear_stale(asio::io_context& io, const std::string& path) {
     ::unlink(path.c_str());
 }
 
-Reply call_handler(const Handler& handler, Request& request) {
+/** What the call returns, or the error it throws. */
+template <class Call> Reply reply_of(Call call) {
     try {
-        return handler(request);
+        return call();
     } catch (const std::invalid_argument& error) {
         return Reply::error("invalid", error.what());
     } catch (const nlohmann::json::exception& error) {
@@ -188,20 +189,26 @@ class Session : public std::enable_shared_from_this<Session> {
         Request request;
         auto refusal = decode_request(body, request);
         request.fd = std::move(fd_);
-        const Reply reply = refusal ? std::move(*refusal) : call_handler(server->handler, request);
+        Reply reply =
+            refusal ? std::move(*refusal) : reply_of([&] { return server->handler(request); });
         if (!socket_.is_open()) {
             return; // the handler may have stopped the server
         }
-        if (reply.after.count() == 0) {
+        if (!reply.finish) {
             write(encode_reply(request.id, reply));
             return;
         }
         timer_.expires_after(reply.after);
-        timer_.async_wait([self = shared_from_this(),
-                           bytes = encode_reply(request.id, reply)](error_code error) mutable {
-            if (!error && self->socket_.is_open()) {
-                self->write(std::move(bytes));
+        timer_.async_wait([self = shared_from_this(), id = request.id, reply = std::move(reply)](
+                              error_code error) {
+            if (error || !self->socket_.is_open()) {
+                return;
             }
+            const Reply last = reply_of([&] {
+                reply.finish();
+                return reply;
+            });
+            self->write(encode_reply(id, last));
         });
     }
 

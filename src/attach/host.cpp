@@ -285,11 +285,6 @@ Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) 
     for (const Prefix& prefix : spec.addresses) {
         pod.add_address(inside, prefix);
     }
-    pod.set_up(inside, true);
-    os::Route multicast;
-    multicast.destination = *Prefix::parse("224.0.0.0/4");
-    multicast.index = inside.index;
-    pod.add_route(multicast);
     return {spec.id,
             {},
             spec.ifname,
@@ -299,6 +294,22 @@ Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) 
 }
 
 Attachment Host::attach_pod(int netns_fd, const PodSpec& spec) {
+    Attachment out = prepare_pod(netns_fd, spec);
+    start_pod(netns_fd, spec.ifname);
+    return out;
+}
+
+void Host::start_pod(int netns_fd, const std::string& ifname) {
+    Netlink pod = Netlink::open_in(netns_fd);
+    const Link inside = pod.require_link(ifname);
+    pod.set_up(inside, true);
+    os::Route multicast;
+    multicast.destination = *Prefix::parse("224.0.0.0/4");
+    multicast.index = inside.index;
+    pod.add_route(multicast);
+}
+
+Attachment Host::prepare_pod(int netns_fd, const PodSpec& spec) {
     if (const std::string why = check_pod(spec); !why.empty()) {
         throw_error(EINVAL, why);
     }

@@ -71,9 +71,13 @@ class Host {
 
     /**
      * Gives the namespace an interface on the bridge. The same namespace and interface again: what
-     * is missing is added, nothing is taken away.
+     * is missing is added, nothing is taken away. Both steps in one.
      */
     Attachment attach_pod(int netns_fd, const PodSpec& spec);
+    /** The first step: everything is there, and the interface, if it is new, is down. */
+    Attachment prepare_pod(int netns_fd, const PodSpec& spec);
+    /** The second: the interface is up, and the pod announces itself. */
+    void start_pod(int netns_fd, const std::string& ifname);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
     /** Detaches every attachment with this id; returns how many. */

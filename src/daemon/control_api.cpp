@@ -120,12 +120,15 @@ Reply Router::handle_attach(api::Request& request) {
     if (const std::string taken = used_elsewhere(spec.addresses); !taken.empty()) {
         return Reply::error("conflict", taken);
     }
-    const attach::Attachment pod = host_.attach_pod(request.fd.get(), spec);
+    const attach::Attachment pod = host_.prepare_pod(request.fd.get(), spec);
     publish_addresses();
     log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
     Reply reply = Reply::ok(row_of(pod));
     // Peers drop what comes from an address they have not heard of: the pod starts when they have.
     reply.after = mesh_->until_known(Clock::now());
+    reply.finish = [this,
+                    netns = std::make_shared<api::Descriptor>(std::move(request.fd)),
+                    ifname = spec.ifname] { host_.start_pod(netns->get(), ifname); };
     return reply;
 }
 
