@@ -45,9 +45,9 @@ TEST_CASE("fifty nodes get over loss, a partition, restarts and a clock step") {
     world.set_weather({.loss = 0.01, .duplication = 0.05, .delay_min = 1ms, .delay_max = 60ms});
     world.set_traffic(20ms);
     weave::sim::boot(world);
-    world.run_for(2s);
-    world.cut({3, 5, 8, 13, 21, 34});
-    world.run_for(6s);
+    world.run_for(1s);
+    world.cut({3, 5, 8, 13});
+    world.run_for(5s);
     world.heal();
     for (const std::size_t node : {1u, 7u}) {
         world.stop(node, node == 7);

@@ -250,9 +250,9 @@ bool World::run_until_converged(Duration span) {
     return false;
 }
 
-/** A step soon, one for all that happens to the node in this millisecond. */
+/** A step soon, one for all that happens to the node meanwhile. */
 void World::wake(std::size_t index) {
-    plan(index, now_ + 1ms);
+    plan(index, now_ + 3ms);
 }
 
 void World::plan(std::size_t index, TimePoint at) {
