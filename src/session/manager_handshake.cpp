@@ -19,6 +19,9 @@ constexpr unsigned kMaxHastened = 4;
 constexpr unsigned kInsist = 3;
 /** An initiation is sent by every way there may be; so many of its copies get the response, too. */
 constexpr unsigned kMaxCopies = 8;
+/** An initiation goes to all addresses of a peer at once: for this long a second one of the same is
+ * a copy, and later a replay. */
+constexpr Duration kCopyWindow = std::chrono::milliseconds(500);
 constexpr unsigned kCookieRepliesPerSecond = 500;
 
 /** The rest of a response's header is not authenticated otherwise: it has to repeat what was sent.
@@ -183,13 +186,13 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
     peer.greatest = {0, 0};
 #endif
     if (order <= peer.greatest) {
-        count("session.replayed_init");
-        if (order == peer.greatest) {
-            answer_again(peer, *init, from);
-        }
+        const bool copy = order == peer.greatest &&
+                          (answer_again(peer, *init, from) || now - peer.greatest_at < kCopyWindow);
+        count(copy ? "session.init_copy" : "session.replayed_init");
         return;
     }
     peer.greatest = order;
+    peer.greatest_at = now;
     if (yields(peer, from, now)) {
         answer(peer, *init, *payload, noise, from, now);
     }
@@ -197,16 +200,17 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
 
 /**
  * The same initiation came another way: perhaps only that one leads back. The keys are the same, so
- * the response is repeated, word for word.
+ * the response is repeated, word for word. False: it is not, or no more.
  */
-void Manager::State::answer_again(Peer& peer, const wire::InitView& init, const Origin& from) {
+bool Manager::State::answer_again(Peer& peer, const wire::InitView& init, const Origin& from) {
     const auto response = wire::ResponseView::parse(peer.response);
     if (!peer.next || !response || response->receiver_index != init.header.sender_index ||
         peer.response_copies >= kMaxCopies) {
-        return;
+        return false;
     }
     ++peer.response_copies;
     actions.emplace_back(SendTo{peer.id, peer.response, from});
+    return true;
 }
 
 /** Both initiate: the lower static key's initiation wins, and the other side answers it. */

@@ -44,6 +44,7 @@ struct Manager::State {
         StaticHashKey cookie_key{};
         /** The greatest (boot epoch, handshake counter) an initiation of this peer carried. */
         std::pair<std::uint64_t, std::uint64_t> greatest{0, 0};
+        TimePoint greatest_at{};
 
         /** Initiating: between begin() and a session, or giving up. The attempt is empty while we
          * wait for theirs. */
@@ -101,7 +102,7 @@ struct Manager::State {
                 crypto::Handshake& noise,
                 const Origin& from,
                 TimePoint now);
-    void answer_again(Peer& peer, const wire::InitView& init, const Origin& from);
+    bool answer_again(Peer& peer, const wire::InitView& init, const Origin& from);
     bool yields(Peer& peer, const Origin& from, TimePoint now);
     void on_response(ByteView datagram, const Origin& from, TimePoint now);
     void install_as_initiator(Peer& peer,
