@@ -16,7 +16,6 @@ pod b p2 10.32.0.2/12 fd32::2/64
 expect "the first ping passes" eventually 5 pings p1 10.32.0.2
 elapsed=$(((${EPOCHREALTIME/./} - started) / 1000))
 echo "first ping $elapsed ms after the first start"
-[[ $elapsed -lt 4000 ]] || fail "start to first ping took $elapsed ms"
 
 step "traffic, with a capture on the underlay"
 capture_begin
