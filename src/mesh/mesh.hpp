@@ -143,6 +143,7 @@ class Mesh {
     /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do
      * not fit. */
     bool set_own(std::uint16_t kind, Bytes tlvs, TimePoint now);
+
     /** When what was last set is handed to the links, at the latest. */
     [[nodiscard]] TimePoint published_by() const {
         return publish_at_ == TimePoint::max() ? last_publish_ : publish_at_;
