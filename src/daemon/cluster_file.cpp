@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/cluster_file.hpp"
 
+#include "crypto/hash.hpp"
 #include "daemon/options.hpp"
 #include "os/file.hpp"
 
@@ -13,6 +14,9 @@
 namespace weave::daemon {
 namespace {
 
+/** Whoever records one handshake may guess passwords at leisure, at Argon2id's pace. */
+constexpr std::size_t kMinPassword = 12;
+
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
     throw ConfigError(
         fmt::format("cluster file {} {}: make a new one with 'weavectl genkey' or copy it "
@@ -21,20 +25,42 @@ namespace {
                     why));
 }
 
-Cluster::Secret parse_secret(const nlohmann::json& entry, const std::string& path) {
+/** A key as it is, or made of a password with the cluster id as salt. */
+crypto::Key32
+parse_key(const nlohmann::json& entry, const Cluster& cluster, const std::string& path) {
+    const bool is_password = entry.contains("password");
+    if (is_password && entry.contains("key")) {
+        refuse(path, "has a secret with both a key and a password");
+    }
+    std::string text = entry.at(is_password ? "password" : "key").get<std::string>();
+    crypto::Key32 key;
+    bool good = false;
+    if (is_password) {
+        good = text.size() >= kMinPassword;
+        if (good) {
+            key = crypto::password_key(text, cluster.id);
+        }
+    } else {
+        good = from_hex(text, key.span());
+    }
+    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+    if (!good) {
+        refuse(path,
+               is_password ? fmt::format("has a password shorter than {} characters", kMinPassword)
+                           : std::string{"has a key that is not 64 hexadecimal characters"});
+    }
+    return key;
+}
+
+Cluster::Secret
+parse_secret(const nlohmann::json& entry, const Cluster& cluster, const std::string& path) {
     Cluster::Secret secret;
     const nlohmann::json& id = entry.at("id");
     if (!id.is_number_unsigned() || id > std::numeric_limits<std::uint32_t>::max()) {
         refuse(path, "has a secret whose id is not a number from 0 to 4294967295");
     }
     secret.id = id.get<std::uint32_t>();
-    std::string text = entry.at("key").get<std::string>();
-    const bool good = from_hex(text, secret.key.span());
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-    if (!good) {
-        refuse(path,
-               fmt::format("has a secret {} that is not 64 hexadecimal characters", secret.id));
-    }
+    secret.key = parse_key(entry, cluster, path);
     return secret;
 }
 
@@ -52,7 +78,7 @@ Cluster parse(const nlohmann::json& document, const std::string& path) {
         refuse(path, "must have one or two secrets");
     }
     for (const nlohmann::json& entry : secrets) {
-        cluster.secrets.push_back(parse_secret(entry, path));
+        cluster.secrets.push_back(parse_secret(entry, cluster, path));
     }
     if (cluster.secrets.size() == 2 && cluster.secrets[0].id == cluster.secrets[1].id) {
         refuse(path, "has two secrets with one id");

@@ -26,7 +26,8 @@ struct Cluster {
 
 /**
  * Reads {"weavemesh_cluster":1,"id":"<32 hex>","secrets":[{"id":1,"key":"<64 hex>"}]} from a file
- * that only its owner may read. Throws ConfigError or std::system_error with a sentence.
+ * that only its owner may read. Instead of a key a secret may have "password":"<12 characters or
+ * more>"; its key is Argon2id of it. Throws ConfigError or std::system_error with a sentence.
  */
 Cluster read_cluster_file(const std::string& path);
 

@@ -62,6 +62,9 @@ int run(int argc, char** argv) {
         io.stop();
     });
     io.run();
+    if (!router.failure().empty()) {
+        throw ConfigError(router.failure());
+    }
     return 0;
 }
 

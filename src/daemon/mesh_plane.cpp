@@ -127,6 +127,7 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
     connected.local_nonce = up.own_nonce;
     connected.remote_nonce = up.peer.nonce;
     connected.boot_epoch = up.peer.boot_epoch;
+    connected.own_boot_epoch = up.own_boot_epoch;
     log::info("event=link_up link={} peer={} node={} address={} direction={}",
               up.link,
               log::quoted(up.peer.name),
@@ -154,8 +155,13 @@ void MeshPlane::on_dial_failed(net::LinkId link,
     if (rate_.allow("dial", now)) {
         log::info("event=connect_failed reason={}", log::quoted(reason));
     }
-    connector_.on_failed(
-        id, refused ? mesh::Failure::refused : mesh::Failure::unreachable, reason, now);
+    const bool self = refusal == session::ControlFailure::self_connection;
+    connector_.on_failed(id,
+                         self      ? mesh::Failure::self
+                         : refused ? mesh::Failure::refused
+                                   : mesh::Failure::unreachable,
+                         reason,
+                         now);
     run_connector(now);
 }
 
@@ -230,6 +236,10 @@ void MeshPlane::run_mesh(TimePoint now) {
                              log::quoted(names->name),
                              names->holder.fingerprint(),
                              names->other.fingerprint());
+                const NodeId& self = mesh_.self();
+                if (names->holder == self || names->other == self) {
+                    events_.on_same_name(names->holder == self ? names->other : names->holder);
+                }
             } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
                 ++counted_[counted->name];
             }

@@ -34,6 +34,8 @@ struct MeshPlaneEvents {
     std::function<void(const wire::RecordPtr&)> on_record;
     std::function<void(const mesh::Routes&)> on_routes;
     std::function<void(std::uint64_t)> on_epoch;
+    /** Another node that is alive has this node's name. */
+    std::function<void(const NodeId& other)> on_same_name;
 };
 
 /** A target of the user as given, and what it resolved to. */

@@ -28,12 +28,26 @@ template <class Type> void expect_type(CLI::Option& option) {
     }
 }
 
+template <class Field>
+void declare(CLI::App& app,
+             const char* flag,
+             Field& field,
+             const char* env,
+             const char* value,
+             const char* help) {
+    if constexpr (std::is_same_v<Field, bool>) {
+        app.add_flag(flag, field, help)->envname(env);
+    } else {
+        expect_type<Field>(*app.add_option(flag, field, help)
+                                ->envname(env)
+                                ->type_name(value)
+                                ->capture_default_str());
+    }
+}
+
 void declare_options(CLI::App& app, Options& options) {
 #define WEAVE_OPTION(field, type, initial, flag, env, value, help)                                 \
-    expect_type<type>(*app.add_option(flag, options.field, help)                                   \
-                           ->envname(env)                                                          \
-                           ->type_name(value)                                                      \
-                           ->capture_default_str());
+    declare(app, flag, options.field, env, value, help);
 #include "daemon/options.def.hpp"
 #undef WEAVE_OPTION
     app.add_option(
@@ -188,10 +202,13 @@ std::string option_reference(const std::string& format) {
             continue;
         }
         const std::string fallback = option->get_default_str();
+        // A switch has no value, and CLI11 no type name for it.
+        const std::string value = option->get_expected_max() == 0 ? "" : option->get_type_name();
         if (format == "markdown") {
-            out += fmt::format("| `{} {}` | `{}` | {} | {} |\n",
+            out += fmt::format("| `{}{}{}` | `{}` | {} | {} |\n",
                                option->get_name(),
-                               option->get_type_name(),
+                               value.empty() ? "" : " ",
+                               value,
                                option->get_envname(),
                                fallback.empty() || fallback == "[]" ? "" : '`' + fallback + '`',
                                option->get_description());
@@ -199,7 +216,7 @@ std::string option_reference(const std::string& format) {
             out += fmt::format(
                 ".TP\n\\fB{}\\fR \\fI{}\\fR (environment {})\n{}{}\n",
                 option->get_name(),
-                option->get_type_name(),
+                value,
                 option->get_envname(),
                 option->get_description(),
                 fallback.empty() || fallback == "[]" ? "" : " Default: " + fallback + '.');

@@ -8,6 +8,7 @@
 //
 //           field            type                      default        flag                 environment               value       help
 WEAVE_OPTION(name,            std::string,              {},            "--name",            "WEAVE_NAME",             "NAME",     "Name of this node, a label for people; the host name if not given.")
+WEAVE_OPTION(strict_names,    bool,                     false,         "--strict-names",    "WEAVE_STRICT_NAMES",     "",         "Refuse to run under a name that another node of the mesh has; without it both run, one shown as NAME~FINGERPRINT.")
 WEAVE_OPTION(run_dir,         std::string,              "/run/weave",  "--run-dir",         "WEAVE_RUN_DIR",          "DIR",      "Folder for the control socket, log and pid file.")
 WEAVE_OPTION(state_dir,       std::string,              "/var/lib/weave", "--state-dir",    "WEAVE_STATE_DIR",        "DIR",      "Folder for the identity, the boot epoch, targets and attachments; locked by one instance.")
 WEAVE_OPTION(cluster_file,    std::string,              {},            "--cluster-file",    "WEAVE_CLUSTER_FILE",     "FILE",     "Cluster id and secrets (mode 0600); STATE_DIR/cluster.json if not given.")

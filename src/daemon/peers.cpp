@@ -438,20 +438,17 @@ void Peers::run_path(Peer& peer, TimePoint now) {
 
 /** Tells the mesh when the direct path is lost for good, or is back. */
 void Peers::watch_direct(Peer& peer, TimePoint now) {
-    if (peer.path->in_use().kind == session::Use::Kind::direct) {
-        peer.undirected_since.reset();
-        if (std::exchange(peer.told_unreachable, false)) {
-            events_.on_direct(peer.node, false);
-        }
-        return;
-    }
+    const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
     const bool had_direct = !peer.undirected_since;
-    if (had_direct) {
+    if (direct) {
+        peer.undirected_since.reset();
+    } else if (had_direct) {
         peer.undirected_since = now;
     }
-    if (!peer.told_unreachable && (had_direct || now - *peer.undirected_since > kTellAfter)) {
-        peer.told_unreachable = true;
-        events_.on_direct(peer.node, true);
+    const bool sure = direct || had_direct || now - *peer.undirected_since >= kTellAfter;
+    if (sure && peer.told_unreachable != !direct) {
+        peer.told_unreachable = !direct;
+        events_.on_direct(peer.node, !direct);
     }
 }
 

@@ -95,7 +95,8 @@ class Peers {
         std::optional<TimePoint> installed;
         /** Since when there is no direct path. */
         std::optional<TimePoint> undirected_since;
-        bool told_unreachable = false;
+        /** What the mesh was told last; nothing yet after a node came back. */
+        std::optional<bool> told_unreachable;
         std::uint64_t seen_tx_bytes = 0;
         std::uint64_t seen_tx_packets = 0;
     };

@@ -8,8 +8,9 @@ namespace weave::daemon {
 
 std::span<const Refusal> refusals() {
     static constexpr std::array all{
-        Refusal{"control_connection_refused",
-                "too many unfinished handshakes on TCP; the connection was closed"},
+        Refusal{
+            "control_connection_refused",
+            "a TCP connection to the control port was one too many, or ended before its handshake"},
         Refusal{"control_handshake_failed",
                 "a connection to the control port failed its handshake"},
         Refusal{"mesh_bad_signature", "a record is not signed by the node it speaks for"},

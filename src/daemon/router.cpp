@@ -18,6 +18,7 @@
 namespace weave::daemon {
 namespace {
 
+constexpr auto kNewcomer = std::chrono::seconds(10);
 constexpr auto kTick = std::chrono::milliseconds(50);
 
 /** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
@@ -151,6 +152,16 @@ void Router::make_mesh() {
             log::error("event=boot_epoch_not_saved reason={}", log::quoted(error.what()));
         }
         peers_->set_boot_epoch(epoch);
+    };
+    events.on_same_name = [this](const NodeId& other) {
+        // Who has run for a while had the name first.
+        if (options_.strict_names && Clock::now() - started_ < kNewcomer) {
+            failure_ = fmt::format("the name '{}' is that of node {}, which is alive: start this "
+                                   "one with another --name",
+                                   name_,
+                                   other.fingerprint());
+            io_.stop();
+        }
     };
     mesh_ = std::make_unique<MeshPlane>(
         io_,

@@ -35,6 +35,9 @@ class Router {
 
     [[nodiscard]] api::NodeReport report();
 
+    /** Why it stopped the io_context; empty while it did not. */
+    [[nodiscard]] const std::string& failure() const { return failure_; }
+
   private:
     // router.cpp: composition and the flows
     void start();
@@ -79,6 +82,7 @@ class Router {
     std::unique_ptr<api::Server> control_;
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
+    std::string failure_;
     TimePoint started_ = Clock::now();
     bool bridge_pods_ = false;
     Owners owners_;

@@ -91,6 +91,17 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     for (const Prefix& prefix : state_.exposed()) {
         status.exposed.push_back(prefix.text());
     }
+    for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
+        if (node.shown_name != node.name) {
+            status.warnings.push_back(fmt::format(
+                "two nodes are named '{}'; {}, {}, is shown as {}: start one with another --name",
+                node.name,
+                node.self ? "this one" : "that of id " + node.id.fingerprint(),
+                node.endpoints.empty() ? "of no known address"
+                                       : "at " + node.endpoints.front().text(),
+                node.shown_name));
+        }
+    }
     for (const auto& [from, reason] : mesh_->refused()) {
         status.warnings.push_back(
             fmt::format("refused a connection from {}: {}", from.text(), reason));

@@ -117,9 +117,8 @@ Underlay::Seen Underlay::look() const {
 std::uint16_t Underlay::mtu_towards(const Endpoint& to) const {
     const auto source = os::source_towards(to);
     const auto entry = source ? now_.mtus.find(*source) : now_.mtus.end();
-    return entry == now_.mtus.end()
-               ? std::uint16_t{0}
-               : static_cast<std::uint16_t>(std::min(entry->second, 65535U));
+    return entry == now_.mtus.end() ? std::uint16_t{0}
+                                    : static_cast<std::uint16_t>(std::min(entry->second, 65535U));
 }
 
 } // namespace weave::daemon

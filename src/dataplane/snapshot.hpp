@@ -8,6 +8,7 @@
 #include "dataplane/data_session.hpp"
 #include "dataplane/tables.hpp"
 #include "wire/datagram.hpp"
+#include "wire/packet.hpp"
 
 #include <array>
 #include <cstdint>
@@ -119,7 +120,7 @@ struct Settings {
     /** Finish every checksum before sealing (for pods that read raw frames). */
     bool finish_checksums = false;
     /** Hop limit of relayed datagrams. */
-    std::uint8_t relay_ttl = 4;
+    std::uint8_t relay_ttl = wire::kRelayTtl;
 };
 
 /** All that lanes read. Parts are immutable and shared between successive snapshots. */

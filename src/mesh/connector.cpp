@@ -218,7 +218,10 @@ void Connector::found_self(const Connected& connected) {
     if (dialing == dialing_.end()) {
         return;
     }
-    const Endpoint endpoint = dialing->second.endpoint;
+    note_self(dialing->second.endpoint);
+}
+
+void Connector::note_self(const Endpoint& endpoint) {
     const auto target = targets_.find(endpoint);
     if (target != targets_.end()) {
         target->second.is_self = true;
@@ -242,11 +245,15 @@ void Connector::on_failed(DialId dial, Failure failure, const std::string& reaso
         return;
     }
     Goal* goal = find_goal(dialing->second.goal);
+    const Endpoint endpoint = dialing->second.endpoint;
     dialing_.erase(dialing);
+    if (failure == Failure::self) {
+        note_self(endpoint);
+    }
     if (goal == nullptr || goal->dials.erase(dial) == 0) {
         return;
     }
-    if (failure != Failure::duplicate) {
+    if (failure != Failure::duplicate && failure != Failure::self) {
         goal->reason = reason;
         goal->refused = goal->refused || failure == Failure::refused;
     }

@@ -44,6 +44,7 @@ enum class Failure {
     unreachable, ///< No connection, or it broke: back off and retry.
     refused,     ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the
                  ///< sentence.
+    self,        ///< The address is our own: shown as such, and not tried again.
     duplicate,   ///< The peer has another link to us: not a failure of the endpoint.
 };
 
@@ -185,6 +186,7 @@ class Connector {
     void restart(Goal& goal, TimePoint at);
     void satisfied(const NodeId& node);
     void found_self(const Connected& connected);
+    void note_self(const Endpoint& endpoint);
     /** True when `challenger` is to replace `holder`: both ends decide alike. */
     static bool survives(const Link& challenger, const Link& holder);
     [[nodiscard]] TimePoint polite(const NodeId& node, TimePoint now) const;

@@ -66,6 +66,7 @@ struct ControlLinks::Link {
     asio::steady_timer writable; ///< cancelled to wake the writer
     Endpoint remote;
     std::uint64_t nonce = random_nonce();
+    std::uint64_t own_boot_epoch = 0;
     std::unique_ptr<session::ControlHandshake> handshake;
     std::optional<crypto::CipherState> sender;
     std::optional<crypto::CipherState> receiver;
@@ -120,6 +121,17 @@ struct ControlLinks::State : std::enable_shared_from_this<ControlLinks::State> {
         });
     }
 
+    /** Starts one of the link's loops. One that throws, which nothing a peer sends should make it
+     * do, ends its link and no other. */
+    void run(const std::shared_ptr<Link>& link, asio::awaitable<void> loop) {
+        asio::co_spawn(
+            io, std::move(loop), [self = shared_from_this(), link](std::exception_ptr failed) {
+                if (failed && !link->closed && !self->stopped) {
+                    self->end(link, "internal error");
+                }
+            });
+    }
+
     asio::awaitable<void> accept_loop(std::shared_ptr<tcp::acceptor> acceptor);
     asio::awaitable<void> run_inbound(std::shared_ptr<Link> link);
     asio::awaitable<void> run_outbound(std::shared_ptr<Link> link);
@@ -142,8 +154,10 @@ void ControlLinks::State::prepare(Link& link) {
     set_option(link.socket, IPPROTO_TCP, TCP_KEEPIDLE, std::max(1, dead / 4000));
     set_option(link.socket, IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, dead / 4000));
     set_option(link.socket, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    session::ControlLocal own = local(link.nonce);
+    link.own_boot_epoch = own.boot_epoch;
     link.handshake = std::make_unique<session::ControlHandshake>(
-        local(link.nonce), link.outbound, [](ByteSpan out) { crypto::random_bytes(out); });
+        std::move(own), link.outbound, [](ByteSpan out) { crypto::random_bytes(out); });
 }
 
 bool ControlLinks::State::admit(const IpAddress& source) {
@@ -195,7 +209,7 @@ asio::awaitable<void> ControlLinks::State::accept_loop(std::shared_ptr<tcp::acce
         const auto link = make(false);
         link->socket = std::move(socket);
         link->remote = from;
-        asio::co_spawn(io, run_inbound(link), asio::detached);
+        run(link, run_inbound(link));
     }
 }
 
@@ -291,12 +305,13 @@ void ControlLinks::State::start(const std::shared_ptr<Link>& link) {
               link->remote,
               from_asio(link->socket.local_endpoint(ignored)),
               link->handshake->peer(),
-              link->nonce};
+              link->nonce,
+              link->own_boot_epoch};
     // First the news, then what the peer says: co_spawn() runs serve() at once, and a message may
     // have come together with the last of the handshake.
     events.on_up(up);
-    asio::co_spawn(io, write_loop(link), asio::detached);
-    asio::co_spawn(io, serve(link), asio::detached);
+    run(link, write_loop(link));
+    run(link, serve(link));
 }
 
 asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
@@ -421,7 +436,7 @@ Endpoint ControlLinks::listen(const Endpoint& endpoint) {
 LinkId ControlLinks::dial(const Endpoint& endpoint) {
     const auto link = state_->make(true);
     link->remote = endpoint;
-    asio::co_spawn(state_->io, state_->run_outbound(link), asio::detached);
+    state_->run(link, state_->run_outbound(link));
     return link->id;
 }
 

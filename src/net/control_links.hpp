@@ -39,6 +39,7 @@ struct LinkUp {
     Endpoint local;
     session::ControlPeer peer;
     std::uint64_t own_nonce = 0;
+    std::uint64_t own_boot_epoch = 0; ///< as said in this handshake
 };
 
 /** What the owner does with links. Called on the io_context's thread, never from inside a call of
