@@ -11,6 +11,7 @@
 #include <map>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <sys/random.h>
 
@@ -191,6 +192,7 @@ void Host::converge_bridge(const Link& link) {
 void Host::ensure_bridge() {
     if (!netlink_.link(settings_.bridge)) {
         netlink_.create_bridge({settings_.bridge, bridge_mac(settings_.node), settings_.mtu});
+        made_bridge_ = true;
     }
     if (!exposes_v6()) {
         let_bridge_speak_v6(false);
@@ -215,7 +217,14 @@ os::Tap Host::ensure_tap(unsigned queues) {
         }
     }
     os::Tap tap;
-    os::run_in_netns(netns_.get(), [&] { tap = os::open_tap({settings_.tap, queues}); });
+    try {
+        os::run_in_netns(netns_.get(), [&] { tap = os::open_tap({settings_.tap, queues}); });
+    } catch (...) {
+        if (std::exchange(made_bridge_, false)) {
+            netlink_.delete_link(bridge()); // a start that fails leaves nothing behind
+        }
+        throw;
+    }
     adopt_tap();
     return tap;
 }

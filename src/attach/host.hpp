@@ -109,6 +109,7 @@ class Host {
     HostSettings settings_;
     os::UniqueFd netns_;
     os::Netlink netlink_;
+    bool made_bridge_ = false; ///< by this process, which has no TAP on it yet
 };
 
 } // namespace weave::attach

@@ -39,7 +39,9 @@ struct Options {
 };
 
 void print(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    // Flushed here: at exit nobody would notice a full disk, and half a cluster file looks like one.
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
+        std::fflush(stdout) != 0) {
         throw std::runtime_error("cannot write to the standard output");
     }
 }

@@ -55,6 +55,8 @@ void bind_queue(int fd, const TapOptions& options) {
         throw_errno(
             what + ": an interface of this name exists and is not a fitting TAP device, or another "
                    "process holds it");
+    case ENOTTY:
+        throw_errno("/dev/net/tun is not the TUN device");
     default:
         throw_errno(what);
     }
