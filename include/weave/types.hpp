@@ -67,17 +67,17 @@ struct PeerRow {
     std::uint64_t receive_bytes = 0;
     std::uint64_t receive_packets = 0;
     std::int64_t key_age_seconds = -1; // -1: there is no data session
-    std::uint32_t pods = 0;            // addresses of pods this peer announces
+    std::uint32_t pods = 0;            // pods on this peer
     std::string cipher;
 };
 
 /** An endpoint this node was told to connect to. */
 struct TargetRow {
-    std::string target; // as given: an address or a host name, with or without a port
-    std::string origin; // "start", "connect", "discovery"
-    std::string state;  // "connected", "connecting", "waiting", "stopped"
-    std::string peer;   // the name behind it; empty until it is known
-    std::uint32_t attempts = 0;
+    std::string target;         // as given: an address or a host name, with or without a port
+    std::string origin;         // "start", "connect", "discovery"
+    std::string state;          // "connected", "connecting", "waiting", "stopped"
+    std::string peer;           // the name behind it; empty until it is known
+    std::uint32_t attempts = 0; // since it was connected the last time
     std::uint32_t next_attempt_ms = 0; // milliseconds until the next attempt
     std::string reason;                // why the last attempt failed, one sentence
 };

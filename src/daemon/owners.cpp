@@ -110,15 +110,16 @@ void Owners::apply() {
     }
 }
 
-std::size_t Owners::prefixes_of(const NodeId& node) const {
-    const auto entry = nodes_.find(node);
-    if (entry == nodes_.end()) {
-        return 0;
+std::vector<MacAddress> Owners::macs_of(const NodeId& node) const {
+    std::vector<MacAddress> out;
+    if (const auto entry = nodes_.find(node); entry != nodes_.end()) {
+        for (const Address& address : entry->second.addresses) {
+            if (const auto* mac = std::get_if<MacAddress>(&address)) {
+                out.push_back(*mac);
+            }
+        }
     }
-    return static_cast<std::size_t>(std::count_if(
-        entry->second.addresses.begin(), entry->second.addresses.end(), [](const Address& each) {
-            return std::holds_alternative<Prefix>(each);
-        }));
+    return out;
 }
 
 } // namespace weave::daemon

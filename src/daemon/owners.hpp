@@ -37,8 +37,9 @@ class Owners {
         return table_;
     }
 
-    /** Addresses that the node claims, whether or not it is the one who gets the traffic. */
-    [[nodiscard]] std::size_t prefixes_of(const NodeId& node) const;
+    /** The MAC addresses that the node claims, whether or not it is the one who gets the traffic.
+     */
+    [[nodiscard]] std::vector<MacAddress> macs_of(const NodeId& node) const;
 
     /** Addresses claimed by more than one node now. */
     [[nodiscard]] std::size_t contested() const { return contested_; }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/router.hpp"
 
+#include "base/version.hpp"
 #include "crypto/init.hpp"
 #include "dataplane/icmp.hpp"
 #include "os/file.hpp"
@@ -10,10 +11,6 @@
 #include <thread>
 
 #include <unistd.h>
-
-#ifndef WEAVE_VERSION
-#define WEAVE_VERSION "unknown"
-#endif
 
 namespace weave::daemon {
 namespace {

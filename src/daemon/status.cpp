@@ -1,12 +1,10 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // What the Router tells about itself.
+#include "base/version.hpp"
+#include "daemon/attachment_row.hpp"
 #include "daemon/refusals.hpp"
 #include "daemon/router.hpp"
-
-#ifndef WEAVE_VERSION
-#define WEAVE_VERSION "unknown"
-#endif
 
 namespace weave::daemon {
 namespace {
@@ -130,7 +128,9 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
                 std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
         }
         row.cipher = view.suite ? crypto::name(*view.suite) : "none";
-        row.pods = static_cast<std::uint32_t>(owners_.prefixes_of(view.node));
+        std::vector<MacAddress> macs = owners_.macs_of(view.node);
+        std::erase(macs, attach::bridge_mac(view.node)); // the host itself, where it is exposed
+        row.pods = static_cast<std::uint32_t>(macs.size());
         report.peers.push_back(std::move(row));
     }
     std::sort(report.peers.begin(), report.peers.end(), [](const PeerRow& a, const PeerRow& b) {
@@ -175,6 +175,7 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
                                 : state_text(status.state);
                 row.peer = status.node ? name_of(*status.node) : "";
                 row.reason = status.reason;
+                row.attempts += status.attempts;
                 row.next_attempt_ms =
                     status.next_retry_in
                         ? static_cast<std::uint32_t>(milliseconds(*status.next_retry_in))
@@ -209,16 +210,7 @@ api::NodeReport Router::report() {
     fill_connections(out, now);
     fill_drops(out);
     for (const attach::Attachment& pod : host_.list()) {
-        AttachmentRow row;
-        row.id = pod.id;
-        row.ifname = pod.ifname;
-        row.host_ifname = pod.host_ifname;
-        row.mac = pod.mac.text();
-        for (const Prefix& prefix : pod.addresses) {
-            row.addresses.push_back(prefix.text());
-        }
-        row.netns_inode = pod.netns_inode;
-        out.attachments.push_back(std::move(row));
+        out.attachments.push_back(row_of(pod));
     }
     fill_status(out, now);
     return out;

@@ -198,6 +198,7 @@ void Connector::satisfied(const NodeId& node) {
             goal.failed = false;
             goal.refused = false;
             goal.interval = settings_.first_retry;
+            goal.attempts = 0;
         }
     };
     for (auto& [endpoint, goal] : targets_) {
@@ -365,6 +366,7 @@ void Connector::dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key,
         const DialId dial = next_dial_++;
         dialing_.emplace(dial, Dialing{endpoint, key, now});
         goal.dials.insert(dial);
+        ++goal.attempts;
         goal.next_try = now + settings_.stagger;
         actions_.emplace_back(Dial{dial, endpoint});
         return;

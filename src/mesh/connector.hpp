@@ -94,6 +94,8 @@ struct ConnectionStatus {
     bool target = false;
     /** The last failure, a sentence; kept while retrying. */
     std::string reason;
+    /** Dials of this goal since the last connection. */
+    std::uint32_t attempts = 0;
     /** When state is retrying, failed or waiting. */
     std::optional<Duration> next_retry_in;
     std::optional<LinkId> link;
@@ -156,6 +158,7 @@ class Connector {
         bool failed = false;
         bool refused = false;
         std::string reason;
+        std::uint32_t attempts = 0; ///< since the last connection
         Duration interval{};
         /** The next round, or within a round the next candidate. */
         TimePoint next_try;

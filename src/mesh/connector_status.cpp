@@ -69,6 +69,7 @@ ConnectionStatus Connector::describe(const Goal& goal, TimePoint now) const {
     out.target = goal.target;
     out.node = goal.node;
     out.reason = goal.reason;
+    out.attempts = goal.attempts;
     if (!goal.candidates.empty()) {
         out.endpoint = goal.candidates.front();
     }

@@ -38,7 +38,7 @@ TEST_CASE("an address belongs to who says so, until it no longer does") {
     CHECK(owners.table()->owner(ip("10.32.0.1")) == kLocalPeer);
     CHECK(owners.table()->owner(ip("10.32.0.2")) == 7);
     CHECK(owners.table()->owner(ip("fd32::2")) == 7);
-    CHECK(owners.prefixes_of(node(1)) == 2);
+    CHECK(owners.macs_of(node(1)).empty());
     owners.set(node(1), 7, owning({"fd32::2/128", "10.32.0.3/32"}));
     CHECK(owners.table()->owner(ip("10.32.0.2")) == kNoPeer);
     CHECK(owners.table()->owner(ip("10.32.0.3")) == 7);
@@ -89,6 +89,7 @@ TEST_CASE("the same address twice, and with host bits, is one address") {
     owners.set(node(1), 1, twice);
     CHECK(owners.table()->prefixes() == 1);
     CHECK(owners.table()->macs() == 1);
+    CHECK(owners.macs_of(node(1)).size() == 1);
     owners.set(node(1), 1, owning({"10.32.1.0/24"}));
     CHECK(owners.table()->prefixes() == 1);
     CHECK(owners.table()->macs() == 0);

@@ -126,6 +126,14 @@ TEST_CASE("failures are followed by longer and longer pauses, never the same") {
     CHECK(bench.only_status().state == State::retrying);
     CHECK(bench.only_status().reason == "no luck");
     CHECK(bench.only_status().next_retry_in > Duration::zero());
+    CHECK(bench.only_status().attempts == bench.dials.size());
+    bench.refuse.reset();
+    while (bench.only_status().state != State::connecting) {
+        bench.pass(1s);
+    }
+    bench.connect(node_of(2));
+    CHECK(bench.only_status().state == State::established);
+    CHECK(bench.only_status().attempts == 0);
 }
 
 TEST_CASE("nodes nobody asked for are retried more seldom in the end") {
