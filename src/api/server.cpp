@@ -4,6 +4,8 @@
 
 #include "api/unix_message.hpp"
 
+#include <weave/error.hpp>
+
 #include <array>
 #include <cerrno>
 #include <set>
@@ -54,13 +56,14 @@ void clear_stale(asio::io_context& io, const std::string& path) {
         return;
     }
     if (!S_ISSOCK(info.st_mode)) {
-        fail(EEXIST, path + " is not a socket: move it away");
+        throw Error(Errc::conflict, path + " is not a socket: move it away");
     }
     Protocol::socket probe(io);
     error_code error;
     probe.connect(Protocol::endpoint(path), error);
     if (!error) {
-        fail(EADDRINUSE, "another weaved answers on " + path);
+        throw Error(Errc::conflict,
+                    "another weaved answers on " + path + ": stop it or give another --run-dir");
     }
     ::unlink(path.c_str());
 }
@@ -253,7 +256,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
 void Server::State::listen(const std::string& at) {
     if (at.size() >= sizeof(sockaddr_un::sun_path)) {
-        fail(ENAMETOOLONG, "the path of the control socket is too long: " + at);
+        throw Error(Errc::invalid, "the path of the control socket is too long: " + at);
     }
     clear_stale(io, at);
     error_code error;

@@ -20,7 +20,7 @@ namespace {
 
 using os::Link;
 using os::Netlink;
-using os::throw_error;
+using os::throw_sentence;
 
 constexpr std::string_view kPortPrefix = "wv";
 constexpr std::string_view kAliasMark = "weave|";
@@ -163,7 +163,7 @@ Host::Host(HostSettings settings)
     , netlink_(Netlink::open()) {
     for (const std::string& name : {settings_.bridge, settings_.tap}) {
         if (const std::string why = check_ifname(name); !why.empty()) {
-            throw_error(EINVAL, why);
+            throw_sentence(EINVAL, why);
         }
     }
 }
@@ -171,7 +171,7 @@ Host::Host(HostSettings settings)
 Link Host::bridge() {
     Link link = netlink_.require_link(settings_.bridge);
     if (link.kind != "bridge") {
-        throw_error(EEXIST, "the interface " + settings_.bridge + " exists and is not a bridge");
+        throw_sentence(EEXIST, "the interface " + settings_.bridge + " exists and is not a bridge");
     }
     return link;
 }
@@ -208,8 +208,8 @@ void Host::quiet_port(const Link& link) {
 os::Tap Host::ensure_tap(unsigned queues) {
     if (const auto old = netlink_.link(settings_.tap)) {
         if (old->kind != "tun") {
-            throw_error(EEXIST,
-                        "the interface " + settings_.tap + " exists and is not a TAP device");
+            throw_sentence(EEXIST,
+                           "the interface " + settings_.tap + " exists and is not a TAP device");
         }
         // Only a persistent one outlives its process; while a process holds it, it has a carrier.
         if (!old->carrier) {
@@ -249,8 +249,8 @@ Link Host::ensure_pod_link(int netns_fd, Netlink& pod, const PodSpec& spec) {
     auto outside = netlink_.link(name);
     const bool joined = outside && inside && outside->peer_index == inside->index;
     if (inside && !joined) {
-        throw_error(EEXIST,
-                    "the pod already has an interface " + spec.ifname + " of another making");
+        throw_sentence(EEXIST,
+                       "the pod already has an interface " + spec.ifname + " of another making");
     }
     if (outside && !joined) {
         netlink_.delete_link(*outside); // its other end was renamed or moved: useless to anybody
@@ -320,12 +320,12 @@ void Host::start_pod(int netns_fd, const std::string& ifname) {
 
 Attachment Host::prepare_pod(int netns_fd, const PodSpec& spec) {
     if (const std::string why = check_pod(spec); !why.empty()) {
-        throw_error(EINVAL, why);
+        throw_sentence(EINVAL, why);
     }
     const std::uint64_t inode = os::netns_inode(netns_fd);
     if (inode == os::netns_inode(netns_.get())) {
-        throw_error(EINVAL,
-                    "the pod shares the host's network namespace; expose an address instead");
+        throw_sentence(EINVAL,
+                       "the pod shares the host's network namespace; expose an address instead");
     }
     Netlink pod = Netlink::open_in(netns_fd);
     const Link port_of = bridge();
@@ -361,6 +361,17 @@ bool Host::detach_pod(std::uint64_t netns_inode, const std::string& ifname) {
     }
     netlink_.delete_link(*port);
     return true;
+}
+
+std::vector<std::string> Host::detach_all(std::uint64_t netns_inode) {
+    std::vector<std::string> names;
+    for (const Link& link : netlink_.links()) {
+        if (is_port(link) && Label::parse(link.alias)->netns_inode == netns_inode) {
+            netlink_.delete_link(link);
+            names.push_back(Label::parse(link.alias)->ifname);
+        }
+    }
+    return names;
 }
 
 unsigned Host::detach_pod(const std::string& id) {

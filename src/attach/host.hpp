@@ -80,6 +80,8 @@ class Host {
     void start_pod(int netns_fd, const std::string& ifname);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
+    /** Detaches whatever we put into the namespace; returns the names the interfaces were given. */
+    std::vector<std::string> detach_all(std::uint64_t netns_inode);
     /** Detaches every attachment with this id; returns how many. */
     unsigned detach_pod(const std::string& id);
     /** Addresses of one attachment that are not the pod's any more; returns how many were there. */

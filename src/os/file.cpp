@@ -96,7 +96,7 @@ Bytes read_all(int fd, std::size_t limit, const std::string& path) {
             throw_error(error, "cannot read " + path);
         }
         if (contents.size() > limit) {
-            throw_error(EFBIG, path + " is larger than " + std::to_string(limit) + " bytes");
+            throw_sentence(EFBIG, path + " is larger than " + std::to_string(limit) + " bytes");
         }
     }
 }
@@ -159,8 +159,10 @@ std::optional<Bytes> read_secret_file(const std::string& path) {
         if (errno == ENOENT) {
             return std::nullopt;
         }
-        throw_errno(errno == ELOOP ? path + " is a symbolic link; a secret must be a plain file"
-                                   : "cannot open " + path);
+        if (errno == ELOOP) {
+            throw_sentence(ELOOP, path + " is a symbolic link; a secret must be a plain file");
+        }
+        throw_errno("cannot open " + path);
     }
 
     struct stat info {};
@@ -169,19 +171,20 @@ std::optional<Bytes> read_secret_file(const std::string& path) {
         throw_errno("cannot look at " + path);
     }
     if (!S_ISREG(info.st_mode)) {
-        throw_error(EINVAL, path + " is not a plain file");
+        throw_sentence(EINVAL, path + " is not a plain file");
     }
     if (info.st_uid != ::geteuid() && info.st_uid != 0) {
-        throw_error(EPERM, path + " belongs to another user");
+        throw_sentence(EPERM, path + " belongs to another user");
     }
     if ((info.st_mode & 077) != 0) {
-        throw_error(EPERM,
-                    path + " is open to its group or to others ('chmod 600 " + path +
-                        "' mends that)");
+        throw_sentence(EPERM,
+                       path + " is open to its group or to others ('chmod 600 " + path +
+                           "' mends that)");
     }
     // One buffer of the final size: growing would leave copies of the secret in freed memory.
     if (info.st_size < 0 || static_cast<std::size_t>(info.st_size) > kMaxSecretFile) {
-        throw_error(EFBIG, path + " is larger than " + std::to_string(kMaxSecretFile) + " bytes");
+        throw_sentence(EFBIG,
+                       path + " is larger than " + std::to_string(kMaxSecretFile) + " bytes");
     }
     Bytes contents(static_cast<std::size_t>(info.st_size));
     const ssize_t got = ::read(fd.get(), contents.data(), contents.size());

@@ -17,7 +17,7 @@ std::string holder(int fd) {
     const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
     const std::string all(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
     const std::string pid = all.substr(0, all.find_first_not_of("0123456789"));
-    return pid.empty() ? "another process" : "process " + pid;
+    return pid.empty() ? "" : " (process " + pid + ')';
 }
 
 } // namespace
@@ -29,7 +29,9 @@ LockFile::LockFile(const std::string& path)
     }
     if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK) {
-            throw_error(EWOULDBLOCK, path + " is locked by " + holder(fd_.get()));
+            throw_sentence(EWOULDBLOCK,
+                           "another weaved" + holder(fd_.get()) +
+                               " uses this state folder: stop it or give another --state-dir");
         }
         throw_errno("cannot lock " + path);
     }

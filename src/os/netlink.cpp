@@ -473,7 +473,7 @@ std::optional<Link> Netlink::link(const std::string& name) {
 Link Netlink::require_link(const std::string& name) {
     auto found = link(name);
     if (!found) {
-        throw_error(ENODEV, "there is no network interface " + name);
+        throw_sentence(ENODEV, "there is no network interface " + name);
     }
     return *std::move(found);
 }

@@ -36,7 +36,7 @@ UniqueFd open_netns(const std::string& path) {
 
     const bool nsfs = ::fstatfs(fd.get(), &info) == 0 && info.f_type == NSFS_MAGIC;
     if (!nsfs || ::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-        throw_error(EINVAL, path + " is not a network namespace");
+        throw_sentence(EINVAL, path + " is not a network namespace");
     }
     return fd;
 }

@@ -25,11 +25,14 @@ UniqueFd open_device() {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-        throw_errno("cannot open /dev/net/tun: the kernel has no TUN driver (modprobe tun), or the "
-                    "container was not given the device");
+        throw_sentence(
+            errno,
+            "cannot open /dev/net/tun: the kernel has no TUN driver (modprobe tun), or the "
+            "container was not given the device");
     case EACCES:
     case EPERM:
-        throw_errno(
+        throw_sentence(
+            errno,
             "cannot open /dev/net/tun: no permission (a container needs the device and NET_ADMIN)");
     default:
         throw_errno("cannot open /dev/net/tun");
@@ -48,15 +51,16 @@ void bind_queue(int fd, const TapOptions& options) {
     const std::string what = "cannot open TAP device " + options.name;
     switch (errno) {
     case EPERM:
-        throw_errno(what + ": the capability NET_ADMIN is needed");
+        throw_sentence(errno, what + ": the capability NET_ADMIN is needed");
     case EBUSY:
-        throw_errno(what + ": another process holds it");
+        throw_sentence(errno, what + ": another process holds it");
     case EINVAL:
-        throw_errno(
+        throw_sentence(
+            errno,
             what + ": an interface of this name exists and is not a fitting TAP device, or another "
                    "process holds it");
     case ENOTTY:
-        throw_errno("/dev/net/tun is not the TUN device");
+        throw_sentence(errno, "/dev/net/tun is not the TUN device");
     default:
         throw_errno(what);
     }
@@ -76,9 +80,9 @@ TapFeatures set_offloads(int fd) {
 
 Tap open_tap(const TapOptions& options) {
     if (options.name.empty() || options.name.size() >= IFNAMSIZ || options.queues == 0) {
-        throw_error(EINVAL,
-                    "cannot open TAP device '" + options.name +
-                        "': the name needs 1 to 15 characters");
+        throw_sentence(EINVAL,
+                       "cannot open TAP device '" + options.name +
+                           "': the name needs 1 to 15 characters");
     }
     Tap tap;
     for (unsigned i = 0; i < options.queues; ++i) {

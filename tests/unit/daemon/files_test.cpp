@@ -95,7 +95,7 @@ TEST_CASE("one weaved at a time has a state folder") {
     const Scratch folder;
     const NodeState state(folder.path);
     CHECK_THROWS_WITH_AS(
-        NodeState{folder.path}, doctest::Contains("is locked by"), std::system_error);
+        NodeState{folder.path}, doctest::Contains("uses this state folder"), std::system_error);
 }
 
 TEST_CASE("any change of the identity file is noticed, and the file is left alone") {
