@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // The control API and the HTTP pages of the Router.
+#include "base/version.hpp"
+#include "daemon/attachment_row.hpp"
 #include "daemon/router.hpp"
 #include "os/netns.hpp"
 
-#ifndef WEAVE_VERSION
-#define WEAVE_VERSION "unknown"
-#endif
+#include <algorithm>
 
 namespace weave::daemon {
 namespace {
@@ -27,17 +27,35 @@ std::vector<Prefix> parse_addresses(const nlohmann::json& params) {
     return out;
 }
 
-AttachmentRow row_of(const attach::Attachment& pod) {
-    AttachmentRow row;
-    row.id = pod.id;
-    row.ifname = pod.ifname;
-    row.host_ifname = pod.host_ifname;
-    row.mac = pod.mac.text();
-    for (const Prefix& prefix : pod.addresses) {
-        row.addresses.push_back(prefix.text());
+std::string in_use(const Prefix& prefix, const std::string& interface) {
+    return fmt::format("{} is in use on this node by interface {}: choose another address",
+                       prefix.address.text(),
+                       interface);
+}
+
+bool holds(const std::vector<Prefix>& held, const IpAddress& address) {
+    return std::any_of(
+        held.begin(), held.end(), [&](const Prefix& each) { return each.address == address; });
+}
+
+/** A sentence when an interface of this node other than `own` has one of the addresses. */
+std::string used_here(attach::Host& host,
+                      const std::string& bridge,
+                      const std::string& own,
+                      const std::vector<Prefix>& addresses) {
+    const std::vector<attach::Attachment> pods = host.list();
+    const std::vector<Prefix> exposed = host.exposed();
+    for (const Prefix& prefix : addresses) {
+        if (own != bridge && holds(exposed, prefix.address)) {
+            return in_use(prefix, bridge);
+        }
+        for (const attach::Attachment& pod : pods) {
+            if (pod.host_ifname != own && holds(pod.addresses, prefix.address)) {
+                return in_use(prefix, pod.host_ifname);
+            }
+        }
     }
-    row.netns_inode = pod.netns_inode;
-    return row;
+    return {};
 }
 
 } // namespace
@@ -91,18 +109,24 @@ Reply Router::handle(api::Request& request) {
 
 Reply Router::handle_connect(const api::Request& request) {
     const auto peers = request.params.value("peers", std::vector<std::string>{});
+    try {
+        std::for_each(peers.begin(), peers.end(), check_peer);
+    } catch (const ConfigError& error) {
+        return Reply::error("invalid", error.what());
+    }
     const unsigned added = mesh_->connect(peers, request.params.value("replace", false), "connect");
     return Reply::ok({{"added", added}});
 }
 
 Reply Router::handle_forget(const api::Request& request) {
-    const auto unknown = mesh_->forget(request.params.value("peers", std::vector<std::string>{}));
+    const auto peers = request.params.value("peers", std::vector<std::string>{});
+    const auto unknown = mesh_->forget(peers);
     if (!unknown.empty()) {
         return Reply::error(
-            "unknown",
+            "not_found",
             fmt::format("'{}' is not a target: see 'weavectl status targets'", unknown.front()));
     }
-    return Reply::ok();
+    return Reply::ok({{"forgotten", peers.size()}});
 }
 
 Reply Router::handle_attach(api::Request& request) {
@@ -118,6 +142,11 @@ Reply Router::handle_attach(api::Request& request) {
         return Reply::error("invalid", bad);
     }
     if (const std::string taken = used_elsewhere(spec.addresses); !taken.empty()) {
+        return Reply::error("conflict", taken);
+    }
+    const std::string own = attach::host_ifname(os::netns_inode(request.fd.get()), spec.ifname);
+    if (const std::string taken = used_here(host_, options_.bridge, own, spec.addresses);
+        !taken.empty()) {
         return Reply::error("conflict", taken);
     }
     const attach::Attachment pod = host_.prepare_pod(request.fd.get(), spec);
@@ -137,10 +166,25 @@ Reply Router::handle_detach(api::Request& request) {
         return Reply::error("invalid",
                             "detach needs a network namespace's descriptor with the request");
     }
-    const auto ifname = request.params.value("ifname", std::string{"eth0"});
-    const bool was = host_.detach_pod(os::netns_inode(request.fd.get()), ifname);
+    const auto ifname = request.params.value("ifname", std::string{});
+    const std::uint64_t inode = os::netns_inode(request.fd.get());
+    std::vector<std::string> detached;
+    if (ifname.empty()) {
+        detached = host_.detach_all(inode);
+    } else if (host_.detach_pod(inode, ifname)) {
+        detached.push_back(ifname);
+    }
+    if (detached.empty()) {
+        return Reply::error(
+            "not_found",
+            ifname.empty()
+                ? "nothing of ours is in that namespace: see 'weavectl status attachments'"
+                : fmt::format("no interface '{}' of ours is in that namespace: see 'weavectl "
+                              "status attachments'",
+                              ifname));
+    }
     publish_addresses();
-    return Reply::ok({{"detached", was}});
+    return Reply::ok({{"detached", detached}});
 }
 
 /** A sentence when another node owns one of the addresses. */
@@ -162,13 +206,24 @@ Reply Router::handle_expose(const api::Request& request, bool expose) {
     const std::vector<Prefix> given = parse_addresses(request.params);
     std::vector<Prefix> after = before;
     for (const Prefix& prefix : given) {
-        std::erase(after, prefix);
+        const bool was = std::erase(after, prefix) > 0;
+        if (!expose && !was) {
+            return Reply::error(
+                "not_found",
+                fmt::format("{} is not exposed: see 'weavectl status'", prefix.text()));
+        }
         if (expose) {
             after.push_back(prefix);
         }
     }
-    if (const std::string taken = used_elsewhere(given); expose && !taken.empty()) {
-        return Reply::error("conflict", taken);
+    if (expose) {
+        std::string taken = used_elsewhere(given);
+        if (taken.empty()) {
+            taken = used_here(host_, options_.bridge, options_.bridge, given);
+        }
+        if (!taken.empty()) {
+            return Reply::error("conflict", taken);
+        }
     }
     state_.save_exposed(after); // first: what cannot be kept is not acknowledged
     try {
@@ -180,7 +235,11 @@ Reply Router::handle_expose(const api::Request& request, bool expose) {
         throw;
     }
     publish_addresses();
-    return Reply::ok();
+    nlohmann::json exposed = nlohmann::json::array();
+    for (const Prefix& prefix : after) {
+        exposed.push_back(prefix.text());
+    }
+    return Reply::ok({{"exposed", exposed}});
 }
 
 /** Ready: pods attached now reach the rest of the mesh, as far as this node was told of one. */

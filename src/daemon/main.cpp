@@ -28,11 +28,7 @@ log::Level level_of(const std::string& text) {
     if (text == "warning") {
         return log::Level::warning;
     }
-    if (text == "error") {
-        return log::Level::error;
-    }
-    throw ConfigError(
-        fmt::format("--log-level '{}' is not one of debug, info, warning, error", text));
+    return log::Level::error; // parse_command_line() lets no other word through
 }
 
 /** Keys live in this process: no core file, no reading of its memory by other processes of the
@@ -44,7 +40,13 @@ void protect_memory() {
 }
 
 int run(int argc, char** argv) {
-    const CommandLine line = parse_command_line(argc, argv);
+    CommandLine line;
+    try {
+        line = parse_command_line(argc, argv);
+    } catch (const ConfigError& error) {
+        std::fprintf(stderr, "weaved: %s\n", error.what());
+        return 2;
+    }
     if (line.exit_now) {
         return line.exit_code;
     }

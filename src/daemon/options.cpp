@@ -3,6 +3,7 @@
 #include "daemon/options.hpp"
 
 #include "base/address.hpp"
+#include "base/version.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,13 +14,12 @@
 #include <charconv>
 #include <cstdio>
 #include <type_traits>
-
-#ifndef WEAVE_VERSION
-#define WEAVE_VERSION "unknown"
-#endif
+#include <utility>
 
 namespace weave::daemon {
 namespace {
+
+constexpr std::size_t kMaxHostName = 253; // DNS
 
 /** Numbers are checked before they are converted, as "could not convert" helps nobody. */
 template <class Type> void expect_type(CLI::Option& option) {
@@ -54,6 +54,32 @@ void declare_options(CLI::App& app, Options& options) {
         "PEER", options.peers, "Address of a node to connect to: HOST, ADDRESS or ADDRESS:PORT.");
 }
 
+/** One text may give several values: an environment variable cannot be repeated. */
+template <class Field> void split_list([[maybe_unused]] Field& field) {
+    if constexpr (std::is_same_v<Field, std::vector<std::string>>) {
+        constexpr const char* kBetween = ", ";
+        Field out;
+        for (const std::string& text : field) {
+            std::size_t at = text.find_first_not_of(kBetween);
+            if (at == std::string::npos) {
+                out.push_back(text); // to be refused by its name
+            }
+            while (at != std::string::npos) {
+                const std::size_t end = std::min(text.find_first_of(kBetween, at), text.size());
+                out.push_back(text.substr(at, end - at));
+                at = text.find_first_not_of(kBetween, end);
+            }
+        }
+        field = std::move(out);
+    }
+}
+
+void split_lists(Options& options) {
+#define WEAVE_OPTION(field, type, initial, flag, env, value, help) split_list(options.field);
+#include "daemon/options.def.hpp"
+#undef WEAVE_OPTION
+}
+
 void check_interface_name(const std::string& flag, const std::string& name) {
     if (name.empty() || name.size() > 15 || name.find_first_of("/ \t") != std::string::npos) {
         throw ConfigError(fmt::format("{} '{}' is not an interface name: give 1 to 15 characters "
@@ -74,24 +100,6 @@ void check_listen(const std::vector<std::string>& addresses) {
             throw ConfigError(
                 "--listen takes one address of each family: name one, or none for all addresses");
         }
-    }
-}
-
-/** Host names are resolved later, and again and again; what can be none is said now. */
-void check_peer(const std::string& text) {
-    const auto colon = text.rfind(':');
-    const std::string host = text.substr(0, colon);
-    const std::string port = colon == std::string::npos ? "1" : text.substr(colon + 1);
-    const bool plain = !host.empty() && std::all_of(host.begin(), host.end(), [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
-    });
-    unsigned number = 0;
-    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
-    const bool good_port = parsed.ec == std::errc{} && parsed.ptr == port.data() + port.size() &&
-                           number >= 1 && number <= 65535;
-    if (!Endpoint::parse(text, 1) && !(plain && good_port)) {
-        throw ConfigError(fmt::format(
-            "'{}' is not a peer: write HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT", text));
     }
 }
 
@@ -152,6 +160,32 @@ void check(const Options& options) {
 
 } // namespace
 
+void check_peer(const std::string& text) {
+    const auto colon = text.rfind(':');
+    const std::string host = text.substr(0, colon);
+    const std::string port = colon == std::string::npos ? "1" : text.substr(colon + 1);
+    const auto in_name = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
+    };
+    const bool plain = !host.empty() && host.size() <= kMaxHostName && host.front() != '-' &&
+                       host.front() != '.' && std::all_of(host.begin(), host.end(), in_name);
+    unsigned number = 0;
+    const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
+    const bool good_port = parsed.ec == std::errc{} && parsed.ptr == port.data() + port.size() &&
+                           number >= 1 && number <= 65535;
+    if (Endpoint::parse(text, 1) || (plain && good_port)) {
+        return;
+    }
+    std::string shown = text.substr(0, kMaxHostName);
+    std::replace_if(
+        shown.begin(),
+        shown.end(),
+        [](char c) { return std::iscntrl(static_cast<unsigned char>(c)) != 0; },
+        '?');
+    throw ConfigError(
+        fmt::format("'{}' is not a peer: write HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT", shown));
+}
+
 CommandLine parse_command_line(int argc, char** argv) {
     CommandLine line;
     CLI::App app{"weaved: the weavemesh router. weave-launch starts it; weavectl operates it.",
@@ -184,6 +218,7 @@ CommandLine parse_command_line(int argc, char** argv) {
         line.exit_now = true;
         return line;
     }
+    split_lists(line.options);
     check(line.options);
     line.exit_now = only_check;
     return line;

@@ -10,7 +10,7 @@
 namespace weave::daemon {
 
 /** Bad input from the user: one sentence that says what and how to mend it. main() prints it and
- * exits 1. */
+ * exits, with 2 when the command line is at fault. */
 class ConfigError : public std::runtime_error {
   public:
     using std::runtime_error::runtime_error;
@@ -36,6 +36,10 @@ struct CommandLine {
  * a usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
  */
 CommandLine parse_command_line(int argc, char** argv);
+
+/** Throws ConfigError for what can be no HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT. Host names are
+ * resolved later, and again and again. */
+void check_peer(const std::string& text);
 
 /** The option reference: format "man" (troff section) or "markdown" (table). */
 std::string option_reference(const std::string& format);

@@ -45,3 +45,47 @@ step "the status names the other host"
 expect "peers" ctl a status peers
 grep -q '^b .* direct ' "$folder/last.out" || fail "host b is not among a's peers"
 expect "still pings" pings p1 10.32.0.2 5
+
+step "a pod is detached and attached again"
+one_line() { [[ $(wc -l <"$folder/last.out") -eq 1 ]] && grep -q -F -e "$1" "$folder/last.out" || { cat "$folder/last.out"; fail "it does not say '$1'"; }; }
+at_p1=/run/netns/$prefix-p1
+attached() { ctl a status attachments | awk 'NR > 1' | wc -l; }
+expect "detach" ctl a detach "$at_p1"
+[[ $(attached) -eq 0 ]] || fail "the interface is still there"
+refuse "ping without an interface" pings p1 10.32.0.2
+refuse "detach of nothing" ctl a detach "$at_p1"
+one_line "nothing of ours is in that namespace"
+expect "attach again" ctl a attach "$at_p1" 10.32.0.1/12 fd32::1/64
+expect "the ping passes again" eventually 5 pings p1 10.32.0.2
+expect "a second interface" ctl a attach "$at_p1" 10.32.0.11/12 --ifname eth1
+expect "detach of that one" ctl a -o json detach "$at_p1" --ifname eth1
+grep -q eth1 "$folder/last.out" || fail "-o json does not name the interface"
+[[ $(attached) -eq 1 ]] || fail "another number of interfaces than one is left"
+
+step "an address has one holder"
+expect "the same attach again" ctl a attach "$at_p1" 10.32.0.1/12 fd32::1/64
+ip netns add "$prefix-p3"
+refuse "attach of another pod's address" ctl a attach "/run/netns/$prefix-p3" 10.32.0.1/12
+one_line "10.32.0.1 is in use on this node by interface wv"
+refuse "expose of a pod's address" ctl a expose 10.32.0.1/12
+one_line "10.32.0.1 is in use on this node by interface wv"
+refuse "attach of an address of the other host" ctl b attach "/run/netns/$prefix-p3" 10.32.0.1/12
+one_line "10.32.0.1 is in use on node a"
+expect "expose" ctl a expose 10.32.0.101/24
+expect "expose once more" ctl a expose 10.32.0.101/24
+refuse "attach of an exposed address" ctl a attach "/run/netns/$prefix-p3" 10.32.0.101/12
+one_line "10.32.0.101 is in use on this node by interface weave"
+expect "hide" ctl a hide 10.32.0.101/24
+refuse "hide of what is not exposed" ctl a hide 10.32.0.101/24
+one_line "10.32.0.101/24 is not exposed"
+
+step "connect takes peers and nothing else"
+ctl a status targets >"$folder/targets.before"
+for word in "" "a b" $'a\nb' 1.2.3.4:99999 host:port; do
+    refuse "connect to '${word//$'\n'/ }'" ctl a connect "$word"
+    one_line "is not a peer"
+done
+expect "the targets" ctl a status targets
+cut_names() { awk '{ print $1 }' "$1"; }
+[[ $(cut_names "$folder/last.out") == "$(cut_names "$folder/targets.before")" ]] || fail "one of them became a target"
+expect "a last ping" pings p1 10.32.0.2

@@ -61,6 +61,20 @@ TEST_CASE("an option weaved does not know, or a value of the wrong type, ends it
     }
 }
 
+TEST_CASE("several values in one text") {
+    const std::vector<std::string> both{"192.0.2.1", "::1"};
+    for (const std::string word :
+         {"--listen=192.0.2.1,::1", "--listen=192.0.2.1 ::1", "--listen= 192.0.2.1, ::1,"}) {
+        CAPTURE(word);
+        CHECK(parse({word}).options.listen == both);
+    }
+    REQUIRE(::setenv("WEAVE_ADVERTISE", "192.0.2.1,::1", 1) == 0);
+    const CommandLine line = parse({});
+    ::unsetenv("WEAVE_ADVERTISE");
+    CHECK(line.options.advertise == both);
+    CHECK_THROWS_AS(static_cast<void>(parse({"--listen=,"})), ConfigError);
+}
+
 TEST_CASE("a value that cannot work is named") {
     for (const std::string word : {"--port=0",
                                    "--mtu=1279",
