@@ -40,6 +40,9 @@ class Client {
     void set_timeout(unsigned milliseconds);
     /** The sentence that belongs to the last failure; empty before the first. */
     [[nodiscard]] const std::string& last_error() const noexcept;
+    /** What the daemon answered to the last call that succeeded, as JSON; empty before the first.
+     */
+    [[nodiscard]] std::string last_result() const;
 
     NodeStatus status();
     NodeStatus status(std::error_code& error);
@@ -72,7 +75,10 @@ class Client {
                          const std::string& ifname,
                          const std::vector<std::string>& addresses,
                          std::error_code& error);
-    /** Takes the interface away again. An empty `ifname` takes all of ours in that namespace. */
+    /**
+     * Takes the interface away again. An empty `ifname` takes all of ours in that namespace. Error:
+     * not_found.
+     */
     void detach(int netns, const std::string& ifname);
     void detach(int netns, const std::string& ifname, std::error_code& error);
 

@@ -30,6 +30,9 @@ enum class Errc {
 /** The category of Errc, named "weave". */
 [[nodiscard]] const std::error_category& error_category() noexcept;
 
+/** Its name in a reply of the control protocol, such as "not_running". */
+[[nodiscard]] const char* error_name(Errc code) noexcept;
+
 [[nodiscard]] inline std::error_code make_error_code(Errc code) noexcept {
     return {static_cast<int>(code), error_category()};
 }

@@ -27,6 +27,7 @@ struct Client::Impl {
     unsigned timeout_ms = 30'000;
     std::uint64_t last_id = 0;
     std::string last_error;
+    json last_result;
     api::MessageReader reader;
 
     std::error_code open(const std::string& path);
@@ -50,6 +51,11 @@ namespace {
 
 std::string system_text(int error) {
     return std::system_category().message(error);
+}
+
+std::string duration_text(unsigned milliseconds) {
+    return milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + " s"
+                                    : std::to_string(milliseconds) + " ms";
 }
 
 /** Turns the form with an error code into the one that throws. */
@@ -146,6 +152,9 @@ json Client::Impl::call(const char* method, const json& params, int fd, std::err
         socket.reset(); // what is still to come belongs to this call: the connection is of no more
                         // use
         reader = {};
+    }
+    if (!error) {
+        last_result = out;
     }
     return out;
 }
@@ -265,9 +274,9 @@ bool Client::Impl::wait(short events, SteadyTime deadline, std::error_code& erro
             return true;
         }
         if (ready == 0) {
-            error = fail(Errc::timed_out,
-                         "weaved did not answer within " + std::to_string(timeout_ms) +
-                             " ms: see its log");
+            error =
+                fail(Errc::timed_out,
+                     "weaved did not answer within " + duration_text(timeout_ms) + ": see its log");
             return false;
         }
         if (errno != EINTR) {
@@ -305,6 +314,10 @@ void Client::set_timeout(unsigned milliseconds) {
 
 const std::string& Client::last_error() const noexcept {
     return impl_->last_error;
+}
+
+std::string Client::last_result() const {
+    return impl_->last_result.is_null() ? "" : impl_->last_result.dump();
 }
 
 NodeStatus Client::status(std::error_code& error) {

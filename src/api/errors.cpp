@@ -2,14 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/errors.hpp"
 
+#include "base/version.hpp"
+
 #include <weave/error.hpp>
 #include <weave/version.hpp>
 
 #include <array>
-
-#ifndef WEAVE_VERSION
-#define WEAVE_VERSION "unknown"
-#endif
 
 namespace weave {
 
@@ -58,6 +56,15 @@ class Category : public std::error_category {
 const std::error_category& error_category() noexcept {
     static const Category category;
     return category;
+}
+
+const char* error_name(Errc code) noexcept {
+    for (const Entry& entry : kEntries) {
+        if (entry.code == code) {
+            return entry.name;
+        }
+    }
+    return "internal";
 }
 
 const char* library_version() noexcept {

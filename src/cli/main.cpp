@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <weave/client.hpp>
+#include <weave/error.hpp>
 
 #include <cstdio>
 #include <functional>
@@ -39,15 +40,27 @@ struct Options {
 };
 
 void print(const std::string& text) {
-    // Flushed here: at exit nobody would notice a full disk, and half a cluster file looks like one.
+    // Flushed here: at exit nobody would notice a full disk, and half a cluster file looks like
+    // one.
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
         std::fflush(stdout) != 0) {
         throw std::runtime_error("cannot write to the standard output");
     }
 }
 
+constexpr unsigned kTimeout = 5000; // milliseconds: what answers later hangs
+
 Client connect(const Options& options) {
-    return Client::connect(options.socket_path());
+    Client client = Client::connect(options.socket_path());
+    client.set_timeout(kTimeout);
+    return client;
+}
+
+/** For commands that say nothing where all is well. */
+void show_result(const Options& options, const Client& client) {
+    if (options.json()) {
+        print(api::json_text(nlohmann::json::parse(client.last_result())));
+    }
 }
 
 template <class T>
@@ -76,8 +89,9 @@ void status(const Options& options) {
 void check_addresses(const std::vector<std::string>& addresses) {
     for (const std::string& text : addresses) {
         if (text.find('/') == std::string::npos || !Prefix::parse(text)) {
-            throw std::runtime_error(
-                "'" + text + "' is not an address with a prefix length, such as 10.32.0.5/12");
+            throw Error(Errc::invalid,
+                        "'" + text +
+                            "' is not an address with a prefix length, such as 10.32.0.5/12");
         }
     }
 }
@@ -98,17 +112,35 @@ void attach(const Options& options) {
 
 void detach(const Options& options, bool every) {
     const api::Descriptor netns = open_netns(options.netns);
-    connect(options).detach(netns.get(), every ? "" : options.ifname);
+    Client client = connect(options);
+    client.detach(netns.get(), every ? "" : options.ifname);
+    show_result(options, client);
+}
+
+void connect_peers(const Options& options) {
+    Client client = connect(options);
+    client.connect_peers(options.peers, options.replace);
+    show_result(options, client);
+}
+
+void forget(const Options& options) {
+    Client client = connect(options);
+    client.forget(options.peers);
+    show_result(options, client);
 }
 
 void expose(const Options& options) {
     check_addresses(options.addresses);
-    connect(options).expose(options.addresses);
+    Client client = connect(options);
+    client.expose(options.addresses);
+    show_result(options, client);
 }
 
 void hide(const Options& options) {
     check_addresses(options.addresses);
-    connect(options).hide(options.addresses);
+    Client client = connect(options);
+    client.hide(options.addresses);
+    show_result(options, client);
 }
 
 void genkey(const Options& options) {
@@ -126,6 +158,7 @@ void version(const Options& options) {
     std::error_code error;
     Client client = Client::connect(options.socket_path(), error);
     if (!error) {
+        client.set_timeout(kTimeout);
         const std::string daemon = client.version(error);
         if (!error) {
             out["weaved"] = daemon;
@@ -152,12 +185,11 @@ void add_peer_commands(CLI::App& app, Options& options, Action& action) {
     connect_command->add_flag("--replace", options.replace, "Forget all other targets");
     connect_command->add_option("PEER", options.peers, "ADDR, ADDR:PORT, [V6]:PORT or HOST")
         ->required();
-    connect_command->callback(
-        [&] { action = [&] { connect(options).connect_peers(options.peers, options.replace); }; });
+    connect_command->callback([&] { action = [&] { connect_peers(options); }; });
 
     auto* forget_command = app.add_subcommand("forget", "Stop connecting to peers");
     forget_command->add_option("PEER", options.peers, "As given to connect")->required();
-    forget_command->callback([&] { action = [&] { connect(options).forget(options.peers); }; });
+    forget_command->callback([&] { action = [&] { forget(options); }; });
 }
 
 void add_pod_commands(CLI::App& app, Options& options, Action& action) {
@@ -200,8 +232,30 @@ void add_other_commands(CLI::App& app, Options& options, Action& action) {
     });
 }
 
-void fail(const char* sentence) {
-    std::fprintf(stderr, "weavectl: %s\n", sentence);
+void fail(const Options& options, const std::string& code, const std::string& sentence) {
+    if (options.json()) {
+        const nlohmann::ordered_json out{{"error", code}, {"message", sentence}};
+        const std::string text =
+            out.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
+        std::fprintf(stderr, "%s\n", text.c_str());
+    } else {
+        std::fprintf(stderr, "weavectl: %s\n", sentence.c_str());
+    }
+}
+
+/** What is wrong with the command line, in words of ours where those of CLI11 name no word. */
+std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error) {
+    if (!app.get_subcommands().empty()) {
+        return error.what();
+    }
+    for (const std::string& word : app.remaining()) {
+        if (!word.starts_with('-')) {
+            return "'" + word + "' is not a command: see 'weavectl --help'";
+        }
+    }
+    return dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && app.remaining_size() == 0
+               ? "a command is missing: see 'weavectl --help'"
+               : error.what();
 }
 
 int run(int argc, const char* const* argv) {
@@ -226,13 +280,16 @@ int run(int argc, const char* const* argv) {
     } catch (const CLI::Success& success) { // --help, --version
         return app.exit(success);
     } catch (const CLI::ParseError& error) {
-        fail(error.what());
+        fail(options, "usage", usage_sentence(app, error));
         return 2;
     }
     try {
         action();
+    } catch (const Error& error) {
+        fail(options, error_name(static_cast<Errc>(error.code().value())), error.what());
+        return 1;
     } catch (const std::exception& error) {
-        fail(error.what());
+        fail(options, error_name(Errc::system), error.what());
         return 1;
     }
     return 0;

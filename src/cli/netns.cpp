@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/netns.hpp"
 
+#include <weave/error.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <stdexcept>
@@ -41,22 +43,23 @@ api::Descriptor open_netns(const std::string& text) {
         api::Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
         if (fd) {
             if (::ioctl(fd.get(), kGetNamespaceType) != CLONE_NEWNET) {
-                throw std::runtime_error(path +
-                                         " is not a network namespace: give a pid, a name of "
-                                         "'ip netns list' or a path such as /proc/PID/ns/net");
+                throw Error(Errc::invalid,
+                            path + " is not a network namespace: give a pid, a name of "
+                                   "'ip netns list' or a path such as /proc/PID/ns/net");
             }
             return fd;
         }
         if (errno == EACCES || errno == EPERM) {
-            throw std::runtime_error("no permission to open " + path + ": run as root");
+            throw Error(Errc::permission, "no permission to open " + path + ": run as root");
         }
         if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) {
             throw std::runtime_error("cannot open " + path + ": " +
                                      std::system_category().message(errno));
         }
     }
-    throw std::runtime_error("there is no network namespace or process '" + text +
-                             "': give a pid, a name of 'ip netns list' or a path");
+    throw Error(Errc::not_found,
+                "there is no network namespace or process '" + text +
+                    "': give a pid, a name of 'ip netns list' or a path");
 }
 
 } // namespace weave::cli

@@ -9,7 +9,7 @@
 namespace weave::cli {
 
 /**
- * Opens a network namespace: a pid, a path, or a name under /run/netns. Throws std::runtime_error
+ * Opens a network namespace: a pid, a path, or a name under /run/netns. Throws weave::Error
  * with one sentence when there is none, it may not be opened, or it is not a network namespace.
  */
 api::Descriptor open_netns(const std::string& text);

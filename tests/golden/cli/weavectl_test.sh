@@ -27,11 +27,17 @@ expect 1 "there is no network namespace or process 'nowhere'" attach nowhere
 expect 1 "/dev/null is not a network namespace" attach /dev/null
 expect 1 "'10.32.0.5' is not an address with a prefix length" attach nowhere 10.32.0.5
 expect 1 "'10.32.0.5/33' is not an address with a prefix length" expose 10.32.0.5/33
-expect 2 "" frobnicate
+expect 2 "'frobnicate' is not a command: see 'weavectl --help'" frobnicate
+expect 2 "'help' is not a command: see 'weavectl --help'" help
+expect 2 "'help' is not a command: see 'weavectl --help'" -o json help me
+expect 2 '{"error":"usage","message":' -o json help
+expect 1 '{"error":"not_running","message":"weaved is not running' -o json expose 10.32.0.5/12
+expect 1 '{"error":"not_found","message":"there is no network namespace' detach nowhere -o json
+expect 1 '{"error":"invalid","message":' -o json hide 10.32.0.5
 expect 2 "" status everything
 expect 2 "" connect
 expect 2 "" -o yaml status
-expect 2 ""
+expect 2 "a command is missing: see 'weavectl --help'"
 expect 0 "weavectl " --version
 expect 0 "weaved -" version
 expect 0 '"weaved": null' version -o json
@@ -41,4 +47,6 @@ expect 1 "exists already" genkey "$folder/cluster.json"
 [ "$(stat -c %a "$folder/cluster.json")" = 600 ] || { echo "the cluster file is not private"; failures=$((failures + 1)); }
 grep -Eq '^\{"weavemesh_cluster":1,"id":"[0-9a-f]{32}","secrets":\[\{"id":1,"key":"[0-9a-f]{64}"\}\]\}$' "$folder/cluster.json" ||
     { echo "the cluster file has another form"; failures=$((failures + 1)); }
+"$weavectl" genkey 2>"$folder/full" >/dev/full && { echo "genkey does not notice a full disk"; failures=$((failures + 1)); }
+grep -q "cannot write to the standard output" "$folder/full" || { echo "genkey does not say that the disk is full"; failures=$((failures + 1)); }
 exit $((failures > 0))

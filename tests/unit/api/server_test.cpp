@@ -129,7 +129,9 @@ struct RawClient {
 TEST_CASE("a client asks, the server answers") {
     Daemon daemon;
     Client client = Client::connect(daemon.path());
+    CHECK(client.last_result().empty());
     CHECK(client.status().name == "node1");
+    CHECK(client.last_result().find("\"name\":\"node1\"") != std::string::npos);
     const auto peers = client.peers(); // more than one message could hold
     REQUIRE(peers.size() == 3000);
     CHECK(peers[2999].name == "last");
@@ -154,6 +156,7 @@ TEST_CASE("errors of the daemon leave the connection usable, others do not") {
     std::error_code error;
     client.forget({"a"}, error);
     CHECK(error == Errc::unknown_method);
+    CHECK(std::string(error_name(Errc::unknown_method)) == "unknown_method");
     CHECK(client.last_error() == "no method forget");
     client.expose({"a"}, error);
     CHECK(error == Errc::invalid);
