@@ -33,6 +33,15 @@ template <class Slot> class SpscRing {
         return &slots_[tail & mask_];
     }
 
+    /** The producer's view of how many slots it can still fill: at least so many. */
+    [[nodiscard]] std::size_t free_slots() const {
+        const std::uint64_t used =
+            tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_acquire);
+        return static_cast<std::size_t>(mask_ + 1 - used);
+    }
+
+    [[nodiscard]] std::size_t capacity() const { return static_cast<std::size_t>(mask_ + 1); }
+
     /** Hands the claimed slot over. True when the consumer may have been asleep (the ring was
      * empty). */
     bool publish() {

@@ -3,7 +3,6 @@
 #include "dataplane/egress.hpp"
 
 #include "dataplane/checksum.hpp"
-#include "dataplane/segment.hpp"
 
 #include <algorithm>
 
@@ -12,6 +11,8 @@ namespace {
 
 constexpr std::size_t kDrainFrames = 64;
 constexpr std::size_t kDrainBytes = 512 * 1024;
+/** RFC 8200 5: no sender of IPv6 goes below. */
+constexpr std::size_t kLeastMtu6 = 1280;
 
 } // namespace
 
@@ -43,7 +44,7 @@ std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan f
         out.packet = *packet;
         out.offload = check_offload(vnet, *packet, frame);
     }
-    if (!packet || out.offload == Offload::invalid) {
+    if (!packet || out.offload == Offload::invalid || bears_mapped_address(frame, *packet)) {
         counters_.drop(Drop::malformed_frame);
         return std::nullopt;
     }
@@ -140,24 +141,47 @@ void Egress::send_super(const Route& route, const Outgoing& out) {
         tcp ? std::min<std::size_t>(out.vnet.gso_size, fits) : out.vnet.gso_size;
     auto segmenter = Segmenter::create(out.frame, out.packet, piece);
     if (!segmenter || piece > fits) {
-        punt_too_big(route.index, out, route.room);
+        refuse_too_big(route.index, out, route.room);
         return;
     }
+    send_pieces(route, *segmenter);
+}
+
+void Egress::send_pieces(const Route& route, Segmenter& segmenter) {
     const bool finish = snapshot_->settings->finish_checksums;
-    for (ByteSpan frame = segmenter->next(); !frame.empty(); frame = segmenter->next()) {
+    const Packet& packet = segmenter.packet();
+    for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {
         if (finish) {
-            finish_checksum(frame, out.packet.l4, out.packet.checksum_offset());
+            finish_checksum(frame, packet.l4, packet.checksum_offset());
         }
         outbox_.send_frame(route, frame, finish ? std::uint8_t{0} : wire::kNeedsChecksum);
     }
 }
 
+/** TCP over IPv6 where less than IPv6's least MTU fits: its sender would not believe the truth. */
+bool Egress::send_cut(const Route& route, const Outgoing& out) {
+    const std::size_t overhead = wire::kRecordHeaderSize + out.packet.payload;
+    const bool narrow = route.room < wire::kRecordHeaderSize + out.packet.l3 + kLeastMtu6;
+    if (out.packet.version != 6 || !out.packet.is_tcp() || !narrow || route.room <= overhead) {
+        return false;
+    }
+    auto segmenter =
+        Segmenter::create(out.frame.first(out.packet.end), out.packet, route.room - overhead);
+    if (segmenter) {
+        send_pieces(route, *segmenter);
+    }
+    return segmenter.has_value();
+}
+
 void Egress::send_large(const Route& route, const Outgoing& out) {
+    if (send_cut(route, out)) {
+        return;
+    }
     const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
     const std::size_t mtu = route.room > overhead ? route.room - overhead : 0;
     auto fragmenter = Fragmenter::create(out.frame, out.packet, mtu);
     if (!fragmenter) {
-        punt_too_big(route.index, out, route.room);
+        refuse_too_big(route.index, out, route.room);
         return;
     }
     if (out.offload == Offload::partial) {
@@ -168,19 +192,25 @@ void Egress::send_large(const Route& route, const Outgoing& out) {
     }
 }
 
-void Egress::punt_too_big(PeerIndex peer, const Outgoing& out, std::size_t room) {
+void Egress::refuse_too_big(PeerIndex peer, const Outgoing& out, std::size_t room) {
     constexpr std::size_t kQuoted = 256;
     counters_.drop(Drop::too_big);
+    if (!too_big_.allow(now_)) {
+        return;
+    }
     const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
+    const std::size_t fits = room > overhead ? room - overhead : 0;
     const ByteView start = ByteView{out.frame}.first(std::min(out.frame.size(), kQuoted));
     punter_.punt(Punt::Kind::too_big, start, [&](Punt& punt) {
         punt.peer = peer;
-        punt.mtu = static_cast<std::uint16_t>(room > overhead ? room - overhead : 0);
+        punt.mtu =
+            static_cast<std::uint16_t>(out.packet.version == 6 ? std::max(fits, kLeastMtu6) : fits);
         punt.is_tx = true;
     });
 }
 
 void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
+    counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
     const auto added = pending_.add(peer, out.vnet, out.frame, now_);
     counters_.drop(Drop::queue_full, added.dropped);
     if (added.ask) {
@@ -189,6 +219,7 @@ void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
 }
 
 void Egress::flush_pending(PeerIndex peer) {
+    counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
     for (const PendingFrames::Frame& waiting : pending_.take(peer)) {
         const ByteSpan frame = ByteSpan{buffer_}.subspan(TapPort::kHeadroom, waiting.bytes.size());
         std::copy(waiting.bytes.begin(), waiting.bytes.end(), frame.begin());

@@ -4,11 +4,32 @@
 
 #include "dataplane/outbox.hpp"
 #include "dataplane/pending.hpp"
+#include "dataplane/segment.hpp"
 #include "dataplane/tap_port.hpp"
 
+#include <algorithm>
 #include <memory>
 
 namespace weave::dataplane {
+
+/** How often a lane lets senders be told that a frame was too big. */
+class TooBigLimit {
+  public:
+    static constexpr int kBurst = 20;
+    static constexpr Duration kEach = std::chrono::milliseconds{10};
+
+    bool allow(TimePoint now) {
+        next_ = std::max(next_, now - (kBurst - 1) * kEach);
+        if (next_ > now) {
+            return false;
+        }
+        next_ += kEach;
+        return true;
+    }
+
+  private:
+    TimePoint next_{};
+};
 
 /** The way out: frames from the TAP, to the peers that own their destinations. */
 class Egress {
@@ -43,7 +64,9 @@ class Egress {
     void send_super(const Route& route, const Outgoing& out);
     void send_large(const Route& route, const Outgoing& out);
     void wait_for_session(PeerIndex peer, const Outgoing& out);
-    void punt_too_big(PeerIndex peer, const Outgoing& out, std::size_t room);
+    bool send_cut(const Route& route, const Outgoing& out);
+    void send_pieces(const Route& route, Segmenter& segmenter);
+    void refuse_too_big(PeerIndex peer, const Outgoing& out, std::size_t room);
 
     TapPort& tap_;
     Outbox& outbox_;
@@ -52,6 +75,7 @@ class Egress {
     PendingFrames pending_;
     const Snapshot* snapshot_ = nullptr;
     TimePoint now_{};
+    TooBigLimit too_big_;
     /** The read buffer, and a second one for frames that go to several peers. */
     Bytes buffer_;
     Bytes copy_;

@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/bytes.hpp"
 #include "base/ring.hpp"
 #include "dataplane/punt.hpp"
 #include "os/event_fd.hpp"
 
-#include <array>
+#include <algorithm>
+#include <bit>
 #include <memory>
+#include <new>
 #include <vector>
 
 namespace weave::dataplane {
@@ -22,13 +25,15 @@ class Handoff {
   public:
     /** The largest datagram that can change lanes: that of an underlay with jumbo frames. */
     static constexpr std::size_t kMaxDatagram = 9216;
-    static constexpr std::size_t kSlots = 64;
+    /** Slots of each ring: some batches of a socket, fewer where there are many rings. */
+    static constexpr std::size_t kMostSlots = 512;
+    static constexpr std::size_t kLeastSlots = 64;
 
     struct Slot {
         Origin origin;
         std::uint16_t outer_size = 0;
-        std::uint16_t length = 0;
-        std::array<std::uint8_t, kMaxDatagram> bytes;
+        /** Grows at first use and is kept: rings that carry nothing take no memory. */
+        Bytes bytes;
     };
 
     using Ring = SpscRing<Slot>;
@@ -38,7 +43,8 @@ class Handoff {
         , events_(lanes)
         , rings_(std::size_t{lanes} * lanes) {
         for (auto& ring : rings_) {
-            ring = std::make_unique<Ring>(kSlots);
+            ring = std::make_unique<Ring>(
+                std::bit_floor(std::clamp(8 * kMostSlots / lanes, kLeastSlots, kMostSlots)));
         }
     }
 
@@ -69,8 +75,11 @@ class Handoff {
         slot->origin = origin;
         slot->origin.lane = to;
         slot->outer_size = static_cast<std::uint16_t>(outer_size);
-        slot->length = static_cast<std::uint16_t>(datagram.size());
-        std::copy(datagram.begin(), datagram.end(), slot->bytes.begin());
+        try {
+            slot->bytes.assign(datagram.begin(), datagram.end());
+        } catch (const std::bad_alloc&) {
+            return false;
+        }
         if (ring(from, to).publish()) {
             events_[to]->signal();
         }

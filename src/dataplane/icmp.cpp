@@ -17,7 +17,6 @@ namespace weave::dataplane {
 namespace {
 
 constexpr std::uint8_t kProtocolIcmp = 1;
-constexpr std::uint8_t kProtocolIcmp6 = 58;
 /** RFC 792 asks for the header and 8 bytes, RFC 1812 for as much as fits 576 bytes. */
 constexpr std::size_t kQuotedV4 = 548;
 /** RFC 4443: as much as fits the minimum MTU. */

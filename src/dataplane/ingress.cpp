@@ -14,11 +14,6 @@ bool same_way(const Origin& a, const Origin& b) {
     return a.kind == b.kind && a.via == b.via && equal(a.endpoint, b.endpoint);
 }
 
-/** Sources that belong to no node and are always let through. */
-bool is_unowned_by_nature(const IpAddress& address) {
-    return address.is_unspecified() || address.is_link_local();
-}
-
 } // namespace
 
 Ingress::Ingress(
@@ -32,7 +27,7 @@ Ingress::Ingress(
 void Ingress::begin(const Snapshot& snapshot, TimePoint now) {
     snapshot_ = &snapshot;
     now_ = now;
-    approved_ = {};
+    sources_.begin(snapshot);
 }
 
 void Ingress::handle(const os::Datagram& datagram) {
@@ -46,6 +41,10 @@ void Ingress::handle(const os::Datagram& datagram) {
     origin.local = datagram.local;
     origin.lane = config_.lane;
     const std::size_t size = datagram.bytes.size();
+    if (size == 0) {
+        counters_.drop(Drop::malformed_datagram);
+        return;
+    }
     const std::size_t segment = datagram.segment_size != 0 ? datagram.segment_size : size;
     for (std::size_t at = 0; at < size; at += segment) {
         const ByteSpan one = datagram.bytes.subspan(at, std::min(segment, size - at));
@@ -75,6 +74,10 @@ void Ingress::dispatch(ByteSpan datagram, const Origin& origin, std::size_t oute
     case wire::DatagramType::response:
     case wire::DatagramType::cookie:
     case wire::DatagramType::refusal:
+        if (datagram.size() > kMessageBytes) {
+            counters_.drop(Drop::malformed_datagram);
+            return;
+        }
         punter_.punt(Punt::Kind::handshake, datagram, [&](Punt& punt) { punt.origin = origin; });
         return;
     case wire::DatagramType::control_init:
@@ -96,9 +99,10 @@ DataSession* Ingress::session_for(ByteView datagram, const Origin& origin, std::
     if (owner == config_.lane) {
         return session;
     }
-    if (config_.handoff == nullptr ||
-        !config_.handoff->pass(config_.lane, owner, datagram, origin, outer_size)) {
+    if (config_.handoff == nullptr) {
         counters_.drop(Drop::wrong_lane);
+    } else if (!config_.handoff->pass(config_.lane, owner, datagram, origin, outer_size)) {
+        counters_.drop(Drop::handoff_full);
     }
     return nullptr;
 }
@@ -241,48 +245,13 @@ void Ingress::take_records(ByteSpan plaintext, DataSession& session, std::size_t
     }
 }
 
-/** Compares headers as they are: making addresses of them costs more than the look-up saves. */
-bool Ingress::Approved::covers(ByteView frame, const Packet& packet) const {
-    if (version == 0 || packet.version != version || !equal_bytes<6>(mac.data(), &frame[6])) {
-        return false;
-    }
-    return version == 4 ? equal_bytes<4>(ip.data(), &frame[packet.l3 + 12u])
-                        : equal_bytes<16>(ip.data(), &frame[packet.l3 + 8u]);
-}
-
-bool Ingress::owns_source(ByteView frame, const Packet& packet, PeerIndex peer) {
-    if (approved_.peer == peer && approved_.covers(frame, packet)) {
-        return true;
-    }
-    const AddressTable& owners = *snapshot_->addresses;
-    if (owners.owner(mac_at(frame.data() + 6)) != peer) {
-        return false;
-    }
-    const IpAddress address = source_ip(frame, packet).value_or(IpAddress{});
-    if (!is_unowned_by_nature(address)) {
-        const PeerIndex owner = owners.owner(address);
-        if (owner != peer && (owner != kNoPeer || snapshot_->settings->strict_source)) {
-            return false;
-        }
-    }
-    approved_.peer = peer;
-    approved_.version = packet.version;
-    std::copy_n(&frame[6], approved_.mac.size(), approved_.mac.begin());
-    if (packet.version == 4) {
-        std::copy_n(&frame[packet.l3 + 12u], 4, approved_.ip.begin());
-    } else if (packet.version == 6) {
-        std::copy_n(&frame[packet.l3 + 8u], 16, approved_.ip.begin());
-    }
-    return true;
-}
-
 void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
     const auto packet = parse_frame(record.body);
-    if (!packet) {
+    if (!packet || bears_mapped_address(record.body, *packet)) {
         counters_.drop(Drop::malformed_record);
         return;
     }
-    if (!owns_source(record.body, *packet, peer)) {
+    if (!sources_.belong_to(peer, record.body, *packet)) {
         counters_.drop(Drop::source_not_owned);
         return;
     }
@@ -404,7 +373,8 @@ void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t ou
 }
 
 void Ingress::forward(ByteView datagram, PeerIndex from) {
-    const std::uint8_t ttl = wire::relay_ttl(datagram);
+    // A sender's wish does not make this network's datagrams travel longer than they may.
+    const std::uint8_t ttl = std::min(wire::relay_ttl(datagram), snapshot_->settings->relay_ttl);
     if (ttl <= 1) {
         counters_.drop(Drop::ttl_expired);
         return;
@@ -438,20 +408,26 @@ void Ingress::forward(ByteView datagram, PeerIndex from) {
                   wire::relay_inner(datagram));
 }
 
-void Ingress::take_handoffs() {
-    if (config_.handoff == nullptr) {
-        return;
-    }
-    for (unsigned from = 0; from < config_.handoff->lanes(); ++from) {
+bool Ingress::take_handoffs() {
+    // Slots are in use until finish(): small batches give the other lanes room sooner. A lane that
+    // is fed without end must come to its own sockets, too.
+    constexpr std::size_t kBatch = 64;
+    constexpr std::size_t kBatches = 4;
+    bool more = false;
+    for (unsigned from = 0; config_.handoff != nullptr && from < config_.handoff->lanes(); ++from) {
         Handoff::Ring& ring = config_.handoff->ring(from, config_.lane);
-        std::size_t taken = 0;
-        while (Handoff::Slot* slot = ring.peek(taken)) {
-            dispatch(ByteSpan{slot->bytes}.first(slot->length), slot->origin, slot->outer_size);
-            ++taken;
+        for (std::size_t batch = 0; batch < kBatches && ring.front() != nullptr; ++batch) {
+            std::size_t taken = 0;
+            while (Handoff::Slot* slot = taken < kBatch ? ring.peek(taken) : nullptr) {
+                dispatch(slot->bytes, slot->origin, slot->outer_size);
+                ++taken;
+            }
+            finish();
+            ring.release(taken);
         }
-        finish();
-        ring.release(taken);
+        more = more || ring.front() != nullptr;
     }
+    return more;
 }
 
 void Ingress::finish() {

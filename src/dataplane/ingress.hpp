@@ -5,6 +5,7 @@
 #include "dataplane/handoff.hpp"
 #include "dataplane/merge.hpp"
 #include "dataplane/outbox.hpp"
+#include "dataplane/source_check.hpp"
 
 #include <array>
 
@@ -28,8 +29,9 @@ class Ingress {
     void begin(const Snapshot& snapshot, TimePoint now);
     /** One received datagram or train; its bytes are changed in place and used until finish(). */
     void handle(const os::Datagram& datagram);
-    /** Takes all that other lanes passed on, up to its frames' writing: slots are free after. */
-    void take_handoffs();
+    /** Takes what other lanes passed on, up to its frames' writing; true when more may wait, for
+     * which nobody wakes the lane. */
+    bool take_handoffs();
     /** Opens what is held and writes all frames. */
     void finish();
 
@@ -46,16 +48,6 @@ class Ingress {
         std::array<std::uint16_t, kMax> sizes;
     };
 
-    /** Who was last found to own a source: most frames of a batch share it. */
-    struct Approved {
-        PeerIndex peer = kNoPeer;
-        std::uint8_t version = 0; ///< of IP; 0 = covers nothing
-        std::array<std::uint8_t, 6> mac{};
-        std::array<std::uint8_t, 16> ip{};
-
-        [[nodiscard]] bool covers(ByteView frame, const Packet& packet) const;
-    };
-
     void dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     void add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     void open_group();
@@ -64,7 +56,6 @@ class Ingress {
     void take_frame(const wire::RecordSpan& record, PeerIndex peer);
     void answer_probe(const wire::RecordSpan& record, DataSession& session, std::size_t outer_size);
     void punt_ack(const wire::RecordSpan& record, DataSession& session);
-    [[nodiscard]] bool owns_source(ByteView frame, const Packet& packet, PeerIndex peer);
 
     void take_relay(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     DataSession* verify_hop(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
@@ -84,7 +75,7 @@ class Ingress {
     const Snapshot* snapshot_ = nullptr;
     TimePoint now_{};
     Group group_;
-    Approved approved_;
+    SourceCheck sources_;
 };
 
 } // namespace weave::dataplane

@@ -18,6 +18,8 @@ constexpr std::uint32_t kTapEvent = 0;
 constexpr std::uint32_t kUdp4Event = 1;
 constexpr std::uint32_t kUdp6Event = 2;
 constexpr std::uint32_t kWakeEvent = 3;
+/** Of an injected record: pad_to and length are 16 bits. */
+constexpr std::size_t kLargestBody = 65535;
 
 int milliseconds(Duration timeout) {
     return timeout < Duration::zero()
@@ -45,8 +47,11 @@ class Lane::Impl {
     Punter punter_;
     InjectionRing injections_;
 
+    [[nodiscard]] bool tap_gone() const { return tap_gone_.load(); }
+
   private:
     void watch(int fd, std::uint32_t event);
+    void serve_tap(std::uint32_t ready);
     void receive(const os::UdpSocket& socket);
     void handle_injections();
     void inject(const Injection& injection);
@@ -55,9 +60,10 @@ class Lane::Impl {
     void write_tap(const Injection& injection);
 
     std::atomic<bool> stopped_{false};
+    std::atomic<bool> tap_gone_{false};
     os::UniqueFd epoll_;
     os::ReceiveSlots slots_;
-    /** A record under construction; grows once. */
+    /** A record under construction; made as large as it gets. */
     Bytes record_;
     const Snapshot* snapshot_ = nullptr;
     TapPort tap_;
@@ -73,6 +79,7 @@ Lane::Impl::Impl(const LaneConfig& config)
     , injections_(config.ring_slots)
     , epoll_(::epoll_create1(EPOLL_CLOEXEC))
     , slots_(8)
+    , record_(wire::kRecordHeaderSize + kLargestBody)
     , tap_(config.tap, counters_)
     , outbox_({config.index, config.udp4, config.udp6}, counters_, punter_)
     , merger_(tap_, config.tap_uso)
@@ -124,7 +131,7 @@ void Lane::Impl::run_once(Duration timeout) {
     for (int i = 0; i < ready; ++i) {
         switch (events[static_cast<std::size_t>(i)].data.u32) {
         case kTapEvent:
-            egress_.drain();
+            serve_tap(events[static_cast<std::size_t>(i)].events);
             break;
         case kUdp4Event:
             receive(*config_.udp4);
@@ -134,7 +141,9 @@ void Lane::Impl::run_once(Duration timeout) {
             break;
         default:
             wake_.drain();
-            ingress_.take_handoffs();
+            if (ingress_.take_handoffs()) {
+                wake_.signal();
+            }
             handle_injections();
             break;
         }
@@ -142,6 +151,19 @@ void Lane::Impl::run_once(Duration timeout) {
     outbox_.flush();
     config_.cell->leave(config_.index);
     snapshot_ = nullptr;
+}
+
+void Lane::Impl::serve_tap(std::uint32_t ready) {
+    egress_.drain();
+    if ((ready & (EPOLLERR | EPOLLHUP)) == 0 && !tap_.gone()) {
+        return;
+    }
+    // Left in place it would be ready for ever.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, config_.tap, nullptr);
+    tap_gone_.store(true);
+    if (config_.control != nullptr) {
+        config_.control->signal();
+    }
 }
 
 void Lane::Impl::receive(const os::UdpSocket& socket) {
@@ -268,6 +290,10 @@ PuntRing& Lane::punts() {
 
 InjectionRing& Lane::injections() {
     return impl_->injections_;
+}
+
+bool Lane::tap_gone() const {
+    return impl_->tap_gone();
 }
 
 const LaneCounters& Lane::counters() const {

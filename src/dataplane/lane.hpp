@@ -60,6 +60,8 @@ class Lane {
     [[nodiscard]] PuntRing& punts();
     [[nodiscard]] InjectionRing& injections();
     [[nodiscard]] const LaneCounters& counters() const;
+    /** Any thread: the TAP was removed. `control` was signalled when this became true. */
+    [[nodiscard]] bool tap_gone() const;
 
   private:
     class Impl;

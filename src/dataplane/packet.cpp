@@ -2,14 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/packet.hpp"
 
+#include "dataplane/equal.hpp"
+
 #include <algorithm>
+#include <array>
 
 namespace weave::dataplane {
 namespace {
 
 constexpr std::uint16_t kEtherIpv4 = 0x0800;
 constexpr std::uint16_t kEtherIpv6 = 0x86dd;
-constexpr std::uint16_t kEtherArp = 0x0806;
 constexpr std::size_t kEthernetHeader = 14;
 
 bool is_vlan(std::uint16_t type) {
@@ -138,6 +140,14 @@ std::optional<IpAddress> destination_ip(ByteView frame, const Packet& packet) {
     default:
         return is_ipv4_arp(frame, packet) ? address_at(frame, packet.l3 + 24u, 4) : std::nullopt;
     }
+}
+
+bool bears_mapped_address(ByteView frame, const Packet& packet) {
+    static constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
+    const auto mapped = [&](std::size_t at) {
+        return equal_bytes<kMapped.size()>(frame.data() + at, kMapped.data());
+    };
+    return packet.version == 6 && (mapped(packet.l3 + 8u) || mapped(packet.l3 + 24u));
 }
 
 Offload check_offload(const VnetHeader& vnet, const Packet& packet, ByteView frame) {

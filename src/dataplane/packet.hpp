@@ -13,6 +13,8 @@ namespace weave::dataplane {
 
 inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
+inline constexpr std::uint8_t kProtocolIcmp6 = 58;
+inline constexpr std::uint16_t kEtherArp = 0x0806;
 
 inline std::uint16_t load_be16(const std::uint8_t* at) {
     return static_cast<std::uint16_t>(at[0] << 8 | at[1]);
@@ -66,6 +68,10 @@ std::optional<Packet> parse_frame(ByteView frame, bool super = false);
  * address. */
 std::optional<IpAddress> source_ip(ByteView frame, const Packet& packet);
 std::optional<IpAddress> destination_ip(ByteView frame, const Packet& packet);
+
+/** True for IPv6 from or to an IPv4-mapped address, which no packet may bear and which reads as
+ * IPv4. */
+bool bears_mapped_address(ByteView frame, const Packet& packet);
 
 inline MacAddress mac_at(const std::uint8_t* at) {
     MacAddress mac;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/pending.hpp"
 
+#include <new>
+
 namespace weave::dataplane {
 
 void PendingFrames::drop_oldest(Queue& queue) {
@@ -14,8 +16,15 @@ void PendingFrames::drop_oldest(Queue& queue) {
 PendingFrames::Added
 PendingFrames::add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now) {
     constexpr Duration kAskAgain = std::chrono::seconds{1};
-    Queue& queue = queues_[peer];
     Added out;
+    Queue* made = nullptr;
+    try {
+        made = &queues_[peer];
+    } catch (const std::bad_alloc&) {
+        ++out.dropped;
+        return out;
+    }
+    Queue& queue = *made;
     if (queue.asked == TimePoint{} || now - queue.asked >= kAskAgain) {
         queue.asked = now;
         out.ask = true;
@@ -30,10 +39,26 @@ PendingFrames::add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimeP
         ++out.dropped;
         return out;
     }
-    queue.frames.push_back({vnet, Bytes(frame.begin(), frame.end())});
+    try {
+        queue.frames.push_back({vnet, Bytes(frame.begin(), frame.end()), now});
+    } catch (const std::bad_alloc&) {
+        ++out.dropped;
+        return out;
+    }
     queue.bytes += frame.size();
     total_ += frame.size();
     return out;
+}
+
+std::size_t PendingFrames::drop_stale(PeerIndex peer, TimePoint now) {
+    const auto found = queues_.find(peer);
+    std::size_t dropped = 0;
+    while (found != queues_.end() && !found->second.frames.empty() &&
+           now - found->second.frames.front().since > kMaxAge) {
+        drop_oldest(found->second);
+        ++dropped;
+    }
+    return dropped;
 }
 
 std::deque<PendingFrames::Frame> PendingFrames::take(PeerIndex peer) {

@@ -18,10 +18,12 @@ class PendingFrames {
     static constexpr std::size_t kMaxFrames = 64;
     static constexpr std::size_t kMaxBytes = 256 * 1024;
     static constexpr std::size_t kMaxTotalBytes = 16 * 1024 * 1024;
+    static constexpr Duration kMaxAge = std::chrono::seconds{5};
 
     struct Frame {
         VnetHeader vnet;
         Bytes bytes;
+        TimePoint since;
     };
 
     struct Added {
@@ -29,7 +31,11 @@ class PendingFrames {
         bool ask = false;        ///< the control thread should hear of it (at most once a second)
     };
 
+    /** A frame for which there is no memory is dropped and counted like one for which there is no
+     * room. */
     Added add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now);
+    /** Drops a peer's frames that are older than kMaxAge; returns how many. */
+    std::size_t drop_stale(PeerIndex peer, TimePoint now);
     /** Takes all frames of a peer, oldest first. */
     std::deque<Frame> take(PeerIndex peer);
 

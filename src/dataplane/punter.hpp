@@ -23,7 +23,8 @@ class Punter {
      * allow it. */
     template <class Fill>
     bool punt(Punt::Kind kind, ByteView bytes, const Fill& fill, bool cut = false) {
-        Punt* slot = bytes.size() <= kMessageBytes || cut ? ring_.claim() : nullptr;
+        const bool fits = bytes.size() <= kMessageBytes || cut;
+        Punt* slot = fits && has_room(kind) ? ring_.claim() : nullptr;
         if (slot == nullptr) {
             counters_.drop(Drop::punt_full);
             return false;
@@ -45,6 +46,12 @@ class Punter {
     }
 
   private:
+    /** Strangers and pods cause these at will: half of the ring is kept for what peers cause. */
+    [[nodiscard]] bool has_room(Punt::Kind kind) const {
+        const bool at_will = kind == Punt::Kind::handshake || kind == Punt::Kind::too_big;
+        return !at_will || ring_.free_slots() > ring_.capacity() / 2;
+    }
+
     PuntRing ring_;
     os::EventFd* control_;
     LaneCounters& counters_;

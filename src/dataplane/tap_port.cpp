@@ -12,8 +12,16 @@ namespace weave::dataplane {
 
 TapPort::Read TapPort::read(ByteSpan buffer) {
     std::uint8_t* start = buffer.data() + kHeadroom - sizeof(VnetHeader);
-    const ssize_t size = fd_ < 0 ? -1 : ::read(fd_, start, sizeof(VnetHeader) + kMaxFrame);
+    if (fd_ < 0) {
+        return {};
+    }
+    const ssize_t size = ::read(fd_, start, sizeof(VnetHeader) + kMaxFrame);
     if (size < 0) {
+        // A frame whose offloads the kernel cannot describe is lost with EINVAL; the next is fine.
+        gone_ = gone_ || errno == EBADFD || errno == EBADF || errno == EIO || errno == ENODEV;
+        if (errno == EINVAL) {
+            counters_.drop(Drop::malformed_frame);
+        }
         return {};
     }
     const auto bytes = static_cast<std::size_t>(size);

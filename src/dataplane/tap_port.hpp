@@ -27,6 +27,9 @@ class TapPort : public FrameSink {
         ByteSpan frame; ///< empty: nothing waits
     };
 
+    /** The interface is not there any more: a read said so. */
+    [[nodiscard]] bool gone() const { return gone_; }
+
     /** `buffer` has kBufferSize bytes. Never blocks. */
     Read read(ByteSpan buffer);
 
@@ -38,6 +41,7 @@ class TapPort : public FrameSink {
     bool write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
 
     int fd_;
+    bool gone_ = false;
     LaneCounters& counters_;
     /** Superframes to write one frame at a time before trying again: some kernels refuse valid
      * ones. */

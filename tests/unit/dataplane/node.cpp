@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <sys/socket.h>
 
 namespace weave::dataplane::test {
@@ -148,6 +150,39 @@ void join(Node& a, Node& b, crypto::Suite suite) {
     const PeerIndex b_at_a = a.add_peer(b);
     const PeerIndex a_at_b = b.add_peer(a);
     give_session(a, b_at_a, b, a_at_b, suite);
+}
+
+FrameSpec from_a_to_b(const Node& a, const Node& b) {
+    FrameSpec spec;
+    spec.from = a.pod_mac;
+    spec.to = b.pod_mac;
+    return spec;
+}
+
+std::vector<Bytes> delivered(Node& node) {
+    std::vector<Bytes> out;
+    for (const Bytes& message : node.pod_receives()) {
+        for (Bytes& frame : deliver(message)) {
+            out.push_back(std::move(frame));
+        }
+    }
+    return out;
+}
+
+Bytes joined_payloads(const std::vector<Bytes>& frames) {
+    Bytes out;
+    for (const Bytes& frame : frames) {
+        CHECK(checksums_are_right(frame));
+        const Bytes payload = payload_of(frame);
+        out.insert(out.end(), payload.begin(), payload.end());
+    }
+    return out;
+}
+
+Bytes plain(ByteView frame) {
+    Bytes message(sizeof(VnetHeader) + frame.size());
+    std::copy(frame.begin(), frame.end(), message.begin() + sizeof(VnetHeader));
+    return message;
 }
 
 } // namespace weave::dataplane::test

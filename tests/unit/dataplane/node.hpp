@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/lane.hpp"
+#include "frames.hpp"
 #include "os/fd.hpp"
 
 #include <memory>
@@ -76,5 +77,14 @@ void give_session(Node& a,
                   Node& b,
                   PeerIndex a_at_b,
                   crypto::Suite suite = crypto::Suite::chacha20poly1305);
+
+/** A TCP frame from the pod of one to the pod of the other. */
+FrameSpec from_a_to_b(const Node& a, const Node& b);
+/** The frames a pod would get of what its node wrote to the TAP. */
+std::vector<Bytes> delivered(Node& node);
+/** All payloads in a row; every checksum is checked. */
+Bytes joined_payloads(const std::vector<Bytes>& frames);
+/** A whole frame as a TAP message. */
+Bytes plain(ByteView frame);
 
 } // namespace weave::dataplane::test
