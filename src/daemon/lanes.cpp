@@ -5,6 +5,7 @@
 #include "daemon/log.hpp"
 #include "os/error.hpp"
 
+#include <algorithm>
 #include <csignal>
 
 #include <pthread.h>
@@ -14,6 +15,7 @@ namespace weave::daemon {
 
 Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap)
     : tap_(std::move(tap))
+    , handoff_(settings.count)
     , control_wait_(io, ::dup(control_.fd())) {
     open_sockets(settings);
     for (unsigned index = 0; index < settings.count; ++index) {
@@ -26,6 +28,7 @@ Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap
         config.udp6 = udp6_.empty() ? nullptr : udp6_[index].get();
         config.cell = &cell_;
         config.control = &control_;
+        config.handoff = settings.count > 1 ? &handoff_ : nullptr;
         lanes_.push_back(std::make_unique<dataplane::Lane>(config));
     }
 }
@@ -98,6 +101,7 @@ void Lanes::wait_for_punts() {
                                  }
                                  drain_punts();
                                  wait_for_punts();
+                                 look_at_tap();
                              });
 }
 
@@ -120,6 +124,18 @@ void Lanes::drain_punts() {
     }
     if (left) {
         control_.signal();
+    }
+}
+
+void Lanes::look_at_tap() {
+    const auto gone = [](const auto& lane) { return lane->tap_gone(); };
+    if (tap_gone_ || std::none_of(lanes_.begin(), lanes_.end(), gone)) {
+        return;
+    }
+    tap_gone_ = true;
+    log::error("event=tap_gone reason=\"the interface was removed\"");
+    if (on_tap_gone_) {
+        on_tap_gone_();
     }
 }
 

@@ -38,6 +38,11 @@ class Lanes {
     Lanes& operator=(const Lanes&) = delete;
 
     void start(PuntHandler handler);
+
+    /** Called once, on the io_context's thread, when the TAP was removed: no frame will come or go
+     * any more. Set before start(). */
+    void on_tap_gone(std::function<void()> handler) { on_tap_gone_ = std::move(handler); }
+
     void stop();
 
     [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }
@@ -61,16 +66,20 @@ class Lanes {
                      unsigned count);
     void wait_for_punts();
     void drain_punts();
+    void look_at_tap();
 
     dataplane::SnapshotCell cell_;
     os::Tap tap_;
     os::EventFd control_;
     std::vector<std::unique_ptr<os::UdpSocket>> udp4_;
     std::vector<std::unique_ptr<os::UdpSocket>> udp6_;
+    dataplane::Handoff handoff_;
     std::vector<std::unique_ptr<dataplane::Lane>> lanes_;
     std::vector<std::thread> threads_;
     boost::asio::posix::stream_descriptor control_wait_;
     PuntHandler handler_;
+    std::function<void()> on_tap_gone_;
+    bool tap_gone_ = false;
 };
 
 } // namespace weave::daemon
