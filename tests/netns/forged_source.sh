@@ -70,6 +70,11 @@ forged a source_not_owned "advert of c" advert source=fd32::3
 forged c source_not_owned "arp of a" arp source=10.32.0.1
 forged c source_not_owned "advert of a" advert source=fd32::1
 forged a source_not_owned "arp of c in a priority tag" arp source=10.32.0.3 vlan=0
+forged a source_not_owned "target of c" advert source=fd32::2 target=fd32::3
+forged a source_not_owned "target of c by a local source" advert source=fe80::2 target=fd32::3
+forged a source_not_owned "hardware address of nobody" advert source=fd32::2 link=02:00:00:00:00:99
+forged a source_not_owned "hardware address of c in arp" arp source=10.32.0.2 link="$mac3"
+forged b malformed_frame "v4 of c in v6" udp source=::ffff:10.32.0.3 to=fd32::1 "${to[@]}"
 
 step "MAC addresses of others"
 forged b source_not_attached "mac of c" udp mac="$mac3" source=10.32.0.2

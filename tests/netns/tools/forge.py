@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sends frames on eth0 of a pod, with source addresses that need not be the pod's.
 
-forge.py KIND COUNT TEXT [mac=MAC] [source=IP] [to=IP] [to_mac=MAC] [vlan=N]
+forge.py KIND COUNT TEXT [mac=MAC] [source=IP] [to=IP] [to_mac=MAC] [vlan=N] [target=IP] [link=MAC]
 
-KIND is udp, arp or advert (an ICMPv6 neighbour advertisement for `target`, or for the source). TEXT is found in every
-frame. What is not given is the pod's own.
+KIND is udp, arp or advert (an ICMPv6 neighbour advertisement for `target`, or for the source). `link` is the hardware
+address that arp and advert tell. TEXT is found in every frame. What is not given is the pod's own.
 """
 import ipaddress
 import socket
@@ -67,6 +67,7 @@ def advert(source, to, target, mac, text):
 kind, count, text = sys.argv[1], int(sys.argv[2]), sys.argv[3].encode()
 given = dict(word.split("=", 1) for word in sys.argv[4:])
 mac = mac_bytes(given.get("mac", own_mac()))
+link = mac_bytes(given.get("link", given.get("mac", own_mac())))
 source = ipaddress.ip_address(given["source"])
 target = ipaddress.ip_address(given.get("target", given["source"]))
 to = ipaddress.ip_address(given.get("to", "ff02::1" if source.version == 6 else "255.255.255.255"))
@@ -75,8 +76,8 @@ to_mac = mac_bytes(given.get("to_mac", default_mac))
 tag = b"\x81\x00" + struct.pack(">H", int(given["vlan"])) if "vlan" in given else b""
 body = {
     "udp": lambda: udp(source, to, text),
-    "arp": lambda: arp(source, mac, text),
-    "advert": lambda: advert(source, to, target, mac, text),
+    "arp": lambda: arp(source, link, text),
+    "advert": lambda: advert(source, to, target, link, text),
 }[kind]()
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 wire.bind(("eth0", 0))
