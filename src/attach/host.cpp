@@ -24,7 +24,8 @@ using os::throw_sentence;
 
 constexpr std::string_view kPortPrefix = "wv";
 constexpr std::string_view kAliasMark = "weave|";
-constexpr std::size_t kMaxName = 15; // IFNAMSIZ less the zero
+constexpr const char* kOwnAlias = "weave"; // of a bridge and a TAP of our making
+constexpr std::size_t kMaxName = 15;       // IFNAMSIZ less the zero
 constexpr std::size_t kMaxId = 128;
 
 /** FNV-1a with a final mix: names only, nothing here has to resist an attacker. */
@@ -193,6 +194,7 @@ void Host::ensure_bridge() {
     if (!netlink_.link(settings_.bridge)) {
         netlink_.create_bridge({settings_.bridge, bridge_mac(settings_.node), settings_.mtu});
         made_bridge_ = true;
+        netlink_.set_alias(bridge(), kOwnAlias);
     }
     if (!exposes_v6()) {
         let_bridge_speak_v6(false);
@@ -238,6 +240,9 @@ void Host::adopt_tap() {
     }
     if (tap.master != port_of.index) {
         netlink_.set_master(tap, port_of.index);
+    }
+    if (tap.alias != kOwnAlias) {
+        netlink_.set_alias(tap, kOwnAlias);
     }
     netlink_.set_up(tap, true);
 }
@@ -465,9 +470,9 @@ void Host::teardown() {
     const auto own = netlink_.link(settings_.bridge);
     for (const Link& link : netlink_.links()) {
         const bool port = is_port(link) && (link.master == 0 || (own && link.master == own->index));
-        const bool ours = port || (link.name == settings_.tap && link.kind == "tun") ||
-                          (link.name == settings_.bridge && link.kind == "bridge");
-        if (ours) {
+        const bool named = (link.name == settings_.tap && link.kind == "tun") ||
+                           (link.name == settings_.bridge && link.kind == "bridge");
+        if (port || (named && link.alias == kOwnAlias)) {
             netlink_.delete_link(link);
         }
     }

@@ -96,7 +96,7 @@ class Host {
     bool hide(const Prefix& prefix);
     std::vector<Prefix> exposed();
 
-    /** Removes the pods' links, the tap and the bridge. */
+    /** Removes the pods' links, and the tap and the bridge when they are of our making. */
     void teardown();
 
   private:
