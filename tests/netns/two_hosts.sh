@@ -47,7 +47,12 @@ grep -q '^b .* direct ' "$folder/last.out" || fail "host b is not among a's peer
 expect "still pings" pings p1 10.32.0.2 5
 
 step "a pod is detached and attached again"
-one_line() { [[ $(wc -l <"$folder/last.out") -eq 1 ]] && grep -q -F -e "$1" "$folder/last.out" || { cat "$folder/last.out"; fail "it does not say '$1'"; }; }
+one_line() {
+    if [[ $(wc -l <"$folder/last.out") -ne 1 ]] || ! grep -q -F -e "$1" "$folder/last.out"; then
+        cat "$folder/last.out"
+        fail "it does not say '$1' in one line"
+    fi
+}
 at_p1=/run/netns/$prefix-p1
 attached() { ctl a status attachments | awk 'NR > 1' | wc -l; }
 expect "detach" ctl a detach "$at_p1"
