@@ -142,6 +142,7 @@ void Lanes::look_at_tap() {
 bool Lanes::inject(unsigned lane, const std::function<void(dataplane::Injection&)>& fill) {
     dataplane::Injection* slot = lanes_[lane]->injections().claim();
     if (slot == nullptr) {
+        ++injections_lost_;
         return false;
     }
     // Slots are reused; every field starts from its default except the bytes, which `length`

@@ -54,6 +54,9 @@ class Lanes {
     bool inject(unsigned lane, const std::function<void(dataplane::Injection&)>& fill);
     bool inject_all(const std::function<void(dataplane::Injection&)>& fill);
 
+    /** Injections that found a lane's ring full. */
+    [[nodiscard]] std::uint64_t injections_lost() const { return injections_lost_; }
+
     /** Drops by reason, summed over lanes. */
     [[nodiscard]] std::uint64_t dropped(dataplane::Drop reason) const;
     /** Datagrams the kernel dropped at the sockets. */
@@ -78,6 +81,7 @@ class Lanes {
     std::vector<std::thread> threads_;
     boost::asio::posix::stream_descriptor control_wait_;
     PuntHandler handler_;
+    std::uint64_t injections_lost_ = 0;
     std::function<void()> on_tap_gone_;
     bool tap_gone_ = false;
 };

@@ -81,7 +81,9 @@ net::LinkEvents MeshPlane::link_events() {
     };
     events.on_down = [this](net::LinkId link, const std::string& reason) {
         const TimePoint now = Clock::now();
-        log::info("event=link_down link={} reason={}", link, log::quoted(reason));
+        if (rate_.allow("link_down", now)) {
+            log::info("event=link_down link={} reason={}", link, log::quoted(reason));
+        }
         mesh_.on_link_down(link);
         connector_.on_closed(link, mesh::Failure::unreachable, reason, now);
         run_connector(now);
@@ -128,12 +130,14 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
     connected.remote_nonce = up.peer.nonce;
     connected.boot_epoch = up.peer.boot_epoch;
     connected.own_boot_epoch = up.own_boot_epoch;
-    log::info("event=link_up link={} peer={} node={} address={} direction={}",
-              up.link,
-              log::quoted(up.peer.name),
-              up.peer.id.fingerprint(),
-              up.remote.text(),
-              up.outbound ? "out" : "in");
+    if (rate_.allow("link_up " + up.peer.id.fingerprint(), now)) {
+        log::info("event=link_up link={} peer={} node={} address={} direction={}",
+                  up.link,
+                  log::quoted(up.peer.name),
+                  up.peer.id.fingerprint(),
+                  up.remote.text(),
+                  up.outbound ? "out" : "in");
+    }
     mesh_.on_link_up(up.link, up.peer.id, now);
     connector_.on_connected(connected, now);
     run_connector(now);
@@ -170,6 +174,9 @@ void MeshPlane::on_refused(const Endpoint& from,
                            const std::string& reason) {
     ++counted_[failure ? "control_handshake_failed" : "control_connection_refused"];
     if (failure) {
+        // The newest of each address: a source that tries again and again takes one line.
+        std::erase_if(refused_,
+                      [&](const auto& each) { return each.first.address == from.address; });
         refused_.emplace_back(from, reason);
         if (refused_.size() > 16) {
             refused_.erase(refused_.begin());
@@ -232,10 +239,12 @@ void MeshPlane::run_mesh(TimePoint now) {
                 log::warning("event=boot_epoch_raised epoch={}", epoch->epoch);
                 events_.on_epoch(epoch->epoch);
             } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
-                log::warning("event=name_collision name={} holder={} other={}",
-                             log::quoted(names->name),
-                             names->holder.fingerprint(),
-                             names->other.fingerprint());
+                if (rate_.allow("names", now)) {
+                    log::warning("event=name_collision name={} holder={} other={}",
+                                 log::quoted(names->name),
+                                 names->holder.fingerprint(),
+                                 names->other.fingerprint());
+                }
                 const NodeId& self = mesh_.self();
                 if (names->holder == self || names->other == self) {
                     events_.on_same_name(names->holder == self ? names->other : names->holder);
@@ -336,6 +345,10 @@ void MeshPlane::resolve(const std::string& text) {
         resolved(text, {*endpoint}, {});
         return;
     }
+    // One question at a time: a name server that is down answers none of them for long.
+    if (std::exchange(targets_.at(text).resolving, true)) {
+        return;
+    }
     const auto [host, port] = split_host(text);
     resolver_.async_resolve(
         host,
@@ -368,6 +381,7 @@ void MeshPlane::resolved(const std::string& text,
         return;
     }
     const TimePoint now = Clock::now();
+    entry->second.resolving = false;
     entry->second.reason = reason;
     for (const Endpoint& endpoint : endpoints) {
         connector_.add_target(endpoint, now);

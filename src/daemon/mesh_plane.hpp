@@ -44,6 +44,7 @@ struct Target {
     std::string origin; ///< "start" or "connect"
     std::vector<Endpoint> endpoints;
     std::string reason; ///< why the name did not resolve
+    bool resolving = false;
 };
 
 /**

@@ -38,9 +38,11 @@ void declare(CLI::App& app,
     if constexpr (std::is_same_v<Field, bool>) {
         app.add_flag(flag, field, help)->envname(env);
     } else {
+        // One value each time it is given: what follows is a PEER, not the list's next.
         expect_type<Field>(*app.add_option(flag, field, help)
                                 ->envname(env)
                                 ->type_name(value)
+                                ->allow_extra_args(false)
                                 ->capture_default_str());
     }
 }

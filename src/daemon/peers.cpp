@@ -11,10 +11,11 @@ using dataplane::Injection;
 using dataplane::kNoPeer;
 using dataplane::Path;
 
-/** Without a direct path for this long the mesh is told, so that others can relay. */
-constexpr auto kTellAfter = std::chrono::milliseconds(1200);
 /** A restart seen in gossip does not end a session younger than this: it is the new one. */
 constexpr auto kFreshSession = std::chrono::seconds(3);
+/** A peer without a session is tried for as long as it is known; longer than an attempt takes to
+ * give up, so that it does, and what waits is dropped. */
+constexpr auto kOpenAgain = std::chrono::seconds(100);
 constexpr std::size_t kMaxLocals = 4096;
 
 void randomize(ByteSpan out) {
@@ -102,13 +103,28 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
     run_sessions(now);
 }
 
+/** Lanes keep what waits for a peer by its slot: nobody gets the slot before all have forgotten it.
+ */
+void Peers::release_slot(dataplane::PeerIndex index) {
+    const bool told = lanes_.inject_all([&](Injection& out) {
+        out.kind = Injection::Kind::drop_pending;
+        out.peer = index;
+    });
+    if (told) {
+        slots_[index].reset();
+    } else {
+        slots_[index] = NodeId{};
+        releasing_.push_back(index);
+    }
+}
+
 void Peers::on_node_gone(const NodeId& node) {
     Peer* peer = find(node);
     if (peer == nullptr) {
         return;
     }
     sessions_.remove_peer(node);
-    slots_[peer->index].reset();
+    release_slot(peer->index);
     peers_.erase(node);
     table_changed_ = true;
 }
@@ -128,6 +144,11 @@ void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
     }
 }
 
+bool Peers::reaches(const NodeId& node) const {
+    const auto entry = peers_.find(node);
+    return entry != peers_.end() && entry->second.path->up();
+}
+
 dataplane::PeerIndex Peers::index_of(const NodeId& node) const {
     const auto entry = peers_.find(node);
     return entry == peers_.end() ? kNoPeer : entry->second.index;
@@ -144,6 +165,9 @@ void Peers::remember_local(const dataplane::Origin& origin) {
 }
 
 std::optional<IpAddress> Peers::local_for(const Endpoint& to) const {
+    if (answering_ && answering_->endpoint == to && !answering_->local.is_unspecified()) {
+        return answering_->local;
+    }
     const auto entry = locals_.find(to);
     return entry == locals_.end() ? std::nullopt : std::optional(entry->second);
 }
@@ -153,8 +177,11 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     Peer* peer = find(punt.peer);
     switch (punt.kind) {
     case Kind::handshake:
-        remember_local(punt.origin);
+        // Of a stranger, perhaps: good for the answer and no longer.
+        answering_ = punt.origin;
         sessions_.on_datagram(punt.view(), to_session(punt.origin), now);
+        run_sessions(now);
+        answering_.reset();
         break;
     case Kind::need_session:
         if (peer != nullptr) {
@@ -295,6 +322,9 @@ void Peers::perform(session::Install& action, TimePoint now) {
     peer->receiving[data->local_index()] = data;
     peer->installed = now;
     peer->heard = action.from;
+    if (answering_ && action.from.kind == session::Origin::Kind::direct) {
+        remember_local(*answering_); // the handshake proves who sent it
+    }
     table_changed_ = true;
     if (action.from.kind == session::Origin::Kind::direct) {
         peer->path->on_received(action.from.endpoint, now);
@@ -320,7 +350,7 @@ void Peers::perform(const session::Promote& action) {
 }
 
 /** Publishes the table first: what is injected now has to find the session in it. */
-void Peers::say_hello(const Peer& peer) {
+void Peers::say_hello(Peer& peer) {
     table_changed_ = false;
     events_.on_table_changed();
     lanes_.inject(0, [&](Injection& out) {
@@ -328,10 +358,17 @@ void Peers::say_hello(const Peer& peer) {
         out.peer = peer.index;
         out.record = wire::RecordKind::padding;
     });
-    lanes_.inject_all([&](Injection& out) {
-        out.kind = Injection::Kind::flush_pending;
-        out.peer = peer.index;
-    });
+    peer.flush_owed = true;
+    flush(peer);
+}
+
+void Peers::flush(Peer& peer) {
+    if (peer.flush_owed) {
+        peer.flush_owed = !lanes_.inject_all([&](Injection& out) {
+            out.kind = Injection::Kind::flush_pending;
+            out.peer = peer.index;
+        });
+    }
 }
 
 void Peers::perform(const session::Retire& action) {
@@ -341,6 +378,7 @@ void Peers::perform(const session::Retire& action) {
     }
     if (peer->sending && peer->sending->local_index() == action.local_index) {
         peer->sending.reset();
+        peer->open_again = {};
     }
     peer->receiving.erase(action.local_index);
     table_changed_ = true;
@@ -351,12 +389,16 @@ void Peers::perform(const session::SessionDown& action) {
     if (peer == nullptr) {
         return;
     }
-    log::info("event=session_down node={} reason={}",
-              action.peer.fingerprint(),
-              log::quoted(std::string{session::sentence(action.reason)}));
+    if (rate_.allow("down " + action.peer.fingerprint(), Clock::now())) {
+        log::info("event=session_down node={} reason={}",
+                  action.peer.fingerprint(),
+                  log::quoted(std::string{session::sentence(action.reason)}));
+    }
     peer->sending.reset();
     table_changed_ = true;
-    if (action.reason == session::DownReason::gave_up) {
+    if (action.reason != session::DownReason::gave_up) {
+        peer->open_again = {};
+    } else {
         lanes_.inject_all([&](Injection& out) {
             out.kind = Injection::Kind::drop_pending;
             out.peer = peer->index;
@@ -364,115 +406,17 @@ void Peers::perform(const session::SessionDown& action) {
     }
 }
 
-void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
-    if (!peer.sending) {
-        return;
-    }
-    const Peer* hop = probe.direct || !peer.next_hop ? nullptr : find(*peer.next_hop);
-    if (!probe.direct && hop == nullptr) {
-        return;
-    }
-    lanes_.inject(0, [&](Injection& out) {
-        out.kind = Injection::Kind::record;
-        out.peer = peer.index;
-        out.record = wire::RecordKind::probe;
-        out.endpoint = probe.direct;
-        out.source = probe.direct ? local_for(*probe.direct) : std::nullopt;
-        out.via = hop == nullptr ? kNoPeer : hop->index;
-        out.pad_to = probe.datagram_size;
-        std::array<std::uint8_t, 8> id{};
-        wire::store_u64(id.data(), probe.id);
-        out.assign(id);
-    });
-}
-
-void Peers::on_underlay(TimePoint now) {
-    for (auto& [node, peer] : peers_) {
-        fit_to_interface(peer, now);
-        run_path(peer, now);
-    }
-    run_sessions(now);
-}
-
-/** By a relay it is the way to the next hop that leaves this host. */
-void Peers::fit_to_interface(Peer& peer, TimePoint now) {
-    const session::Use& use = peer.path->in_use();
-    const Peer* hop = use.kind == session::Use::Kind::relay ? find(use.relay) : &peer;
-    if (hop == nullptr || hop->path->in_use().kind != session::Use::Kind::direct) {
-        return;
-    }
-    if (const std::uint16_t mtu = events_.interface_mtu(hop->path->in_use().direct); mtu != 0) {
-        peer.path->set_interface_mtu(mtu, now);
-    }
-}
-
-void Peers::run_path(Peer& peer, TimePoint now) {
-    auto actions = peer.path->take_actions();
-    for (std::size_t i = 0; i < actions.size(); ++i) {
-        const session::PathAction action = actions[i];
-        if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
-            send_probe(peer, *probe);
-        } else if (const auto* use = std::get_if<session::Use>(&action)) {
-            log::info("event=path node={} use={} endpoint={}",
-                      peer.node.fingerprint(),
-                      use->kind == session::Use::Kind::direct  ? "direct"
-                      : use->kind == session::Use::Kind::relay ? "relay"
-                                                               : "none",
-                      use->direct.text());
-            fit_to_interface(peer, now);
-            table_changed_ = true;
-        } else if (const auto* mtu = std::get_if<session::Mtu>(&action)) {
-            peer.mtu = mtu->size;
-            table_changed_ = true;
-        } else if (std::holds_alternative<session::PathDown>(action)) {
-            peer.heard.reset();
-            table_changed_ = true;
-        }
-        // What an action brought about comes behind it.
-        for (session::PathAction& more : peer.path->take_actions()) {
-            actions.push_back(std::move(more));
-        }
-    }
-    watch_direct(peer, now);
-}
-
-/** Tells the mesh when the direct path is lost for good, or is back. */
-void Peers::watch_direct(Peer& peer, TimePoint now) {
-    const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
-    const bool had_direct = !peer.undirected_since;
-    if (direct) {
-        peer.undirected_since.reset();
-    } else if (had_direct) {
-        peer.undirected_since = now;
-    }
-    const bool sure = direct || had_direct || now - *peer.undirected_since >= kTellAfter;
-    if (sure && peer.told_unreachable != !direct) {
-        peer.told_unreachable = !direct;
-        events_.on_direct(peer.node, !direct);
-    }
-}
-
-void Peers::feed_traffic(Peer& peer, TimePoint now) {
-    const auto totals = peer.state->totals();
-    peer.path->on_traffic(totals.last_rx, totals.last_tx);
-    const std::uint64_t bytes = totals.tx_bytes - peer.seen_tx_bytes;
-    const std::uint64_t packets = totals.tx_packets - peer.seen_tx_packets;
-    if (packets > 0 && bytes / packets > 1000) {
-        peer.path->on_large_packets(now);
-    }
-    peer.seen_tx_bytes = totals.tx_bytes;
-    peer.seen_tx_packets = totals.tx_packets;
-    if (peer.sending) {
-        sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
-    }
-}
-
 void Peers::tick(TimePoint now) {
+    for (const dataplane::PeerIndex index : std::exchange(releasing_, {})) {
+        release_slot(index);
+    }
     for (auto& [node, peer] : peers_) {
+        flush(peer);
         feed_traffic(peer, now);
         peer.path->tick(now);
         run_path(peer, now);
-        if (!sessions_.usable(node)) {
+        if (!sessions_.usable(node) && now >= peer.open_again) {
+            peer.open_again = now + kOpenAgain;
             sessions_.open(node, now);
         }
     }

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -58,13 +59,15 @@ class Peers {
     void on_node_gone(const NodeId& node);
     /** Which node to hand datagrams to for each node that cannot be reached directly. */
     void set_routes(const mesh::Routes& routes, TimePoint now);
-    /** Interfaces changed: what is known of MTUs is asked for again. */
-    void on_underlay(TimePoint now);
+    /** Interfaces changed; `own` are the addresses of the host now. */
+    void on_underlay(const std::set<IpAddress>& own, TimePoint now);
     void on_punt(const dataplane::Punt& punt, TimePoint now);
     void tick(TimePoint now);
 
     void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
 
+    /** Some path to the node works. */
+    [[nodiscard]] bool reaches(const NodeId& node) const;
     /** kNoPeer when unknown. */
     [[nodiscard]] dataplane::PeerIndex index_of(const NodeId& node) const;
     [[nodiscard]] std::shared_ptr<const dataplane::PeerTable> table() const;
@@ -89,8 +92,11 @@ class Peers {
         std::optional<session::Origin> heard;
         std::vector<Endpoint> candidates;
         std::optional<NodeId> next_hop;
+        TimePoint open_again{};
         std::uint64_t epoch = 0;
         bool wants_broadcast = true;
+        /** Lanes could not be told yet that what waits can go. */
+        bool flush_owed = false;
         std::uint16_t mtu = 1280;
         std::optional<TimePoint> installed;
         /** Since when there is no direct path. */
@@ -106,6 +112,7 @@ class Peers {
     Peer* find(const RelayAddress& address);
     Peer& make(const NodeId& node);
 
+    void release_slot(dataplane::PeerIndex index);
     void run_sessions(TimePoint now);
     void perform(session::SendTo& action);
     void perform(session::Reply& action);
@@ -122,7 +129,8 @@ class Peers {
     void send_datagram(const Endpoint& to, ByteView bytes);
     void send_relayed(const NodeId& via, dataplane::PeerIndex destination, ByteView bytes);
     void answer(const session::Origin& to, ByteView bytes);
-    void say_hello(const Peer& peer);
+    void say_hello(Peer& peer);
+    void flush(Peer& peer);
     [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
     void remember_local(const dataplane::Origin& origin);
     [[nodiscard]] std::optional<IpAddress> local_for(const Endpoint& to) const;
@@ -135,9 +143,14 @@ class Peers {
     std::vector<std::optional<NodeId>> slots_;
     /** The address of ours that a remote endpoint used: answers leave from it. */
     std::map<Endpoint, IpAddress> locals_;
+    /** The datagram being handled: who sent it is not proved. */
+    std::optional<dataplane::Origin> answering_;
+    /** Slots of nodes that are gone and that lanes could not be told of yet. */
+    std::vector<dataplane::PeerIndex> releasing_;
     std::uint64_t handshakes_ = 0;
     std::uint64_t rekeys_ = 0;
     EventCounts counted_;
+    log::RateLimit rate_;
     bool table_changed_ = false;
 };
 

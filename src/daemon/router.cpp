@@ -101,15 +101,25 @@ void Router::start() {
     mesh_->listen();
     host_.ensure_bridge();
     make_lanes();
-    underlay_ = std::make_unique<Underlay>(io_, options_, [this] {
-        publish_topology();
-        peers_->on_underlay(Clock::now());
-    });
+    underlay_ = std::make_unique<Underlay>(
+        io_,
+        options_,
+        [this] {
+            publish_topology();
+            peers_->on_underlay(underlay_->own(), Clock::now());
+        },
+        // A pod that is gone without being detached takes its link with it.
+        [this] { publish_addresses(); });
     for (const Prefix& prefix : state_.exposed()) {
         host_.expose(prefix);
     }
     publish_topology();
     publish_addresses();
+    lanes_->on_tap_gone([this] {
+        failure_ = fmt::format("the TAP device {} was removed: start weaved again to make it anew",
+                               options_.tap);
+        io_.stop();
+    });
     lanes_->start([this](const dataplane::Punt& punt) {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
@@ -150,16 +160,7 @@ void Router::make_mesh() {
         }
         peers_->set_boot_epoch(epoch);
     };
-    events.on_same_name = [this](const NodeId& other) {
-        // Who has run for a while had the name first.
-        if (options_.strict_names && Clock::now() - started_ < kNewcomer) {
-            failure_ = fmt::format("the name '{}' is that of node {}, which is alive: start this "
-                                   "one with another --name",
-                                   name_,
-                                   other.fingerprint());
-            io_.stop();
-        }
-    };
+    events.on_same_name = [this](const NodeId& other) { namesake_ = other; };
     mesh_ = std::make_unique<MeshPlane>(
         io_,
         MeshPlaneSettings{name_, options_.port, listen_addresses(options_)},
@@ -223,6 +224,20 @@ void Router::serve() {
     }
 }
 
+/** A record outlives its node for a while: only a namesake that answers has the name. Who has run
+ * for longer than a newcomer had it first. */
+void Router::check_name(TimePoint now) {
+    if (!options_.strict_names || !namesake_ || now - started_ > kNewcomer ||
+        !peers_->reaches(*namesake_)) {
+        return;
+    }
+    failure_ = fmt::format("the name '{}' is that of node {}, which is alive: start this one with "
+                           "another --name",
+                           name_,
+                           namesake_->fingerprint());
+    io_.stop();
+}
+
 void Router::schedule_tick() {
     tick_.expires_after(kTick);
     tick_.async_wait([this](boost::system::error_code error) {
@@ -232,6 +247,7 @@ void Router::schedule_tick() {
         const TimePoint now = Clock::now();
         peers_->tick(now);
         mesh_->tick(now);
+        check_name(now);
         lanes_->cell().reclaim();
         schedule_tick();
     });
@@ -268,7 +284,9 @@ void Router::publish_addresses() {
     }
     mesh_->set_own_addresses(own);
     owners_.set_local(own);
-    publish_snapshot();
+    if (owners_.table() != snapshot_.addresses) {
+        publish_snapshot();
+    }
     if (const bool pods = !own.macs.empty(); std::exchange(bridge_pods_, pods) != pods) {
         publish_topology();
     }

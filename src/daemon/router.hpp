@@ -45,6 +45,7 @@ class Router {
     void make_lanes();
     void serve();
     void schedule_tick();
+    void check_name(TimePoint now);
     void publish_topology();
     void publish_addresses();
     void on_record(const wire::RecordPtr& record);
@@ -83,6 +84,8 @@ class Router {
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
     std::string failure_;
+    /** Another node of this node's name. */
+    std::optional<NodeId> namesake_;
     TimePoint started_ = Clock::now();
     bool bridge_pods_ = false;
     Owners owners_;

@@ -193,6 +193,10 @@ void Router::fill_drops(api::NodeReport& report) {
                                 std::string{dataplane::text(reason)},
                                 lanes_->dropped(reason)});
     }
+    report.drops.push_back({"injection_full",
+                            "a lane is behind; a handshake, probe or other message of the control "
+                            "thread was dropped",
+                            lanes_->injections_lost()});
     for (const Refusal& refusal : refusals()) {
         std::uint64_t count = 0;
         for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {

@@ -16,6 +16,7 @@ namespace {
 
 /** Changes come in bursts, a pod's veth alone makes ten: one look answers all of them. */
 constexpr auto kSettle = std::chrono::milliseconds(100);
+constexpr auto kAfterFailure = std::chrono::milliseconds(2000);
 
 } // namespace
 
@@ -54,9 +55,11 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
 
 Underlay::Underlay(boost::asio::io_context& io,
                    const Options& options,
-                   std::function<void()> on_change)
+                   std::function<void()> on_change,
+                   std::function<void()> on_any_change)
     : options_(options)
     , on_change_(std::move(on_change))
+    , on_any_change_(std::move(on_any_change))
     , readable_(io, ::dup(monitor_.fd()))
     , settle_(io)
     , now_(look()) {
@@ -70,32 +73,45 @@ void Underlay::wait() {
                                  return;
                              }
                              if (monitor_.drain()) {
-                                 look_soon();
+                                 look_soon(kSettle);
                              }
                              wait();
                          });
 }
 
-void Underlay::look_soon() {
+void Underlay::look_soon(std::chrono::milliseconds after) {
     if (std::exchange(looking_, true)) {
         return;
     }
-    settle_.expires_after(kSettle);
+    settle_.expires_after(after);
     settle_.async_wait([this](boost::system::error_code error) {
-        if (error) {
-            return;
-        }
-        looking_ = false;
-        try {
-            if (auto now = look(); now != now_) {
-                now_ = std::move(now);
-                on_change_();
-            }
-        } catch (const std::system_error& failed) {
-            log::warning("event=underlay_not_read reason={}", log::quoted(failed.what()));
-            look_soon();
+        if (!error) {
+            looking_ = false;
+            look_again();
         }
     });
+}
+
+void Underlay::look_again() {
+    try {
+        if (auto now = look(); now != now_) {
+            now_ = std::move(now);
+            on_change_();
+        }
+        on_any_change_();
+    } catch (const std::system_error& failed) {
+        // Out of descriptors or memory: what is known stays in force meanwhile.
+        log::warning("event=underlay_not_read reason={}", log::quoted(failed.what()));
+        look_soon(kAfterFailure);
+    }
+}
+
+std::set<IpAddress> Underlay::own() const {
+    std::set<IpAddress> out;
+    for (const auto& [address, mtu] : now_.mtus) {
+        out.insert(address);
+    }
+    return out;
 }
 
 Underlay::Seen Underlay::look() const {

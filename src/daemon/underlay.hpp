@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 namespace weave::daemon {
@@ -26,10 +27,17 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
 /** Follows the addresses of the host. Control thread only. */
 class Underlay {
   public:
-    /** `on_change` is called, later and never at once, when endpoints or MTUs changed. */
-    Underlay(boost::asio::io_context& io, const Options& options, std::function<void()> on_change);
+    /** `on_change` is called, later and never at once, when endpoints or MTUs changed;
+     * `on_any_change` when any link or address did. */
+    Underlay(boost::asio::io_context& io,
+             const Options& options,
+             std::function<void()> on_change,
+             std::function<void()> on_any_change);
 
     [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return now_.endpoints; }
+
+    /** All addresses of the host. */
+    [[nodiscard]] std::set<IpAddress> own() const;
 
     /** MTU of the interface that packets to the endpoint leave by; 0 when there is no telling. */
     [[nodiscard]] std::uint16_t mtu_towards(const Endpoint& to) const;
@@ -43,11 +51,13 @@ class Underlay {
     };
 
     void wait();
-    void look_soon();
+    void look_soon(std::chrono::milliseconds after);
+    void look_again();
     [[nodiscard]] Seen look() const;
 
     const Options& options_;
     std::function<void()> on_change_;
+    std::function<void()> on_any_change_;
     os::LinkMonitor monitor_;
     boost::asio::posix::stream_descriptor readable_;
     boost::asio::steady_timer settle_;

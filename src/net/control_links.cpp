@@ -160,7 +160,13 @@ void ControlLinks::State::prepare(Link& link) {
         std::move(own), link.outbound, [](ByteSpan out) { crypto::random_bytes(out); });
 }
 
-bool ControlLinks::State::admit(const IpAddress& source) {
+/** Whoever has one IPv6 address has the /64 around it. */
+IpAddress neighbourhood(const IpAddress& source) {
+    return source.is_v4() ? source : Prefix{source, 64}.network().address;
+}
+
+bool ControlLinks::State::admit(const IpAddress& address) {
+    const IpAddress source = neighbourhood(address);
     std::size_t& from_source = half_open[source];
     if (half_open_total >= settings.max_half_open ||
         from_source >= settings.max_half_open_per_source) {
@@ -174,8 +180,8 @@ bool ControlLinks::State::admit(const IpAddress& source) {
     return true;
 }
 
-void ControlLinks::State::release(const IpAddress& source) {
-    const auto entry = half_open.find(source);
+void ControlLinks::State::release(const IpAddress& address) {
+    const auto entry = half_open.find(neighbourhood(address));
     if (entry == half_open.end()) {
         return;
     }

@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The ways to each peer: probes, which one is used, how wide it is, whether the mesh has to know.
+#include "daemon/peers.hpp"
+
+namespace weave::daemon {
+namespace {
+
+using dataplane::Injection;
+using dataplane::kNoPeer;
+
+/** Without a direct path for this long the mesh is told, so that others can relay. */
+constexpr auto kTellAfter = std::chrono::milliseconds(1200);
+
+} // namespace
+
+void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
+    if (!peer.sending) {
+        return;
+    }
+    const Peer* hop = probe.direct || !peer.next_hop ? nullptr : find(*peer.next_hop);
+    if (!probe.direct && hop == nullptr) {
+        return;
+    }
+    lanes_.inject(0, [&](Injection& out) {
+        out.kind = Injection::Kind::record;
+        out.peer = peer.index;
+        out.record = wire::RecordKind::probe;
+        out.endpoint = probe.direct;
+        out.source = probe.direct ? local_for(*probe.direct) : std::nullopt;
+        out.via = hop == nullptr ? kNoPeer : hop->index;
+        out.pad_to = probe.datagram_size;
+        std::array<std::uint8_t, 8> id{};
+        wire::store_u64(id.data(), probe.id);
+        out.assign(id);
+    });
+}
+
+void Peers::on_underlay(const std::set<IpAddress>& own, TimePoint now) {
+    const auto gone = [&](const auto& entry) { return !own.contains(entry.second); };
+    table_changed_ = std::erase_if(locals_, gone) != 0 || table_changed_;
+    for (auto& [node, peer] : peers_) {
+        fit_to_interface(peer, now);
+        run_path(peer, now);
+    }
+    run_sessions(now);
+}
+
+/** By a relay it is the way to the next hop that leaves this host. */
+void Peers::fit_to_interface(Peer& peer, TimePoint now) {
+    const session::Use& use = peer.path->in_use();
+    const Peer* hop = use.kind == session::Use::Kind::relay ? find(use.relay) : &peer;
+    if (hop == nullptr || hop->path->in_use().kind != session::Use::Kind::direct) {
+        return;
+    }
+    if (const std::uint16_t mtu = events_.interface_mtu(hop->path->in_use().direct); mtu != 0) {
+        peer.path->set_interface_mtu(mtu, now);
+    }
+}
+
+void Peers::run_path(Peer& peer, TimePoint now) {
+    auto actions = peer.path->take_actions();
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+        const session::PathAction action = actions[i];
+        if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
+            send_probe(peer, *probe);
+        } else if (const auto* use = std::get_if<session::Use>(&action)) {
+            if (rate_.allow("path " + peer.node.fingerprint(), now)) {
+                log::info("event=path node={} use={} endpoint={}",
+                          peer.node.fingerprint(),
+                          use->kind == session::Use::Kind::direct  ? "direct"
+                          : use->kind == session::Use::Kind::relay ? "relay"
+                                                                   : "none",
+                          use->direct.text());
+            }
+            fit_to_interface(peer, now);
+            table_changed_ = true;
+        } else if (const auto* mtu = std::get_if<session::Mtu>(&action)) {
+            peer.mtu = mtu->size;
+            table_changed_ = true;
+        } else if (std::holds_alternative<session::PathDown>(action)) {
+            peer.heard.reset();
+            table_changed_ = true;
+        }
+        // What an action brought about comes behind it.
+        for (session::PathAction& more : peer.path->take_actions()) {
+            actions.push_back(std::move(more));
+        }
+    }
+    watch_direct(peer, now);
+}
+
+/** Tells the mesh when the direct path is lost for good, or is back. */
+void Peers::watch_direct(Peer& peer, TimePoint now) {
+    const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
+    const bool had_direct = !peer.undirected_since;
+    if (direct) {
+        peer.undirected_since.reset();
+    } else if (had_direct) {
+        peer.undirected_since = now;
+    }
+    const bool sure = direct || had_direct || now - *peer.undirected_since >= kTellAfter;
+    if (sure && peer.told_unreachable != !direct) {
+        peer.told_unreachable = !direct;
+        events_.on_direct(peer.node, !direct);
+    }
+}
+
+void Peers::feed_traffic(Peer& peer, TimePoint now) {
+    const auto totals = peer.state->totals();
+    peer.path->on_traffic(totals.last_rx, totals.last_tx);
+    const std::uint64_t bytes = totals.tx_bytes - peer.seen_tx_bytes;
+    const std::uint64_t packets = totals.tx_packets - peer.seen_tx_packets;
+    if (packets > 0 && bytes / packets > 1000) {
+        peer.path->on_large_packets(now);
+    }
+    peer.seen_tx_bytes = totals.tx_bytes;
+    peer.seen_tx_packets = totals.tx_packets;
+    if (peer.sending) {
+        sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
+    }
+}
+
+} // namespace weave::daemon
