@@ -36,6 +36,14 @@ std::pair<std::string, std::string> split_host(const std::string& text) {
 
 } // namespace
 
+std::string CopiedIdentity::places() const {
+    std::vector<std::string> texts;
+    for (const IpAddress& address : seen_at) {
+        texts.push_back(address.text());
+    }
+    return fmt::format("{}", fmt::join(texts, ", "));
+}
+
 MeshPlane::MeshPlane(boost::asio::io_context& io,
                      MeshPlaneSettings settings,
                      NodeState& state,
@@ -90,9 +98,11 @@ net::LinkEvents MeshPlane::link_events() {
         run_mesh(now);
     };
     events.on_failed = [this](net::LinkId link,
-                              const Endpoint&,
+                              const Endpoint& to,
                               std::optional<session::ControlFailure> refusal,
-                              const std::string& reason) { on_dial_failed(link, refusal, reason); };
+                              const std::string& reason) {
+        on_dial_failed(link, to, refusal, reason);
+    };
     events.on_refused = [this](const Endpoint& from,
                                std::optional<session::ControlFailure> failure,
                                const std::string& reason) { on_refused(from, failure, reason); };
@@ -128,6 +138,7 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
     connected.remote = up.remote;
     connected.local_nonce = up.own_nonce;
     connected.remote_nonce = up.peer.nonce;
+    connected.remote_instance = wire::instance_of(up.peer.nonce);
     connected.boot_epoch = up.peer.boot_epoch;
     connected.own_boot_epoch = up.own_boot_epoch;
     if (rate_.allow("link_up " + up.peer.id.fingerprint(), now)) {
@@ -145,6 +156,7 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
 }
 
 void MeshPlane::on_dial_failed(net::LinkId link,
+                               const Endpoint& to,
                                std::optional<session::ControlFailure> refusal,
                                const std::string& reason) {
     const TimePoint now = Clock::now();
@@ -158,6 +170,9 @@ void MeshPlane::on_dial_failed(net::LinkId link,
     const bool refused = refusal && !retry_helps(*refusal);
     if (rate_.allow("dial", now)) {
         log::info("event=connect_failed reason={}", log::quoted(reason));
+    }
+    if (refusal == session::ControlFailure::identity_elsewhere) {
+        note_copy(mesh_.self(), {to}, now);
     }
     const bool self = refusal == session::ControlFailure::self_connection;
     connector_.on_failed(id,
@@ -173,7 +188,9 @@ void MeshPlane::on_refused(const Endpoint& from,
                            std::optional<session::ControlFailure> failure,
                            const std::string& reason) {
     ++counted_[failure ? "control_handshake_failed" : "control_connection_refused"];
-    if (failure) {
+    if (failure == session::ControlFailure::identity_elsewhere) {
+        note_copy(mesh_.self(), {from}, Clock::now());
+    } else if (failure) {
         // The newest of each address: a source that tries again and again takes one line.
         std::erase_if(refused_,
                       [&](const auto& each) { return each.first.address == from.address; });
@@ -190,24 +207,56 @@ void MeshPlane::on_refused(const Endpoint& from,
 void MeshPlane::run_connector(TimePoint now) {
     connector_.tick(now);
     for (const mesh::ConnectorAction& action : connector_.take_actions()) {
-        if (const auto* dial = std::get_if<mesh::Dial>(&action)) {
-            const net::LinkId link = links_.dial(dial->endpoint);
-            dials_[link] = dial->dial;
-            dialled_[dial->dial] = link;
-        } else if (const auto* cancel = std::get_if<mesh::CancelDial>(&action)) {
-            const auto entry = dialled_.find(cancel->dial);
-            if (entry != dialled_.end()) {
-                links_.close(entry->second);
-                dials_.erase(entry->second);
-                dialled_.erase(entry);
-            }
-        } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
-            log::debug(
-                "event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
-            links_.close(close->link);
-            mesh_.on_link_down(close->link);
+        carry_out(action, now);
+    }
+}
+
+void MeshPlane::carry_out(const mesh::ConnectorAction& action, TimePoint now) {
+    if (const auto* dial = std::get_if<mesh::Dial>(&action)) {
+        const net::LinkId link = links_.dial(dial->endpoint);
+        dials_[link] = dial->dial;
+        dialled_[dial->dial] = link;
+    } else if (const auto* cancel = std::get_if<mesh::CancelDial>(&action)) {
+        const auto entry = dialled_.find(cancel->dial);
+        if (entry != dialled_.end()) {
+            links_.close(entry->second);
+            dials_.erase(entry->second);
+            dialled_.erase(entry);
+        }
+    } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
+        log::debug("event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
+        links_.close(close->link);
+        mesh_.on_link_down(close->link);
+    } else if (const auto* twice = std::get_if<mesh::IdentityTwice>(&action)) {
+        note_copy(twice->node, {twice->one, twice->other}, now);
+    }
+}
+
+void MeshPlane::note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now) {
+    static constexpr std::size_t kMaxCopied = 16;
+    static constexpr std::size_t kMaxPlaces = 8;
+    ++counted_["mesh_identity_twice"];
+    if (!copied_.contains(node) && copied_.size() >= kMaxCopied) {
+        return;
+    }
+    CopiedIdentity& copy = copied_[node];
+    copy.last_seen = now;
+    for (const Endpoint& endpoint : at) {
+        if (copy.seen_at.size() < kMaxPlaces) {
+            copy.seen_at.insert(endpoint.address);
         }
     }
+    if (rate_.allow("copy " + node.fingerprint(), now)) {
+        log::error("event=identity_used_twice node={} addresses={}",
+                   node.fingerprint(),
+                   log::quoted(copy.places()));
+    }
+}
+
+const std::map<NodeId, CopiedIdentity>& MeshPlane::copied_identities(TimePoint now) {
+    static constexpr auto kShown = std::chrono::minutes(2);
+    std::erase_if(copied_, [&](const auto& it) { return now - it.second.last_seen > kShown; });
+    return copied_;
 }
 
 void MeshPlane::on_node_changed(const NodeId& node, TimePoint now) {
@@ -225,33 +274,8 @@ void MeshPlane::run_mesh(TimePoint now) {
     }
     mesh_.tick(now);
     for (auto actions = mesh_.take_actions(); !actions.empty(); actions = mesh_.take_actions()) {
-        for (mesh::MeshAction& action : actions) {
-            if (const auto* send = std::get_if<mesh::Send>(&action)) {
-                links_.send(send->link, send->message);
-            } else if (const auto* changed = std::get_if<mesh::NodeChanged>(&action)) {
-                on_node_changed(changed->node, now);
-            } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
-                connector_.on_gone(gone->node);
-                events_.on_gone(gone->node);
-            } else if (const auto* record = std::get_if<mesh::RecordChanged>(&action)) {
-                events_.on_record(record->record);
-            } else if (const auto* epoch = std::get_if<mesh::EpochRaised>(&action)) {
-                log::warning("event=boot_epoch_raised epoch={}", epoch->epoch);
-                events_.on_epoch(epoch->epoch);
-            } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
-                if (rate_.allow("names", now)) {
-                    log::warning("event=name_collision name={} holder={} other={}",
-                                 log::quoted(names->name),
-                                 names->holder.fingerprint(),
-                                 names->other.fingerprint());
-                }
-                const NodeId& self = mesh_.self();
-                if (names->holder == self || names->other == self) {
-                    events_.on_same_name(names->holder == self ? names->other : names->holder);
-                }
-            } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
-                ++counted_[counted->name];
-            }
+        for (const mesh::MeshAction& action : actions) {
+            carry_out(action, now);
         }
         mesh_.tick(now);
     }
@@ -261,6 +285,41 @@ void MeshPlane::run_mesh(TimePoint now) {
         events_.on_routes(*routes);
     }
     run_connector(now);
+}
+
+void MeshPlane::carry_out(const mesh::MeshAction& action, TimePoint now) {
+    if (const auto* send = std::get_if<mesh::Send>(&action)) {
+        links_.send(send->link, send->message);
+    } else if (const auto* changed = std::get_if<mesh::NodeChanged>(&action)) {
+        on_node_changed(changed->node, now);
+    } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
+        connector_.on_gone(gone->node);
+        events_.on_gone(gone->node);
+    } else if (const auto* record = std::get_if<mesh::RecordChanged>(&action)) {
+        events_.on_record(record->record);
+    } else if (const auto* epoch = std::get_if<mesh::EpochRaised>(&action)) {
+        log::warning("event=boot_epoch_raised epoch={}", epoch->epoch);
+        events_.on_epoch(epoch->epoch);
+    } else if (const auto* copy = std::get_if<mesh::IdentityElsewhere>(&action)) {
+        note_copy(mesh_.self(), copy->endpoints, now);
+    } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
+        on_collision(*names, now);
+    } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
+        ++counted_[counted->name];
+    }
+}
+
+void MeshPlane::on_collision(const mesh::NameCollision& names, TimePoint now) {
+    if (rate_.allow("names", now)) {
+        log::warning("event=name_collision name={} holder={} other={}",
+                     log::quoted(names.name),
+                     names.holder.fingerprint(),
+                     names.other.fingerprint());
+    }
+    const NodeId& self = mesh_.self();
+    if (names.holder == self || names.other == self) {
+        events_.on_same_name(names.holder == self ? names.other : names.holder);
+    }
 }
 
 unsigned

@@ -16,6 +16,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,15 @@ struct MeshPlaneEvents {
     std::function<void(std::uint64_t)> on_epoch;
     /** Another node that is alive has this node's name. */
     std::function<void(const NodeId& other)> on_same_name;
+};
+
+/** An identity that more than one router uses, and where they were seen. */
+struct CopiedIdentity {
+    std::set<IpAddress> seen_at;
+    TimePoint last_seen;
+
+    /** "10.0.0.1, 10.0.0.2" */
+    [[nodiscard]] std::string places() const;
 };
 
 /** A target of the user as given, and what it resolved to. */
@@ -98,11 +108,15 @@ class MeshPlane {
         return refused_;
     }
 
+    /** Identities in use twice within the last minutes, this node's own perhaps among them. */
+    [[nodiscard]] const std::map<NodeId, CopiedIdentity>& copied_identities(TimePoint now);
+
   private:
     net::LinkEvents link_events();
     session::ControlLocal control_local(std::uint64_t nonce) const;
     void on_link_up(const net::LinkUp& up);
     void on_dial_failed(net::LinkId link,
+                        const Endpoint& to,
                         std::optional<session::ControlFailure> refusal,
                         const std::string& reason);
     void on_refused(const Endpoint& from,
@@ -115,6 +129,10 @@ class MeshPlane {
     resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
     void drop_targets(const std::vector<std::string>& peers);
     void on_node_changed(const NodeId& node, TimePoint now);
+    void note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now);
+    void carry_out(const mesh::ConnectorAction& action, TimePoint now);
+    void carry_out(const mesh::MeshAction& action, TimePoint now);
+    void on_collision(const mesh::NameCollision& names, TimePoint now);
 
     boost::asio::io_context& io_;
     MeshPlaneSettings settings_;
@@ -132,6 +150,7 @@ class MeshPlane {
     mesh::RoutesPtr routes_;
     EventCounts counted_;
     std::vector<std::pair<Endpoint, std::string>> refused_;
+    std::map<NodeId, CopiedIdentity> copied_;
     log::RateLimit rate_;
     bool running_ = false;
 };

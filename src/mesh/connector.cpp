@@ -22,6 +22,8 @@ std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
 }
 
 constexpr std::size_t kMaxSelfEndpoints = 64;
+/** Processes remembered of a node; more machines than that with one identity are told of in turn. */
+constexpr std::size_t kMaxProcesses = 4;
 
 } // namespace
 
@@ -112,6 +114,7 @@ void Connector::on_discovered(const NodeId& node,
 }
 
 void Connector::on_gone(const NodeId& node) {
+    processes_.erase(node);
     const auto found = nodes_.find(node);
     if (found != nodes_.end()) {
         cancel_dials(found->second);
@@ -153,6 +156,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         goal->reason = "another node answers at " + connected.remote.text();
         finish_round(*goal, now);
     }
+    note_process(connected);
     const Link link{connected.node,
                     connected.remote,
                     connected.dial.has_value(),
@@ -171,6 +175,25 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         actions_.emplace_back(Close{connected.link, "the nodes are already connected"});
     }
     satisfied(connected.node);
+}
+
+/** After a restart the process before is heard of no more; one that comes back was never gone. */
+void Connector::note_process(const Connected& connected) {
+    if (!processes_.contains(connected.node) && processes_.size() >= settings_.max_nodes) {
+        return;
+    }
+    std::vector<Process>& seen = processes_[connected.node];
+    const auto same = [&](const Process& it) { return it.instance == connected.remote_instance; };
+    const auto found = std::find_if(seen.begin(), seen.end(), same);
+    if (found != seen.end() && std::next(found) != seen.end()) {
+        actions_.emplace_back(IdentityTwice{connected.node, connected.remote, seen.back().at});
+    }
+    if (found != seen.end()) {
+        seen.erase(found);
+    } else if (seen.size() == kMaxProcesses) {
+        seen.erase(seen.begin());
+    }
+    seen.push_back({connected.remote_instance, connected.remote});
 }
 
 bool Connector::survives(const Link& challenger, const Link& holder) {

@@ -65,7 +65,14 @@ struct Close {
     std::string reason;
 };
 
-using ConnectorAction = std::variant<Dial, CancelDial, Close>;
+/** Two processes speak with one node's identity, and both live: their state was copied. */
+struct IdentityTwice {
+    NodeId node;
+    Endpoint one;
+    Endpoint other;
+};
+
+using ConnectorAction = std::variant<Dial, CancelDial, Close, IdentityTwice>;
 
 /** A finished handshake. */
 struct Connected {
@@ -76,6 +83,8 @@ struct Connected {
     Endpoint remote;
     std::uint64_t local_nonce = 0;
     std::uint64_t remote_nonce = 0;
+    /** Which process of the node this is: another one after a restart. */
+    std::uint32_t remote_instance = 0;
     /** The boot epochs both ends said in this handshake: a link to an earlier life gives way. */
     std::uint64_t boot_epoch = 0;
     std::uint64_t own_boot_epoch = 0;
@@ -182,6 +191,14 @@ class Connector {
         TimePoint since;
     };
 
+    /** The processes that spoke for one node, the newest last: a later one replaces an earlier, which
+     * then is silent. */
+    struct Process {
+        std::uint32_t instance = 0;
+        Endpoint at;
+    };
+
+    void note_process(const Connected& connected);
     void run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void finish_round(Goal& goal, TimePoint now);
@@ -213,6 +230,7 @@ class Connector {
     std::map<DialId, Dialing> dialing_;
     std::map<LinkId, Link> links_;
     std::map<NodeId, LinkId> link_of_;
+    std::map<NodeId, std::vector<Process>> processes_;
     DialId next_dial_ = 1;
     std::vector<ConnectorAction> actions_;
 };

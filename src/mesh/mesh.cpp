@@ -8,8 +8,11 @@
 namespace weave::mesh {
 namespace {
 
-/** Two machines with one identity would raise each other for ever: the pause doubles up to this. */
-constexpr Duration kMaxRaisePause = std::chrono::seconds(60);
+/** Two machines with one identity would raise each other for ever: the pause doubles up to this.
+ * For so long at most the survivor is not heard when the other one is gone. */
+constexpr Duration kMaxRaisePause = std::chrono::seconds(8);
+/** Without being outbid for this long, the next time is an earlier life again and no second machine. */
+constexpr Duration kOutbidAgain = std::chrono::minutes(1);
 constexpr Duration kMinRaisePause = std::chrono::milliseconds(100);
 constexpr Duration kReissuePause = std::chrono::seconds(10);
 /** A peer we could not reach for this long may have been forgotten by others, and we by them. */
@@ -31,12 +34,16 @@ Mesh::Mesh(const wire::RecordKey& own_key,
     , settings_(settings)
     , now_(now)
     , store_(settings.limits)
+    , claim_name_at_(now + settings.claim_name_late)
     , last_reissue_(now)
     , next_gossip_(now + settings.digest_interval)
     , next_forget_(now + settings.forget_after) {}
 
 void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
     now_ = now;
+    if (links_.empty()) {
+        claim_name_at_ = std::min(claim_name_at_, now + settings_.claim_name_after);
+    }
     links_[link] = Link{.peer = peer, .records = {}, .lines = {}};
     const auto dead = dead_since_.find(peer);
     if (store_.tombstone(peer) || (dead != dead_since_.end() && now - dead->second >= kLongApart)) {
@@ -108,6 +115,8 @@ void Mesh::refresh_own_topology(TimePoint now) {
     if (!own_topology_) {
         return;
     }
+    own_topology_->flags &= ~wire::Topology::kHoldsName;
+    own_topology_->flags |= holds_name_ ? wire::Topology::kHoldsName : 0;
     own_topology_->unreachable.clear();
     for (const auto& [node, until] : unreachable_) {
         own_topology_->unreachable.push_back(node);
@@ -173,16 +182,31 @@ void Mesh::heard_own(const wire::Record& record, TimePoint now) {
         set_own(record.kind, {}, now);
     }
     if (above) {
+        suspect_copy(record, now);
         raise_epoch(record.stamp.epoch, now);
+    }
+}
+
+/** An earlier life can be above us once, when our disk lost its epoch; who outbids us again lives. */
+void Mesh::suspect_copy(const wire::Record& record, TimePoint now) {
+    if (record.kind != wire::kTopologyKind) {
+        return; // an earlier life may have left each of its kinds with another epoch
+    }
+    const auto topology = wire::decode_topology(record.tlvs());
+    const bool again = outbid_at_ != TimePoint::min() && now - outbid_at_ < kOutbidAgain;
+    outbid_at_ = now;
+    if (again) {
+        count("mesh_own_id_elsewhere");
+        actions_.emplace_back(
+            IdentityElsewhere{topology ? topology->endpoints : std::vector<Endpoint>{}});
     }
 }
 
 void Mesh::raise_epoch(std::uint64_t above, TimePoint now) {
     if (now < next_raise_ || above >= std::numeric_limits<std::uint64_t>::max() - 1) {
-        count("mesh_own_id_elsewhere");
         return;
     }
-    const bool quiet = next_raise_ == TimePoint::min() || now - next_raise_ > kMaxRaisePause;
+    const bool quiet = next_raise_ == TimePoint::min() || now - next_raise_ > kOutbidAgain;
     raise_pause_ = quiet ? kMinRaisePause : std::min(raise_pause_ * 2, kMaxRaisePause);
     next_raise_ = now + raise_pause_;
     epoch_ = std::max(epoch_, above) + 1;
@@ -206,6 +230,7 @@ void Mesh::tick(TimePoint now) {
         forget_dead(now);
     }
     refresh_view();
+    claim_name(now);
     for (auto& [id, link] : links_) {
         flush(id, link, now);
     }
@@ -213,6 +238,9 @@ void Mesh::tick(TimePoint now) {
 
 TimePoint Mesh::next_deadline() const {
     TimePoint next = std::min({publish_at_, reissue_at_, next_gossip_, next_forget_});
+    if (!holds_name_) {
+        next = std::min(next, claim_name_at_);
+    }
     for (const auto& [id, link] : links_) {
         if (!link.blocked) {
             next = std::min({next, link.records_at, link.lines_at});

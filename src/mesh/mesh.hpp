@@ -39,6 +39,10 @@ struct MeshSettings {
     /** Records handed to one link per flush; the rest follows every flush_interval. */
     std::size_t flush_bytes = 512 * 1024;
     Duration flush_interval = std::chrono::milliseconds(50);
+    /** From the first link on: until then the mesh has told who has our name. */
+    Duration claim_name_after = std::chrono::seconds(2);
+    /** Without any link, and after another holder of our name was last reachable. */
+    Duration claim_name_late = std::chrono::seconds(20);
     StoreLimits limits;
 };
 
@@ -69,6 +73,11 @@ struct EpochRaised {
     std::uint64_t epoch;
 };
 
+/** Another router that is alive signs with our key: its records answer ours. */
+struct IdentityElsewhere {
+    std::vector<Endpoint> endpoints; ///< what it says of itself
+};
+
 /** Two reachable nodes use one name: `holder` is shown with it, `other` as name~fingerprint. */
 struct NameCollision {
     std::string name;
@@ -92,6 +101,7 @@ using MeshAction = std::variant<Send,
                                 NodeChanged,
                                 NodeGone,
                                 EpochRaised,
+                                IdentityElsewhere,
                                 NameCollision,
                                 RelayCollision,
                                 Counted>;
@@ -138,7 +148,8 @@ class Mesh {
     /** One whole link message. Kinds hello and close are the driver's and are ignored here. */
     void on_message(LinkId link, ByteView message, TimePoint now);
 
-    /** Replaces our topology; its `unreachable` list is ignored, see mark_unreachable(). */
+    /** Replaces our topology; the mesh itself keeps the list `unreachable`, see mark_unreachable(), and
+     * the flag kHoldsName. */
     void set_own_topology(const wire::Topology& topology, TimePoint now);
     /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do
      * not fit. */
@@ -202,6 +213,7 @@ class Mesh {
     void schedule_reissue(TimePoint now);
     void reissue(TimePoint now);
     void heard_own(const wire::Record& record, TimePoint now);
+    void suspect_copy(const wire::Record& record, TimePoint now);
     void raise_epoch(std::uint64_t above, TimePoint now);
     // gossip.cpp: what goes over links
     void on_digest(LinkId id, Link& link, ByteView body, TimePoint now);
@@ -231,6 +243,7 @@ class Mesh {
     void decode_node(const wire::Record& record);
     void update_reachability();
     void update_names();
+    void claim_name(TimePoint now);
     void report_collisions();
     void forget_dead(TimePoint now);
     void forget(const NodeId& node, TimePoint now);
@@ -253,10 +266,13 @@ class Mesh {
     std::optional<wire::Topology> own_topology_;
     /** Whom we list, and from when on the entry may go: max() while the node is known. */
     std::map<NodeId, TimePoint> unreachable_;
+    bool holds_name_ = false;
+    TimePoint claim_name_at_;
     TimePoint publish_at_ = TimePoint::max();
     TimePoint last_publish_ = TimePoint::min();
     TimePoint reissue_at_ = TimePoint::max();
     TimePoint last_reissue_;
+    TimePoint outbid_at_ = TimePoint::min();
     TimePoint next_raise_ = TimePoint::min();
     Duration raise_pause_{};
 

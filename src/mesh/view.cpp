@@ -74,13 +74,16 @@ void Mesh::update_reachability() {
 }
 
 void Mesh::update_names() {
-    // Reachable before unreachable, then the lower id: the first of a name shows it plainly.
+    // Reachable before unreachable, then who had it first, then the lower id, alike on all nodes: the
+    // first of a name shows it plainly.
+    const auto claim = [](const NodeInfo& info) {
+        return std::pair{info.reachable, (info.flags & wire::Topology::kHoldsName) != 0};
+    };
     std::map<std::string, NodeInfo*> holders;
-    for (const bool reachable : {true, false}) {
-        for (auto& [id, info] : infos_) {
-            if (info.reachable == reachable) {
-                holders.try_emplace(info.name, &info);
-            }
+    for (auto& [id, info] : infos_) {
+        NodeInfo*& holder = holders.try_emplace(info.name, &info).first->second;
+        if (claim(info) > claim(*holder)) {
+            holder = &info;
         }
     }
     for (auto& [id, info] : infos_) {
@@ -93,6 +96,22 @@ void Mesh::update_names() {
     }
 }
 
+/** Says that the name is ours once nobody alive has it, so that no later namesake takes it away. */
+void Mesh::claim_name(TimePoint now) {
+    const auto self = infos_.find(self_);
+    if (self == infos_.end()) {
+        return;
+    }
+    const bool shown = self->second.shown_name == self->second.name;
+    if (!shown) {
+        claim_name_at_ = now + settings_.claim_name_late;
+    }
+    const bool holds = shown && (holds_name_ || now >= claim_name_at_);
+    if (std::exchange(holds_name_, holds) != holds) {
+        refresh_own_topology(now);
+    }
+}
+
 /** Tells of each pair once, and again only after it was gone in between. */
 void Mesh::report_collisions() {
     std::set<std::pair<NodeId, NodeId>> names;
@@ -100,10 +119,15 @@ void Mesh::report_collisions() {
     std::map<std::string, NodeId> holders;
     std::map<RelayAddress, NodeId> addresses;
     for (const auto& [id, info] : infos_) {
+        if (info.reachable && info.shown_name == info.name) {
+            holders.emplace(info.name, id);
+        }
+    }
+    for (const auto& [id, info] : infos_) {
         if (!info.reachable) {
             continue;
         }
-        const auto& [holder, first] = *holders.try_emplace(info.name, id).first;
+        const NodeId& first = holders.at(info.name);
         if (first != id && names.emplace(first, id).second &&
             !name_collisions_.contains({first, id})) {
             actions_.emplace_back(NameCollision{info.name, first, id});

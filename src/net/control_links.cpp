@@ -33,14 +33,14 @@ tcp::endpoint to_asio(const Endpoint& endpoint) {
     return {asio::ip::make_address(endpoint.address.text()), endpoint.port};
 }
 
-std::uint64_t random_nonce() {
+std::uint64_t random_number() {
     std::array<std::uint8_t, 8> bytes{};
     crypto::random_bytes(bytes);
-    std::uint64_t nonce = 0;
+    std::uint64_t number = 0;
     for (const std::uint8_t byte : bytes) {
-        nonce = nonce << 8 | byte;
+        number = number << 8 | byte;
     }
-    return nonce;
+    return number;
 }
 
 void set_option(tcp::socket& socket, int level, int option, int value) {
@@ -65,7 +65,7 @@ struct ControlLinks::Link {
     asio::steady_timer deadline;
     asio::steady_timer writable; ///< cancelled to wake the writer
     Endpoint remote;
-    std::uint64_t nonce = random_nonce();
+    std::uint64_t nonce = 0;
     std::uint64_t own_boot_epoch = 0;
     std::unique_ptr<session::ControlHandshake> handshake;
     std::optional<crypto::CipherState> sender;
@@ -103,10 +103,12 @@ struct ControlLinks::State : std::enable_shared_from_this<ControlLinks::State> {
     std::map<IpAddress, std::size_t> half_open;
     std::size_t half_open_total = 0;
     LinkId next_id = 1;
+    const std::uint64_t instance = random_number() << 32;
     bool stopped = false;
 
     std::shared_ptr<Link> make(bool outbound) {
         auto link = std::make_shared<Link>(io, next_id++, outbound);
+        link->nonce = instance | random_number() >> 32;
         links.emplace(link->id, link);
         return link;
     }

@@ -46,6 +46,9 @@ std::string_view sentence(ControlFailure failure) {
         return "the peer's identity does not vouch for its handshake key";
     case ControlFailure::self_connection:
         return "the address leads back to this node";
+    case ControlFailure::identity_elsewhere:
+        return "another router runs with this node's identity: where the copy is, stop weaved, "
+               "remove identity.key from its state folder and start it again";
     case ControlFailure::refused_version:
         return "the peer refused: it speaks no protocol version that this node knows";
     case ControlFailure::refused_cluster:
@@ -181,7 +184,8 @@ void ControlHandshake::on_second(ByteView body) {
         fail(ControlFailure::not_weavemesh);
         return;
     }
-    if (!accept_identity(*payload)) {
+    const bool accepted = accept_identity(*payload);
+    if (!accepted && failure_ != ControlFailure::identity_elsewhere) {
         return;
     }
     const auto last = noise_->write(own_identity());
@@ -189,8 +193,10 @@ void ControlHandshake::on_second(ByteView body) {
         fail(ControlFailure::malformed);
         return;
     }
-    wire::append_control_message(output_, *last);
-    make_ciphers();
+    wire::append_control_message(output_, *last); // a copy of ourselves is to know of us, too
+    if (accepted) {
+        make_ciphers();
+    }
 }
 
 void ControlHandshake::on_confirmation(ByteView body) {
@@ -227,7 +233,9 @@ bool ControlHandshake::accept_identity(ByteView payload) {
         return false;
     }
     if (said->sign_public == local_.identity->sign_public()) {
-        fail(ControlFailure::self_connection);
+        const bool same_process =
+            wire::instance_of(said->nonce) == wire::instance_of(local_.nonce);
+        fail(same_process ? ControlFailure::self_connection : ControlFailure::identity_elsewhere);
         return false;
     }
     peer_.id = crypto::node_id(said->sign_public);

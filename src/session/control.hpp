@@ -24,6 +24,7 @@ enum class ControlFailure : std::uint8_t {
     malformed,            ///< a message that breaks the format
     bad_vouch,            ///< the peer's identity does not vouch for its handshake key
     self_connection,      ///< this node answered itself
+    identity_elsewhere,   ///< another process answered with this node's identity
     refused_version,      ///< the peer said version
     refused_cluster,      ///< the peer said cluster
     refused_secret,       ///< the peer said secret
@@ -40,7 +41,8 @@ struct ControlLocal {
     std::vector<ClusterSecret> secrets;
     std::string name; ///< at most 255 bytes
     std::uint64_t boot_epoch = 0;
-    std::uint64_t nonce = 0; ///< random per connection; decides between duplicate links
+    /** Decides between duplicate links; wire::instance_of() it is the same for all of a process. */
+    std::uint64_t nonce = 0;
     std::uint32_t features = 0;
     std::uint16_t udp_port = 0;
 };

@@ -26,6 +26,7 @@ struct ControlIdentity {
     std::array<std::uint8_t, 32> sign_public{};
     std::array<std::uint8_t, 64> vouch{}; ///< sign_public's signature over the X25519 static key
     std::uint64_t boot_epoch = 0;
+    /** The upper half is one process's, see instance_of(); the lower half is one connection's. */
     std::uint64_t nonce = 0;
     std::string name;
     std::uint32_t features = 0;
@@ -35,6 +36,11 @@ struct ControlIdentity {
     [[nodiscard]] Bytes encode() const;
     static std::optional<ControlIdentity> parse(ByteView bytes);
 };
+
+/** Which process of a node drew the nonce: two at once under one identity are two machines. */
+constexpr std::uint32_t instance_of(std::uint64_t nonce) {
+    return static_cast<std::uint32_t>(nonce >> 32);
+}
 
 /** `code` as a message body: 0x16, code, two zero bytes. */
 Bytes encode_control_refusal(RefusalCode code);

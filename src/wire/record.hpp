@@ -103,6 +103,8 @@ std::optional<std::vector<Tlv>> split_tlvs(ByteView tlvs);
 /** Kind 1: who and where a node is. */
 struct Topology {
     static constexpr std::uint32_t kBridgePods = 1;
+    /** The node had its name before others of that name came. */
+    static constexpr std::uint32_t kHoldsName = 2;
 
     std::string name;
     std::vector<Endpoint> endpoints;

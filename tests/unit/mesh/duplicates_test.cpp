@@ -17,6 +17,7 @@ struct Both {
     LinkId link = 0;
     std::uint64_t nonces[2] = {0, 0};
     std::uint64_t epochs[2] = {1, 1};
+    std::uint32_t instances[2] = {1, 1};
 };
 
 struct End {
@@ -31,6 +32,7 @@ struct End {
         connected.remote = {IpAddress::v4({10, 0, 0, 1}), 6783};
         connected.local_nonce = both.nonces[side];
         connected.remote_nonce = both.nonces[1 - side];
+        connected.remote_instance = both.instances[1 - side];
         connected.own_boot_epoch = both.epochs[side];
         connected.boot_epoch = both.epochs[1 - side];
         connector.on_connected(connected, now);
@@ -38,6 +40,8 @@ struct End {
             if (const auto* close = std::get_if<Close>(&action)) {
                 closed.push_back(close->link);
                 connector.on_closed(close->link, Failure::duplicate, close->reason, now);
+            } else if (std::holds_alternative<IdentityTwice>(action)) {
+                ++twice;
             }
         }
     }
@@ -49,6 +53,7 @@ struct End {
     std::size_t side;
     Connector connector;
     std::vector<LinkId> closed;
+    int twice = 0;
 };
 
 } // namespace
@@ -104,4 +109,25 @@ TEST_CASE("the end of a link that lost leaves the other one alone") {
     CHECK(end.kept() == 1u);
     end.connector.on_closed(1, Failure::unreachable, "cut", TimePoint{} + 1h);
     CHECK_FALSE(end.kept());
+}
+
+TEST_CASE("a process that was followed by another and is back was copied") {
+    std::mt19937_64 random(1);
+    End end(0, random);
+    const auto hears = [&](LinkId link, std::uint64_t epoch, std::uint32_t instance) {
+        end.hears({.link = link, .epochs = {1, epoch}, .instances = {1, instance}},
+                  TimePoint{} + 1h);
+    };
+    hears(1, 1, 71);
+    hears(2, 1, 71);
+    hears(3, 2, 72); // a restart
+    hears(4, 2, 72);
+    hears(5, 3, 73); // and another
+    CHECK(end.twice == 0);
+    hears(6, 2, 72);
+    CHECK(end.twice == 1);
+    hears(7, 4, 73);
+    CHECK(end.twice == 2);
+    hears(8, 4, 73);
+    CHECK(end.twice == 2);
 }

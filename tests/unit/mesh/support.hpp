@@ -61,9 +61,16 @@ inline Bytes batch_of(const std::vector<wire::RecordPtr>& records) {
     return batch.take();
 }
 
+/** A mesh that says nothing by itself while the tests of gossip count what it says. */
+inline MeshSettings nameless() {
+    MeshSettings settings;
+    settings.claim_name_after = settings.claim_name_late = 10000h;
+    return settings;
+}
+
 /** One mesh machine, number 1, with what it asked for sorted. */
 struct Solo {
-    explicit Solo(MeshSettings settings = {})
+    explicit Solo(MeshSettings settings = nameless())
         : random(5)
         , mesh(fake_key(1), 1, fake_ports(fake_key(1), random), now, settings) {
         wire::Topology topology;
@@ -106,6 +113,8 @@ struct Solo {
                 left.push_back(gone->node);
             } else if (const auto* raised = std::get_if<EpochRaised>(&action)) {
                 epochs.push_back(raised->epoch);
+            } else if (const auto* copy = std::get_if<IdentityElsewhere>(&action)) {
+                copies.push_back(*copy);
             } else if (const auto* names = std::get_if<NameCollision>(&action)) {
                 collisions.push_back(*names);
             }
@@ -128,6 +137,7 @@ struct Solo {
     std::vector<wire::RecordPtr> accepted;
     std::vector<NodeId> left;
     std::vector<std::uint64_t> epochs;
+    std::vector<IdentityElsewhere> copies;
     std::vector<NameCollision> collisions;
 };
 

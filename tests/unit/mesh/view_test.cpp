@@ -85,6 +85,64 @@ TEST_CASE("of two live nodes with one name the lower id has it, and it is said o
     CHECK(solo.collisions.size() == 2);
 }
 
+TEST_CASE("who says that it holds a name keeps it, unless one of a lower id says so too") {
+    Solo solo;
+    solo.link(2);
+    const auto [low, high] = in_order(5, 6);
+    const auto named = [&](std::uint64_t node, std::uint64_t version, bool holds) {
+        wire::Topology topology;
+        topology.name = "twin";
+        topology.flags = holds ? wire::Topology::kHoldsName : 0;
+        return record_of(node, {1, version}, wire::kTopologyKind, wire::encode_topology(topology));
+    };
+    solo.hears(2, {named(high, 1, true), named(low, 1, false)});
+    CHECK(solo.mesh.node(node_of(high))->shown_name == "twin");
+    CHECK(solo.mesh.node(node_of(low))->shown_name == "twin~" + node_of(low).fingerprint());
+    REQUIRE(solo.collisions.size() == 1);
+    CHECK(solo.collisions[0].holder == node_of(high));
+    solo.hears(2, {named(low, 2, true)});
+    CHECK(solo.mesh.node(node_of(low))->shown_name == "twin");
+}
+
+TEST_CASE("a name is claimed when the mesh had time to tell who has it, and given up to its holder") {
+    const auto holds = [](Solo& solo) {
+        return (solo.mesh.node(solo.mesh.self())->flags & wire::Topology::kHoldsName) != 0;
+    };
+    Solo alone{MeshSettings{}};
+    alone.pass(10s);
+    CHECK_FALSE(holds(alone));
+    alone.pass(11s);
+    CHECK(holds(alone));
+
+    wire::Topology topology;
+    topology.name = "self";
+    topology.flags = wire::Topology::kHoldsName;
+    const auto held = [&](std::uint64_t version) {
+        return record_of(
+            2, {1, version}, wire::kTopologyKind, wire::encode_topology(topology));
+    };
+    Solo late{MeshSettings{}};
+    late.link(2);
+    late.hears(2, {held(1)});
+    late.pass(1min);
+    CHECK_FALSE(holds(late));
+    topology.name = "renamed";
+    late.hears(2, {held(2)});
+    late.pass(19s);
+    CHECK_FALSE(holds(late));
+    late.pass(2s);
+    CHECK(holds(late));
+
+    Solo linked{MeshSettings{}};
+    linked.link(2);
+    linked.pass(3s);
+    CHECK(holds(linked));
+    topology.name = "self";
+    linked.hears(2, {held(1)});
+    linked.pass(1s);
+    CHECK(holds(linked) == (node_of(1) < node_of(2)));
+}
+
 TEST_CASE("our own name collides like any other, so both ends say so") {
     Solo solo;
     solo.link(2);

@@ -25,7 +25,7 @@ struct Side {
         }
         out.name = name;
         out.boot_epoch = 42;
-        out.nonce = 4711;
+        out.nonce = nonce;
         out.features = 3;
         out.udp_port = 6784;
         return out;
@@ -33,6 +33,7 @@ struct Side {
 
     crypto::Identity identity;
     std::string name = "node";
+    std::uint64_t nonce = 4711;
     std::uint8_t cluster = 1;
     std::vector<std::pair<std::uint32_t, std::uint8_t>> secrets{{1, 0x51}};
 };
@@ -165,6 +166,18 @@ TEST_CASE("a node that dials itself notices") {
     CHECK(link.dialler.failure() == ControlFailure::self_connection);
     CHECK(link.dialler.status() == Status::failed);
     CHECK(link.answerer.status() != Status::done);
+}
+
+TEST_CASE("a copy of this node's identity is told apart from this node, at both ends") {
+    Side a(1);
+    Side copy(1);
+    copy.nonce = 7ULL << 32 | 1;
+    Link link(a, copy);
+    link.run();
+    for (const ControlHandshake* end : {&link.dialler, &link.answerer}) {
+        CHECK(end->status() == Status::failed);
+        CHECK(end->failure() == ControlFailure::identity_elsewhere);
+    }
 }
 
 TEST_CASE("what is no handshake is told apart") {
