@@ -80,7 +80,8 @@ Router::Router(boost::asio::io_context& io, Options options)
     , cluster_(load_cluster(options_))
     , host_(host_settings(options_, state_))
     , tick_(io) {
-    for (const std::string& notice : state_.take_notices()) {
+    notices_ = state_.take_notices();
+    for (const std::string& notice : notices_) {
         log::error("event=state_file_damaged detail={}", log::quoted(notice));
     }
     start();

@@ -84,6 +84,8 @@ class Router {
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
     std::string failure_;
+    /** Sentences about state files that were found damaged at start. */
+    std::vector<std::string> notices_;
     /** Another node of this node's name. */
     std::optional<NodeId> namesake_;
     TimePoint started_ = Clock::now();

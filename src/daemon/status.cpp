@@ -89,6 +89,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     for (const Prefix& prefix : state_.exposed()) {
         status.exposed.push_back(prefix.text());
     }
+    status.warnings = notices_;
     for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
         if (node.shown_name != node.name) {
             status.warnings.push_back(fmt::format(

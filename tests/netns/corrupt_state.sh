@@ -84,6 +84,7 @@ recovers() {
     grep "state_file_damaged" "$folder/said" | grep -F "$state/$1" | grep -F "$1.corrupt" ||
         { cat "$folder/said"; fail "it does not say that $1 was damaged and where it is kept"; }
     [[ -e $state/$1.corrupt ]] || fail "the damaged file is not there"
+    ctl b status | grep "^warning: .*$1 was damaged" || fail "status does not warn of it"
     [[ $(node_id b) == "$id" ]] || fail "b is another node now"
     # What was said under the lost epoch must not outlive it.
     [[ $1 != boot-epoch ]] || expect "its pod is reached" eventually 15 pings p1 10.32.0.2
