@@ -39,6 +39,9 @@ begin() {
         command -v "$tool" >/dev/null || skip "the program $tool is missing"
     done
     folder=$(mktemp -d "/tmp/weavemesh-test.XXXXXX")
+    # In a build with sanitizers what they report is kept here, and fails the test whatever else it found.
+    export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$folder/sanitizer
+    export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$folder/sanitizer
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -58,6 +61,11 @@ cleanup() {
     for name in "${!host_number[@]}"; do
         stop "$name" >/dev/null 2>&1
     done
+    if compgen -G "$folder/sanitizer.*" >/dev/null; then
+        echo "FAILED: a sanitizer reported"
+        cat "$folder"/sanitizer.*
+        status=1
+    fi
     while read -r name _; do
         [[ $name == "$prefix"-* ]] || continue
         # Whatever still runs there, pods' programs above all, was started by this test.
