@@ -6,7 +6,8 @@ import pathlib
 import sys
 
 SKIPPED = 77  # meson's exit status for a test that did not apply
-CXX = {".hpp", ".cpp"}
+HEADERS = {".hpp", ".h", ".hh", ".hxx", ".ipp", ".inl"}
+CXX = {".cpp", ".cc", ".cxx", ".c"} | HEADERS
 OURS = ("src", "include", "tests", "examples", "packaging", ".ci")
 
 
