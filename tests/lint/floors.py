@@ -5,6 +5,7 @@
 import pathlib
 import re
 import sys
+import tempfile
 
 import common
 
@@ -15,50 +16,119 @@ LIBRARIES = {
     r"boost/(asio|beast)": {"net", "api", "daemon"},
     r"nlohmann/": {"api", "cli", "daemon"},
     r"CLI/": {"cli", "daemon"},
-    r"spdlog/": {"net", "api", "daemon", "cli"},
+    r"spdlog/": {"daemon"},
     r"libmnl/": {"os"},
-    # Structs of the kernel: virtio_net_hdr and the UDP control messages reach the packet path, nothing else does.
-    r"linux/": {"os", "attach", "dataplane"},
+    r"tins/": {"dataplane"},
+    # Structs of the kernel.
+    r"linux/": {"os"},
     # Descriptor passing and the client library's unix socket are the control API's own.
-    r"sys/(socket|un)\.h": {"os", "attach", "dataplane", "api"},
+    r"sys/(socket|un)\.h": {"os", "api"},
+    # The client library: what implements it, what fills its types in, what uses it.
+    r"weave/": {"api", "daemon", "cli"},
     # No module may use these without a decision record.
     r"(iostream|regex)$": set(),
 }
+INCLUDE = re.compile(r"^\s*#\s*(?:include|include_next|import)\b\s*(.*)$", re.MULTILINE)
 
 
-def read_law(path):
-    allowed = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+def read_law(text):
+    """Module -> modules it may include, and what is wrong with the text."""
+    allowed, errors = {}, []
+    for number, line in enumerate(text.splitlines(), 1):
         line = line.split("#")[0].strip()
         if not line:
             continue
-        module, _, deps = line.partition(":")
-        deps = deps.split()
+        module, colon, deps = line.partition(":")
+        module, deps = module.strip(), deps.split()
+        if not colon or not re.fullmatch("[a-z0-9_]+", module):
+            errors.append(f"floors.txt:{number}: '{line}' is not 'module: modules'")
+            continue
+        if module in allowed:
+            errors.append(f"floors.txt:{number}: {module} is there twice")
         for dep in deps:
-            if dep not in allowed:
-                sys.exit(f"floors.txt:{number}: {module} names {dep}, which is not on a lower floor")
-        allowed[module.strip()] = {module.strip(), *deps}
-    return allowed
+            if dep not in allowed or dep == module:
+                errors.append(f"floors.txt:{number}: {module} names {dep}, which is not on a lower floor")
+        allowed.setdefault(module, {module, *deps})
+    return allowed, errors
 
 
-def check(path, module, allowed):
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        ours = re.match(r'\s*#\s*include\s*"([a-z0-9_]+)/', line)
-        if ours and ours[1] not in allowed[module]:
-            yield f"{path}:{number}: {module} may not include {ours[1]}/"
-        library = re.match(r"\s*#\s*include\s*<([^>]+)>", line)
-        for pattern, modules in LIBRARIES.items() if library else ():
-            if re.match(pattern, library[1]) and module not in modules:
-                yield f"{path}:{number}: {module} may not include <{library[1]}>"
+def what_is_wrong(src, path, header, allowed):
+    """Of one include, or None. Quotes or brackets make no difference: ours is what lies in src/ or beside the file."""
+    module = path.relative_to(src).parts[0]
+    name = header[1:-1]
+    if header[:1] + header[-1:] not in ('""', "<>"):
+        return "an include names its header, no macro"
+    if ".." in name.split("/"):
+        return f"{header} is written from src/: no '..'"
+    if (src / name).exists() and "/" in name:
+        other = name.split("/")[0]
+        return None if other in allowed[module] else f"{module} may not include {other}/"
+    if (path.parent / name).exists():
+        return None
+    if name.split("/")[0] in allowed and header[0] == '"':
+        return f"{header} does not exist"
+    for pattern, modules in LIBRARIES.items():
+        if re.match(pattern, name) and module not in modules:
+            return f"{module} may not include {header}"
+    return None
 
 
-root = pathlib.Path(sys.argv[1]) / "src"
-law = read_law(root / "floors.txt")
-errors = []
-for source in sorted(root.rglob("*.?pp")):
-    name = source.relative_to(root).parts[0]
-    if name in law:
-        errors += check(source, name, law)
-    else:
-        errors.append(f"{source}: module {name} is missing from floors.txt")
-common.finish(errors)
+def check(src, path, allowed):
+    text = re.sub(r"\\\n", "", path.read_text())
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", lambda match: "\n" * match[0].count("\n"), text, flags=re.DOTALL)
+    for found in INCLUDE.finditer(text):
+        wrong = what_is_wrong(src, path, found[1].strip(), allowed)
+        if wrong:
+            yield f"{path}:{text.count(chr(10), 0, found.start(1)) + 1}: {wrong}"
+
+
+def findings(src):
+    allowed, errors = read_law((src / "floors.txt").read_text())
+    for path in sorted(path for path in src.rglob("*") if path.suffix in common.CXX):
+        if path.relative_to(src).parts[0] in allowed:
+            errors += check(src, path, allowed)
+        else:
+            errors.append(f"{path}: its module is missing from floors.txt")
+    return errors
+
+
+LAW = "base:\nos: base\nnet: base\ndaemon: base os net\n"
+# Law, file, its text, and whether something is wrong with it. net/link.hpp, os/fd.hpp and daemon/router.hpp exist.
+SELF_TEST = [
+    (LAW, "net/a.cpp", '#include "net/link.hpp"\n#include "base/a.hpp"\n#include "link.hpp"\n#include <net/if.h>\n#include <vector>\n', False),
+    (LAW, "daemon/a.cpp", '#include "os/fd.hpp"\n#include <spdlog/spdlog.h>\n', False),
+    (LAW, "net/a.cpp", '#include "daemon/router.hpp"\n', True),
+    (LAW, "net/a.cpp", "#include <daemon/router.hpp>\n", True),
+    (LAW, "net/a.cpp", '#include "../daemon/router.hpp"\n', True),
+    (LAW, "net/a.cpp", '#include "net/../daemon/router.hpp"\n', True),
+    (LAW, "net/a.cpp", '#include "daemon/missing.hpp"\n', True),
+    (LAW, "net/a.cpp", '# include /* so */ "daemon/router.hpp" // and so\n', True),
+    (LAW, "net/a.cpp", '#include \\\n"daemon/router.hpp"\n', True),
+    (LAW, "net/a.cpp", "#include ROUTER\n", True),
+    (LAW, "net/a.h", '#include "os/fd.hpp"\n', True),
+    (LAW, "net/a.cc", '#include "os/fd.hpp"\n', True),
+    (LAW, "net/a.cpp", "#include <sodium.h>\n", True),
+    (LAW, "net/a.cpp", '#include "sodium.h"\n', True),
+    (LAW, "net/a.cpp", '#include "tins/ip.h"\n', True),
+    (LAW, "base/a.cpp", "#include <iostream>\n", True),
+    (LAW, "other/a.cpp", "", True),
+    (LAW, "a.cpp", "", True),
+    (LAW + "net: base os\n", "net/a.cpp", '#include "os/fd.hpp"\n', True),
+    ("net: os\nos:\nbase:\ndaemon:\n", "net/a.cpp", "", True),
+    (LAW + "cli base\n", "net/a.cpp", "", True),
+]
+
+
+def try_self():
+    for law, name, text, wrong in SELF_TEST:
+        with tempfile.TemporaryDirectory() as folder:
+            src = pathlib.Path(folder)
+            for header in ("base/a.hpp", "net/link.hpp", "os/fd.hpp", "daemon/router.hpp", name):
+                (src / header).parent.mkdir(exist_ok=True)
+                (src / header).write_text(text if header == name else "")
+            (src / "floors.txt").write_text(law)
+            if bool(findings(src)) != wrong:
+                yield f"{__file__}: reads this wrongly: {name} with {text!r} under {law!r}: {findings(src)}"
+
+
+common.finish([*try_self(), *findings(pathlib.Path(sys.argv[1]) / "src")])
