@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// clang-format off: one option a line.
-// No include guard: a list, read several times with WEAVE_OPTION defined differently.
+// clang-format off
+// One option a line. No include guard: a list, read several times with WEAVE_OPTION defined differently.
 //
 // Every option of weaved, declared once: the struct, the flag, the environment variable, --help, the man
 // page and the reference page in docs/ come from here.
@@ -10,7 +10,7 @@
 WEAVE_OPTION(name,            std::string,              {},            "--name",            "WEAVE_NAME",             "NAME",     "Name of this node, a label for people; the host name if not given.")
 WEAVE_OPTION(strict_names,    bool,                     false,         "--strict-names",    "WEAVE_STRICT_NAMES",     "",         "Refuse to run under a name that another node of the mesh has; without it both run, one shown as NAME~FINGERPRINT.")
 WEAVE_OPTION(run_dir,         std::string,              "/run/weave",  "--run-dir",         "WEAVE_RUN_DIR",          "DIR",      "Folder for the control socket, log and pid file.")
-WEAVE_OPTION(state_dir,       std::string,              "/var/lib/weave", "--state-dir",    "WEAVE_STATE_DIR",        "DIR",      "Folder for the identity, the boot epoch, targets and attachments; locked by one instance.")
+WEAVE_OPTION(state_dir,       std::string,              "/var/lib/weave", "--state-dir",    "WEAVE_STATE_DIR",        "DIR",      "Folder for the identity, the boot epoch, targets and exposed addresses; locked by one instance.")
 WEAVE_OPTION(cluster_file,    std::string,              {},            "--cluster-file",    "WEAVE_CLUSTER_FILE",     "FILE",     "Cluster id and secrets (mode 0600); STATE_DIR/cluster.json if not given.")
 WEAVE_OPTION(port,            std::uint16_t,            6783,          "--port",            "WEAVE_PORT",             "PORT",     "TCP port for mesh control and UDP port for sealed traffic.")
 WEAVE_OPTION(listen,          std::vector<std::string>, {},            "--listen",          "WEAVE_LISTEN",           "ADDRESS",  "Underlay address to listen on; at most one of each family, repeated or as 192.0.2.1,::1 (commas or spaces); all addresses if not given.")
