@@ -103,7 +103,8 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     }
     for (const auto& [node, copy] : mesh_->copied_identities(now)) {
         status.warnings.push_back(fmt::format(
-            "the identity of {} is used twice ({}): on the copy, stop weaved, remove identity.key from "
+            "the identity of {} is used twice ({}): on the copy, stop weaved, remove identity.key "
+            "from "
             "its state folder and start it again",
             node == state_.identity().id() ? "this node" : "node " + name_of(node),
             copy.places().empty() ? "at an unknown address" : "seen at " + copy.places()));

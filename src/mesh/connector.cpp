@@ -22,7 +22,8 @@ std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
 }
 
 constexpr std::size_t kMaxSelfEndpoints = 64;
-/** Processes remembered of a node; more machines than that with one identity are told of in turn. */
+/** Processes remembered of a node; more machines than that with one identity are told of in turn.
+ */
 constexpr std::size_t kMaxProcesses = 4;
 
 } // namespace

@@ -191,8 +191,8 @@ class Connector {
         TimePoint since;
     };
 
-    /** The processes that spoke for one node, the newest last: a later one replaces an earlier, which
-     * then is silent. */
+    /** The processes that spoke for one node, the newest last: a later one replaces an earlier,
+     * which then is silent. */
     struct Process {
         std::uint32_t instance = 0;
         Endpoint at;

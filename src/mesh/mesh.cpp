@@ -11,7 +11,8 @@ namespace {
 /** Two machines with one identity would raise each other for ever: the pause doubles up to this.
  * For so long at most the survivor is not heard when the other one is gone. */
 constexpr Duration kMaxRaisePause = std::chrono::seconds(8);
-/** Without being outbid for this long, the next time is an earlier life again and no second machine. */
+/** Without being outbid for this long, the next time is an earlier life again and no second
+ * machine. */
 constexpr Duration kOutbidAgain = std::chrono::minutes(1);
 constexpr Duration kMinRaisePause = std::chrono::milliseconds(100);
 constexpr Duration kReissuePause = std::chrono::seconds(10);
@@ -187,7 +188,8 @@ void Mesh::heard_own(const wire::Record& record, TimePoint now) {
     }
 }
 
-/** An earlier life can be above us once, when our disk lost its epoch; who outbids us again lives. */
+/** An earlier life can be above us once, when our disk lost its epoch; who outbids us again lives.
+ */
 void Mesh::suspect_copy(const wire::Record& record, TimePoint now) {
     if (record.kind != wire::kTopologyKind) {
         return; // an earlier life may have left each of its kinds with another epoch

@@ -148,8 +148,8 @@ class Mesh {
     /** One whole link message. Kinds hello and close are the driver's and are ignored here. */
     void on_message(LinkId link, ByteView message, TimePoint now);
 
-    /** Replaces our topology; the mesh itself keeps the list `unreachable`, see mark_unreachable(), and
-     * the flag kHoldsName. */
+    /** Replaces our topology; the mesh itself keeps the list `unreachable`, see mark_unreachable(),
+     * and the flag kHoldsName. */
     void set_own_topology(const wire::Topology& topology, TimePoint now);
     /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do
      * not fit. */

@@ -74,8 +74,8 @@ void Mesh::update_reachability() {
 }
 
 void Mesh::update_names() {
-    // Reachable before unreachable, then who had it first, then the lower id, alike on all nodes: the
-    // first of a name shows it plainly.
+    // Reachable before unreachable, then who had it first, then the lower id, alike on all nodes:
+    // the first of a name shows it plainly.
     const auto claim = [](const NodeInfo& info) {
         return std::pair{info.reachable, (info.flags & wire::Topology::kHoldsName) != 0};
     };

@@ -233,8 +233,7 @@ bool ControlHandshake::accept_identity(ByteView payload) {
         return false;
     }
     if (said->sign_public == local_.identity->sign_public()) {
-        const bool same_process =
-            wire::instance_of(said->nonce) == wire::instance_of(local_.nonce);
+        const bool same_process = wire::instance_of(said->nonce) == wire::instance_of(local_.nonce);
         fail(same_process ? ControlFailure::self_connection : ControlFailure::identity_elsewhere);
         return false;
     }

@@ -104,7 +104,8 @@ TEST_CASE("who says that it holds a name keeps it, unless one of a lower id says
     CHECK(solo.mesh.node(node_of(low))->shown_name == "twin");
 }
 
-TEST_CASE("a name is claimed when the mesh had time to tell who has it, and given up to its holder") {
+TEST_CASE(
+    "a name is claimed when the mesh had time to tell who has it, and given up to its holder") {
     const auto holds = [](Solo& solo) {
         return (solo.mesh.node(solo.mesh.self())->flags & wire::Topology::kHoldsName) != 0;
     };
@@ -118,8 +119,7 @@ TEST_CASE("a name is claimed when the mesh had time to tell who has it, and give
     topology.name = "self";
     topology.flags = wire::Topology::kHoldsName;
     const auto held = [&](std::uint64_t version) {
-        return record_of(
-            2, {1, version}, wire::kTopologyKind, wire::encode_topology(topology));
+        return record_of(2, {1, version}, wire::kTopologyKind, wire::encode_topology(topology));
     };
     Solo late{MeshSettings{}};
     late.link(2);
