@@ -101,5 +101,3 @@ BENCHMARK(merge)->Unit(benchmark::kMicrosecond);
 
 } // namespace
 } // namespace weave::dataplane
-
-BENCHMARK_MAIN();
