@@ -52,8 +52,9 @@ void declare_options(CLI::App& app, Options& options) {
     declare(app, flag, options.field, env, value, help);
 #include "daemon/options.def.hpp"
 #undef WEAVE_OPTION
-    app.add_option(
-        "PEER", options.peers, "Address of a node to connect to: HOST, ADDRESS or ADDRESS:PORT.");
+    app.add_option("PEER",
+                   options.peers,
+                   "Node to connect to: HOST or ADDRESS, either with :PORT, or [IPV6]:PORT.");
 }
 
 /** One text may give several values: an environment variable cannot be repeated. */
@@ -184,8 +185,8 @@ void check_peer(const std::string& text) {
         shown.end(),
         [](char c) { return std::iscntrl(static_cast<unsigned char>(c)) != 0; },
         '?');
-    throw ConfigError(
-        fmt::format("'{}' is not a peer: write HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT", shown));
+    throw ConfigError(fmt::format(
+        "'{}' is not a peer: write HOST or ADDRESS, either with :PORT, or [IPV6]:PORT", shown));
 }
 
 CommandLine parse_command_line(int argc, char** argv) {

@@ -37,8 +37,8 @@ struct CommandLine {
  */
 CommandLine parse_command_line(int argc, char** argv);
 
-/** Throws ConfigError for what can be no HOST, ADDRESS, ADDRESS:PORT or [IPV6]:PORT. Host names are
- * resolved later, and again and again. */
+/** Throws ConfigError for what can be no HOST, ADDRESS, HOST:PORT, ADDRESS:PORT or [IPV6]:PORT.
+ * Host names are resolved later, and again and again. */
 void check_peer(const std::string& text);
 
 /** The option reference: format "man" (troff section) or "markdown" (table). */
