@@ -115,7 +115,7 @@ namespace {
 /** One client: reads a request, calls, writes the reply, and only then looks at the next one. */
 class Session : public std::enable_shared_from_this<Session> {
   public:
-    Session(Protocol::socket socket, std::shared_ptr<Server::State> server)
+    Session(Protocol::socket socket, const std::shared_ptr<Server::State>& server)
         : socket_(std::move(socket))
         , timer_(socket_.get_executor())
         , server_(server)

@@ -9,7 +9,6 @@ namespace {
 
 using dataplane::Injection;
 using dataplane::kNoPeer;
-using dataplane::Path;
 
 /** A restart seen in gossip does not end a session younger than this: it is the new one. */
 constexpr auto kFreshSession = std::chrono::seconds(3);
