@@ -25,6 +25,7 @@ std::span<const Refusal> refusals() {
         Refusal{"mesh_own_record_too_long", "this node has more to tell than one record holds"},
         Refusal{"mesh_record_too_long", "a record is longer than allowed"},
         Refusal{"mesh_send_queue_full", "a peer reads too slowly; messages to it were dropped"},
+        Refusal{"mesh_too_many_bytes", "a record of a kind for which the store has no more room"},
         Refusal{"mesh_too_many_nodes", "a record of one node more than the store takes"},
         Refusal{"mesh_too_many_records",
                 "a record of one kind more than the store takes from a node"},

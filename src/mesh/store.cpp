@@ -3,6 +3,7 @@
 #include "mesh/store.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace weave::mesh {
 namespace {
@@ -32,6 +33,18 @@ std::uint64_t line_hash(const wire::Record& record) {
 }
 
 } // namespace
+
+const Store::Channel& Store::channel(std::uint16_t kind) const {
+    return channels_[kind == wire::kTopologyKind ? 0 : kind == wire::kAddressesKind ? 1 : 2];
+}
+
+Store::Channel& Store::channel(std::uint16_t kind) {
+    return const_cast<Channel&>(std::as_const(*this).channel(kind));
+}
+
+std::size_t Store::bytes() const {
+    return channels_[0].bytes + channels_[1].bytes + channels_[2].bytes;
+}
 
 wire::RecordPtr Store::find(const wire::RecordId& id) const {
     const auto node = nodes_.find(id.node);
@@ -63,12 +76,13 @@ bool Store::has_room(const wire::RecordId& id) const {
 #ifdef WEAVE_BREAK_STORE_LIMIT
     return true;
 #endif
+    const bool free = channel(id.kind).bytes < channel(id.kind).limit;
     const auto node = nodes_.find(id.node);
     if (node == nodes_.end()) {
-        return nodes_.size() < limits_.nodes && bytes_ < limits_.bytes;
+        return nodes_.size() < limits_.nodes && free;
     }
     return node->second.contains(id.kind) ||
-           (node->second.size() < limits_.records_per_node && bytes_ < limits_.bytes);
+           (node->second.size() < limits_.records_per_node && free);
 }
 
 /** Why it cannot be taken; nothing when it can. What replaces a record and is no longer always can.
@@ -86,7 +100,8 @@ std::optional<Store::Put> Store::refused(const wire::Record& record) const {
         return Put::too_many_records;
     }
     const std::size_t freed = held ? held->raw.size() : 0;
-    if (record.raw.size() > freed && bytes_ - freed + record.raw.size() > limits_.bytes) {
+    const Channel& kind = channel(record.kind);
+    if (record.raw.size() > freed && kind.bytes - freed + record.raw.size() > kind.limit) {
         return Put::too_many_bytes;
     }
     return std::nullopt;
@@ -105,7 +120,7 @@ Store::Put Store::put(wire::RecordPtr record, bool ours) {
     }
     toggle(*record);
     ++size_;
-    bytes_ += record->raw.size();
+    channel(record->kind).bytes += record->raw.size();
     slot = std::move(record);
     return Put::stored;
 }
@@ -113,7 +128,7 @@ Store::Put Store::put(wire::RecordPtr record, bool ours) {
 void Store::drop(const wire::Record& record) {
     toggle(record);
     --size_;
-    bytes_ -= record.raw.size();
+    channel(record.kind).bytes -= record.raw.size();
 }
 
 void Store::forget(const NodeId& node, TimePoint until) {

@@ -19,8 +19,11 @@ struct StoreLimits {
     std::size_t nodes = 20000;
     std::size_t records_per_node = 16;
     std::size_t tombstones = 4096;
-    /** Of all records together, as they travel. */
-    std::size_t bytes = std::size_t{128} << 20;
+    /** Of all records of a channel together, as they travel: topologies, addresses, and all other
+     * kinds. Whoever fills one takes no room from the others. */
+    std::size_t topology_bytes = std::size_t{32} << 20;
+    std::size_t address_bytes = std::size_t{64} << 20;
+    std::size_t other_bytes = std::size_t{32} << 20;
 };
 
 /**
@@ -33,7 +36,9 @@ class Store {
     using Kinds = std::map<std::uint16_t, wire::RecordPtr>;
 
     explicit Store(StoreLimits limits)
-        : limits_(limits) {}
+        : limits_(limits)
+        , channels_{
+              {{0, limits.topology_bytes}, {0, limits.address_bytes}, {0, limits.other_bytes}}} {}
 
     [[nodiscard]] wire::RecordPtr find(const wire::RecordId& id) const;
     /** Would put() of this stamp be refused as not newer? Cheap: to be asked before a signature is
@@ -57,7 +62,8 @@ class Store {
 
     [[nodiscard]] std::size_t size() const { return size_; }
 
-    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+    /** Of all channels. */
+    [[nodiscard]] std::size_t bytes() const;
 
     [[nodiscard]] const wire::BucketDigest& digest() const { return digest_; }
 
@@ -69,6 +75,13 @@ class Store {
         bool lifted = false;
     };
 
+    struct Channel {
+        std::size_t bytes = 0;
+        std::size_t limit = 0;
+    };
+
+    [[nodiscard]] Channel& channel(std::uint16_t kind);
+    [[nodiscard]] const Channel& channel(std::uint16_t kind) const;
     void toggle(const wire::Record& record);
     void drop(const wire::Record& record);
     [[nodiscard]] std::optional<Put> refused(const wire::Record& record) const;
@@ -76,7 +89,7 @@ class Store {
     StoreLimits limits_;
     std::map<NodeId, Kinds> nodes_;
     std::size_t size_ = 0;
-    std::size_t bytes_ = 0;
+    std::array<Channel, 3> channels_; ///< topologies, addresses, all other kinds
     wire::BucketDigest digest_;
     std::unordered_map<NodeId, Tombstone> tombstones_;
     std::deque<NodeId> tombstone_order_;

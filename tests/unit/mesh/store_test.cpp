@@ -59,7 +59,7 @@ TEST_CASE("an empty store has an empty digest, also after all was forgotten") {
 }
 
 TEST_CASE("nodes, kinds and bytes are bounded; what replaces a record and is no longer fits") {
-    Store store{{.nodes = 3, .records_per_node = 2, .tombstones = 2, .bytes = 1000}};
+    Store store{{.nodes = 3, .records_per_node = 2, .tombstones = 2, .other_bytes = 1000}};
     CHECK(store.put(record_of(1, {1, 1}, 9, filler(380))) == Put::stored);
     CHECK(store.put(record_of(2, {1, 1}, 9, filler(180))) == Put::stored);
     CHECK(store.bytes() == 800);
@@ -77,8 +77,27 @@ TEST_CASE("nodes, kinds and bytes are bounded; what replaces a record and is no 
     CHECK(store.size() == 4);
 }
 
+TEST_CASE("each channel has a budget of its own, kinds nobody knows one together") {
+    Store store{{.topology_bytes = 600, .address_bytes = 600, .other_bytes = 600}};
+    for (std::uint64_t node = 1; node < 20; ++node) {
+        store.put(record_of(node, {1, 1}, static_cast<std::uint16_t>(60 + node), filler(80)));
+    }
+    CHECK(store.put(record_of(1, {1, 1}, 9, filler(80))) == Put::too_many_bytes);
+    CHECK_FALSE(store.has_room({node_of(30), 77}));
+    CHECK(store.has_room({node_of(30), wire::kTopologyKind}));
+    CHECK(store.put(record_of(30, {1, 1}, wire::kTopologyKind, filler(80))) == Put::stored);
+    CHECK(store.put(record_of(30, {1, 1}, wire::kAddressesKind, filler(80))) == Put::stored);
+    for (std::uint64_t node = 1; node < 20; ++node) {
+        store.put(record_of(node, {1, 1}, wire::kAddressesKind, filler(80)));
+    }
+    CHECK(store.put(record_of(40, {1, 1}, wire::kAddressesKind, filler(80))) ==
+          Put::too_many_bytes);
+    CHECK(store.put(record_of(31, {1, 1}, wire::kTopologyKind, filler(80))) == Put::stored);
+    CHECK(store.bytes() <= 1800);
+}
+
 TEST_CASE("our own records fit, whatever others have filled the store with") {
-    Store store{{.nodes = 1, .records_per_node = 2, .tombstones = 2, .bytes = 200}};
+    Store store{{.nodes = 1, .records_per_node = 2, .tombstones = 2, .other_bytes = 200}};
     CHECK(store.put(record_of(1, {1, 1}, 9, filler(60))) == Put::stored);
     CHECK(store.put(record_of(2, {1, 1})) == Put::too_many_nodes);
     CHECK(store.put(record_of(2, {1, 1}), true) == Put::stored);
@@ -116,7 +135,7 @@ TEST_CASE("a node that is back is known by its last records, not by older ones")
 }
 
 TEST_CASE("tombstones are bounded, the oldest goes first") {
-    Store store{{.nodes = 10, .records_per_node = 2, .tombstones = 2, .bytes = 10000}};
+    Store store{{.nodes = 10, .records_per_node = 2, .tombstones = 2, .other_bytes = 10000}};
     for (std::uint64_t i = 1; i <= 3; ++i) {
         store.put(record_of(i, {1, 9}));
         store.forget(node_of(i), kNow + 1min);
@@ -127,7 +146,7 @@ TEST_CASE("tombstones are bounded, the oldest goes first") {
 }
 
 TEST_CASE("nodes that come and go with ever new kinds do not make a tombstone grow") {
-    Store store{{.nodes = 2, .records_per_node = 4, .tombstones = 2, .bytes = 10000}};
+    Store store{{.nodes = 2, .records_per_node = 4, .tombstones = 2, .other_bytes = 10000}};
     for (std::uint16_t round = 0; round < 50; ++round) {
         for (std::uint16_t kind = 0; kind < 4; ++kind) {
             const auto id = static_cast<std::uint16_t>(round * 4 + kind);
