@@ -37,7 +37,7 @@ void Mesh::on_message(LinkId id, ByteView message, TimePoint now) {
     }
     const ByteView body = wire::link_message_body(message);
     switch (*kind) {
-    case wire::LinkMessageKind::hello:
+    case wire::LinkMessageKind::notice:
     case wire::LinkMessageKind::close:
         return;
     case wire::LinkMessageKind::digest:

@@ -5,13 +5,13 @@
 #include "wire/bytes_io.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 namespace weave::wire {
 namespace {
 
 constexpr std::uint8_t kBucketForm = 0;
 constexpr std::uint8_t kLineForm = 1;
-constexpr std::size_t kMaxReason = 200;
 
 std::error_code malformed() {
     return std::make_error_code(std::errc::bad_message);
@@ -43,18 +43,40 @@ ByteView link_message_body(ByteView message) {
     return message.empty() ? message : message.subspan(1);
 }
 
-Bytes encode_hello(ByteView body) {
-    return begin(LinkMessageKind::hello).bytes(body).take();
+Bytes encode_notice(LinkMessageKind kind, const Notice& notice) {
+    std::array<std::uint8_t, 16> address{};
+    std::uint8_t family = 0;
+    if (notice.address) {
+        family = notice.address->is_v4() ? 4 : 6;
+        const ByteView bytes = notice.address->bytes();
+        std::copy(bytes.begin(), bytes.end(), address.begin());
+    }
+    const std::string_view text = notice.text;
+    return begin(kind)
+        .u8(static_cast<std::uint8_t>(notice.code))
+        .u8(family)
+        .bytes(address)
+        .bytes(as_bytes(text.substr(0, kMaxNoticeText)))
+        .take();
 }
 
-Bytes encode_close(std::string_view reason) {
-    return begin(LinkMessageKind::close).bytes(as_bytes(reason.substr(0, kMaxReason))).take();
-}
-
-std::string close_reason(ByteView body) {
-    std::string out;
-    for (const std::uint8_t c : body.first(std::min(body.size(), kMaxReason))) {
-        out.push_back(c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '?');
+Result<Notice> decode_notice(ByteView body) {
+    ByteReader in(body);
+    Notice out;
+    out.code = static_cast<NoticeCode>(in.u8());
+    const std::uint8_t family = in.u8();
+    const auto address = in.array<16>();
+    if (!in.ok() || (family != 0 && family != 4 && family != 6)) {
+        return malformed();
+    }
+    if (family == 4) {
+        out.address = IpAddress::v4({address[0], address[1], address[2], address[3]});
+    } else if (family == 6) {
+        out.address = IpAddress::v6(address);
+    }
+    while (!in.at_end() && out.text.size() < kMaxNoticeText) {
+        const std::uint8_t c = in.u8();
+        out.text.push_back(c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '?');
     }
     return out;
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "wire/record.hpp"
@@ -10,19 +11,38 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace weave::wire {
 
 /** First byte of every sealed message on a control link. */
 enum class LinkMessageKind : std::uint8_t {
-    hello = 1,   ///< Heartbeat; the body is for the driver.
+    notice = 1,  ///< A Notice; the link goes on.
     digest = 2,  ///< BucketDigest or LineDigest.
     records = 3, ///< A batch of signed records.
     request = 4, ///< Record ids the sender wants.
-    close = 5,   ///< A sentence why the link ends.
+    close = 5,   ///< A Notice why the link ends: the last message.
 };
+
+enum class NoticeCode : std::uint8_t {
+    unspecified = 0,
+    duplicate = 1,      ///< The nodes have a better link to each other.
+    shutting_down = 2,  ///< The node stops.
+    identity_twice = 3, ///< Another process uses the receiver's identity; the address is where.
+};
+
+/** What one end of a link tells the other one: body of the kinds `notice` and `close`. */
+struct Notice {
+    /** May be one this version does not know. */
+    NoticeCode code = NoticeCode::unspecified;
+    std::optional<IpAddress> address;
+    /** For people: at most kMaxNoticeText printable characters. */
+    std::string text;
+
+    bool operator==(const Notice&) const = default;
+};
+
+inline constexpr std::size_t kMaxNoticeText = 200;
 
 /** Greatest link message, kind byte included: leaves room for the seal within a u16 length. */
 inline constexpr std::size_t kMaxLinkMessage = 60000;
@@ -69,10 +89,10 @@ std::optional<LinkMessageKind> link_message_kind(ByteView message);
 /** What follows the kind byte. */
 ByteView link_message_body(ByteView message);
 
-Bytes encode_hello(ByteView body);
-Bytes encode_close(std::string_view reason);
-/** At most 200 printable characters of the body of a close message; others become '?'. */
-std::string close_reason(ByteView body);
+/** `kind` is notice or close. A text that is too long is cut. */
+Bytes encode_notice(LinkMessageKind kind, const Notice& notice);
+/** Of the text the first kMaxNoticeText characters; those that do not print become '?'. */
+Result<Notice> decode_notice(ByteView body);
 
 Bytes encode_digest(const BucketDigest& digest);
 /** `lines` must be at most kMaxLinesPerMessage. */

@@ -143,8 +143,10 @@ void seed_records() {
 }
 
 void seed_links() {
-    seed("link_message", encode_hello({}));
-    seed("link_message", encode_close("the node stops"));
+    const Notice copied{NoticeCode::identity_twice, IpAddress::v4({10, 0, 0, 1}), "used twice"};
+    seed("link_message", encode_notice(LinkMessageKind::notice, copied));
+    const Notice stops{NoticeCode::shutting_down, std::nullopt, "the node stops"};
+    seed("link_message", encode_notice(LinkMessageKind::close, stops));
     seed("link_message", encode_digest(BucketDigest{}));
     LineDigest lines;
     lines.mask = ~std::uint64_t{0};

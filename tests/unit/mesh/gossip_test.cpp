@@ -64,8 +64,8 @@ TEST_CASE("bad input is counted, and changes nothing") {
     solo.mesh.on_message(2, Bytes{4, 9}, solo.now);
     solo.mesh.on_message(77, batch_of({good}), solo.now);
     solo.mesh.on_message(2, Bytes(wire::kMaxLinkMessage + 1, 3), solo.now);
-    solo.mesh.on_message(2, wire::encode_hello({}), solo.now);
-    solo.mesh.on_message(2, wire::encode_close("why"), solo.now);
+    solo.mesh.on_message(2, wire::encode_notice(wire::LinkMessageKind::notice, {}), solo.now);
+    solo.mesh.on_message(2, wire::encode_notice(wire::LinkMessageKind::close, {}), solo.now);
     solo.pass(1s);
     CHECK(solo.counts["mesh_bad_signature"] == 1);
     CHECK(solo.counts["mesh_malformed_message"] == 6);
