@@ -57,8 +57,7 @@ struct RecordChanged {
     wire::RecordPtr record;
 };
 
-/** Anything NodeInfo shows about the node changed (its topology, its reachability, its shown name).
- */
+/** What NodeInfo shows of the node changed: its topology, its reachability, its shown name. */
 struct NodeChanged {
     NodeId node;
 };
@@ -85,6 +84,12 @@ struct NameCollision {
     NodeId other;
 };
 
+/** A name went to `holder`, as `before`, which had it, is dead. */
+struct NameTaken {
+    std::string name;
+    NodeId holder, before;
+};
+
 /** Two nodes whose ids start with the same six bytes: relaying to `other` is ambiguous. */
 struct RelayCollision {
     NodeId holder;
@@ -103,6 +108,7 @@ using MeshAction = std::variant<Send,
                                 EpochRaised,
                                 IdentityElsewhere,
                                 NameCollision,
+                                NameTaken,
                                 RelayCollision,
                                 Counted>;
 
@@ -126,8 +132,7 @@ struct NodeInfo {
 
 /**
  * The gossip machine: keeps the newest signed record of each (node, kind), spreads changes over the
- * control links, and derives nodes, names and routes. Sans-I/O; one thread. Nothing a peer sends
- * closes anything: bad input is counted and dropped.
+ * control links, and derives nodes, names and routes. Bad input is counted. Sans-I/O; one thread.
  */
 class Mesh {
   public:
@@ -145,17 +150,16 @@ class Mesh {
     void on_link_down(LinkId link);
     /** A slow link: nothing but what is already out is handed to it until it is unblocked. */
     void set_link_blocked(LinkId link, bool blocked);
-    /** One whole link message. Kinds hello and close are the driver's and are ignored here. */
+    /** One whole link message. Kinds notice and close are the driver's and are ignored here. */
     void on_message(LinkId link, ByteView message, TimePoint now);
 
     /** Replaces our topology; the mesh itself keeps the list `unreachable`, see mark_unreachable(),
      * and the flag kHoldsName. */
     void set_own_topology(const wire::Topology& topology, TimePoint now);
-    /** Replaces our record of `kind`. False, and nothing changes, when the TLVs are malformed or do
-     * not fit. */
+    /** Replaces our record of `kind`. False, and no change, when the TLVs do not parse or fit. */
     bool set_own(std::uint16_t kind, Bytes tlvs, TimePoint now);
 
-    /** When what was last set is handed to the links, at the latest. */
+    /** When what was last set is handed to the links at the latest. */
     [[nodiscard]] TimePoint published_by() const {
         return publish_at_ == TimePoint::max() ? last_publish_ : publish_at_;
     }
@@ -167,8 +171,7 @@ class Mesh {
      */
     void mark_unreachable(const NodeId& node, bool unreachable, TimePoint now);
 
-    /** Publishes, flushes, gossips, forgets; call at next_deadline() or later, and after any input.
-     */
+    /** Publishes, flushes, gossips, forgets; call at next_deadline() and after any input. */
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
     std::vector<MeshAction> take_actions();
@@ -184,7 +187,7 @@ class Mesh {
     [[nodiscard]] const Store& store() const { return store_; }
 
     [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
-    /** Most records and lines waiting for any one link: for the bounds the tests watch. */
+    /** Most records and lines waiting for any one link. */
     [[nodiscard]] std::size_t waiting() const;
 
   private:

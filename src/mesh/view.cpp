@@ -86,6 +86,12 @@ void Mesh::update_names() {
             holder = &info;
         }
     }
+    for (const auto& [id, info] : infos_) {
+        const NodeInfo& holder = *holders.at(info.name);
+        if (info.shown_name == info.name && &holder != &info && !info.reachable) {
+            actions_.emplace_back(NameTaken{info.name, holder.id, id});
+        }
+    }
     for (auto& [id, info] : infos_) {
         const bool holds = holders.at(info.name) == &info;
         std::string shown = holds ? info.name : info.name + "~" + id.fingerprint();
