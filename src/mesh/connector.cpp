@@ -39,7 +39,7 @@ bool Connector::add_target(const Endpoint& endpoint, TimePoint now) {
     const auto found = targets_.find(endpoint);
     if (found != targets_.end()) {
         // Asked for again: no waiting for the back-off.
-        if (!found->second.is_self && !found->second.in_round) {
+        if (!found->second.in_round) {
             restart(found->second, now);
         }
         return false;
@@ -89,7 +89,6 @@ void Connector::on_discovered(const NodeId& node,
     }
     const auto found = nodes_.find(node);
     auto candidates = ordered(endpoints);
-    std::erase_if(candidates, [&](const Endpoint& it) { return self_endpoints_.contains(it); });
     if (found == nodes_.end()) {
         if (nodes_.size() >= settings_.max_nodes) {
             return;
@@ -136,6 +135,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         const auto target = targets_.find(dialing->second.endpoint);
         if (target != targets_.end() && connected.node != self_) {
             target->second.node = connected.node;
+            target->second.is_self = false;
         }
         goal = find_goal(dialing->second.goal);
         if (goal != nullptr) {
@@ -143,7 +143,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         }
     }
     if (connected.node == self_) {
-        found_self(connected);
+        found_self(connected, now);
         if (dialing != dialing_.end()) {
             dialing_.erase(dialing);
         }
@@ -157,37 +157,54 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         goal->reason = "another node answers at " + connected.remote.text();
         finish_round(*goal, now);
     }
-    note_process(connected);
-    const Link link{connected.node,
-                    connected.remote,
-                    connected.dial.has_value(),
-                    connected.local_nonce ^ connected.remote_nonce,
-                    connected.boot_epoch + connected.own_boot_epoch,
-                    now};
-    links_[connected.link] = link;
-    const auto held = link_of_.find(connected.node);
-    if (held == link_of_.end()) {
-        link_of_[connected.node] = connected.link;
-    } else if (survives(link, links_.at(held->second))) {
-        actions_.emplace_back(
-            Close{held->second, "replaced by another connection of the same nodes"});
-        held->second = connected.link;
-    } else {
-        actions_.emplace_back(Close{connected.link, "the nodes are already connected"});
-    }
+    const std::optional<Endpoint> copy = note_process(connected);
+    links_[connected.link] = Link{connected.node,
+                                  connected.remote,
+                                  connected.dial.has_value(),
+                                  connected.local_nonce ^ connected.remote_nonce,
+                                  connected.boot_epoch + connected.own_boot_epoch,
+                                  now};
+    settle_duplicate(connected, copy);
     satisfied(connected.node);
 }
 
-/** After a restart the process before is heard of no more; one that comes back was never gone. */
-void Connector::note_process(const Connected& connected) {
-    if (!processes_.contains(connected.node) && processes_.size() >= settings_.max_nodes) {
+/** Keeps one link to the node. When two processes use its identity, both are told of the other. */
+void Connector::settle_duplicate(const Connected& connected, const std::optional<Endpoint>& copy) {
+    const auto [held, first] = link_of_.try_emplace(connected.node, connected.link);
+    if (first) {
+        if (copy) {
+            actions_.emplace_back(TellCopied{connected.link, copy->address});
+        }
         return;
+    }
+    const LinkId before = held->second;
+    const bool replaced = survives(links_.at(connected.link), links_.at(before));
+    held->second = replaced ? connected.link : before;
+    Close close{replaced ? before : connected.link,
+                replaced ? "replaced by another connection of the same nodes"
+                         : "the nodes are already connected",
+                wire::NoticeCode::duplicate};
+    if (copy) {
+        close.reason = "another router runs with the same identity";
+        close.code = wire::NoticeCode::identity_twice;
+        close.address = links_.at(held->second).remote.address;
+        actions_.emplace_back(TellCopied{held->second, links_.at(close.link).remote.address});
+    }
+    actions_.emplace_back(std::move(close));
+}
+
+/** After a restart the process before is heard of no more; one that comes back was never gone. */
+std::optional<Endpoint> Connector::note_process(const Connected& connected) {
+    if (!processes_.contains(connected.node) && processes_.size() >= settings_.max_nodes) {
+        return std::nullopt;
     }
     std::vector<Process>& seen = processes_[connected.node];
     const auto same = [&](const Process& it) { return it.instance == connected.remote_instance; };
     const auto found = std::find_if(seen.begin(), seen.end(), same);
+    std::optional<Endpoint> other;
     if (found != seen.end() && std::next(found) != seen.end()) {
-        actions_.emplace_back(IdentityTwice{connected.node, connected.remote, seen.back().at});
+        other = seen.back().at;
+        actions_.emplace_back(IdentityTwice{connected.node, connected.remote, *other});
     }
     if (found != seen.end()) {
         seen.erase(found);
@@ -195,6 +212,7 @@ void Connector::note_process(const Connected& connected) {
         seen.erase(seen.begin());
     }
     seen.push_back({connected.remote_instance, connected.remote});
+    return other;
 }
 
 bool Connector::survives(const Link& challenger, const Link& holder) {
@@ -234,7 +252,7 @@ void Connector::satisfied(const NodeId& node) {
     }
 }
 
-void Connector::found_self(const Connected& connected) {
+void Connector::found_self(const Connected& connected, TimePoint now) {
     actions_.emplace_back(Close{connected.link, "this is the node itself"});
     if (!connected.dial) {
         return; // the other end of our own dial
@@ -243,24 +261,36 @@ void Connector::found_self(const Connected& connected) {
     if (dialing == dialing_.end()) {
         return;
     }
-    note_self(dialing->second.endpoint);
+    note_self(dialing->second.endpoint, now);
 }
 
-void Connector::note_self(const Endpoint& endpoint) {
+void Connector::note_self(const Endpoint& endpoint, TimePoint now) {
     const auto target = targets_.find(endpoint);
     if (target != targets_.end()) {
         target->second.is_self = true;
         target->second.in_round = false;
         target->second.reason = "this address is the node itself";
+        target->second.next_try = now + settings_.self_for;
     }
     // Somebody advertises an address that is ours too (a private range, say): not worth another
-    // try.
+    // try for a while.
+    std::erase_if(self_endpoints_, [&](const auto& it) { return it.second <= now; });
     if (self_endpoints_.size() < kMaxSelfEndpoints) {
-        self_endpoints_.insert(endpoint);
+        self_endpoints_[endpoint] = now + settings_.self_for;
     }
-    for (auto& [node, goal] : nodes_) {
-        std::erase(goal.candidates, endpoint);
-        goal.next_candidate = std::min(goal.next_candidate, goal.candidates.size());
+}
+
+bool Connector::is_self(const Endpoint& endpoint, TimePoint now) const {
+    const auto found = self_endpoints_.find(endpoint);
+    return found != self_endpoints_.end() && now < found->second;
+}
+
+void Connector::forget_self(TimePoint now) {
+    self_endpoints_.clear();
+    for (auto& [endpoint, goal] : targets_) {
+        if (goal.is_self) {
+            restart(goal, now);
+        }
     }
 }
 
@@ -273,10 +303,13 @@ void Connector::on_failed(DialId dial, Failure failure, const std::string& reaso
     const Endpoint endpoint = dialing->second.endpoint;
     dialing_.erase(dialing);
     if (failure == Failure::self) {
-        note_self(endpoint);
+        note_self(endpoint, now);
     }
     if (goal == nullptr || goal->dials.erase(dial) == 0) {
         return;
+    }
+    if (failure != Failure::self) {
+        goal->is_self = false;
     }
     if (failure != Failure::duplicate && failure != Failure::self) {
         goal->reason = reason;
@@ -324,6 +357,9 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
         goal.reason = reason;
         if (failure == Failure::duplicate) {
             restart(goal, now + jittered(settings_.first_retry));
+        } else if (failure == Failure::identity_twice) {
+            finish_round(goal, now);
+            goal.next_try = now + jittered(settings_.identity_twice_pause);
         } else if (long_lived && failure == Failure::unreachable) {
             restart(goal, polite(link.node, now));
         } else {
@@ -366,7 +402,7 @@ void Connector::tick(TimePoint now) {
 }
 
 void Connector::run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now) {
-    if (goal.is_self || connected(goal) || now < goal.next_try || goal.candidates.empty()) {
+    if (connected(goal) || now < goal.next_try || goal.candidates.empty()) {
         return;
     }
     if (!goal.target && dialing_.size() >= settings_.max_dials) {
@@ -382,10 +418,15 @@ void Connector::run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimeP
 }
 
 void Connector::dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now) {
+    bool elsewhere = false;
     while (goal.next_candidate < goal.candidates.size()) {
         const Endpoint endpoint = goal.candidates[goal.next_candidate++];
         if (being_dialed(endpoint)) {
-            continue; // another goal is at it; if it succeeds both are satisfied
+            elsewhere = true; // another goal is at it; if it succeeds both are satisfied
+            continue;
+        }
+        if (!goal.target && is_self(endpoint, now)) {
+            continue;
         }
         const DialId dial = next_dial_++;
         dialing_.emplace(dial, Dialing{endpoint, key, now});
@@ -395,10 +436,12 @@ void Connector::dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key,
         actions_.emplace_back(Dial{dial, endpoint});
         return;
     }
-    if (goal.dials.empty()) {
-        // Everything was being dialled for other goals: look again after a while.
+    if (goal.dials.empty() && elsewhere) {
+        // What is left is being dialled for other goals: look again after a while.
         goal.in_round = false;
         goal.next_try = now + jittered(settings_.first_retry);
+    } else if (goal.dials.empty()) {
+        finish_round(goal, now);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "mesh/link_id.hpp"
+#include "wire/link_message.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -31,6 +32,11 @@ struct ConnectorSettings {
     Duration stagger = std::chrono::milliseconds(250);
     /** How long the higher node id leaves dialling to the lower. */
     Duration courtesy = std::chrono::seconds(2);
+    /** Before the next try at a node that says another process uses our identity: its links to us
+     * and to the copy would replace each other all the time. */
+    Duration identity_twice_pause = std::chrono::seconds(6);
+    /** For how long an address at which we met ourselves is not tried again: it may have moved. */
+    Duration self_for = std::chrono::minutes(5);
     /** A dial the driver has not reported on after this long is given up. */
     Duration dial_limit = std::chrono::seconds(30);
     std::size_t max_targets = 1024;
@@ -41,11 +47,12 @@ struct ConnectorSettings {
 
 /** Why a dial or a link ended: decides about the next try. */
 enum class Failure {
-    unreachable, ///< No connection, or it broke: back off and retry.
-    refused,     ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the
-                 ///< sentence.
-    self,        ///< The address is our own: shown as such, and not tried again.
-    duplicate,   ///< The peer has another link to us: not a failure of the endpoint.
+    unreachable,    ///< No connection, or it broke: back off and retry.
+    refused,        ///< Wrong secret, version, cluster or name: retry at the slowest pace, show the
+                    ///< sentence.
+    self,           ///< The address is our own: shown as such, and not tried again for a while.
+    duplicate,      ///< The peer has another link to us: not a failure of the endpoint.
+    identity_twice, ///< The peer has a link to another process with our identity.
 };
 
 /** Open a TCP connection; answer with on_connected() or on_failed(). */
@@ -59,10 +66,19 @@ struct CancelDial {
     DialId dial;
 };
 
-/** Close a link; answer with on_closed() or not at all. */
+/** Close a link, and tell the peer why; answer with on_closed() or not at all. */
 struct Close {
     LinkId link;
     std::string reason;
+    wire::NoticeCode code = wire::NoticeCode::unspecified;
+    /** With identity_twice: where the other process is. */
+    std::optional<IpAddress> address = std::nullopt;
+};
+
+/** Tell the peer of a link that another process, at `other`, uses its identity. */
+struct TellCopied {
+    LinkId link;
+    IpAddress other;
 };
 
 /** Two processes speak with one node's identity, and both live: their state was copied. */
@@ -72,7 +88,7 @@ struct IdentityTwice {
     Endpoint other;
 };
 
-using ConnectorAction = std::variant<Dial, CancelDial, Close, IdentityTwice>;
+using ConnectorAction = std::variant<Dial, CancelDial, Close, TellCopied, IdentityTwice>;
 
 /** A finished handshake. */
 struct Connected {
@@ -139,6 +155,8 @@ class Connector {
     /** `reason` is a sentence for people. An unknown dial is ignored. */
     void on_failed(DialId dial, Failure failure, const std::string& reason, TimePoint now);
     void on_closed(LinkId link, Failure failure, const std::string& reason, TimePoint now);
+    /** The addresses of this host changed: none is held to be our own any more. */
+    void forget_self(TimePoint now);
 
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
@@ -162,6 +180,7 @@ class Connector {
         /** Who answers there: known from the first connection on. */
         std::optional<NodeId> node;
         bool target = false;
+        /** Until a dial says otherwise. */
         bool is_self = false;
         /** Since the last connection. */
         bool failed = false;
@@ -198,15 +217,18 @@ class Connector {
         Endpoint at;
     };
 
-    void note_process(const Connected& connected);
+    /** Returns where another live process with the same identity is, if there is one. */
+    std::optional<Endpoint> note_process(const Connected& connected);
+    void settle_duplicate(const Connected& connected, const std::optional<Endpoint>& copy);
     void run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void finish_round(Goal& goal, TimePoint now);
     void cancel_dials(Goal& goal);
     void restart(Goal& goal, TimePoint at);
     void satisfied(const NodeId& node);
-    void found_self(const Connected& connected);
-    void note_self(const Endpoint& endpoint);
+    void found_self(const Connected& connected, TimePoint now);
+    void note_self(const Endpoint& endpoint, TimePoint now);
+    [[nodiscard]] bool is_self(const Endpoint& endpoint, TimePoint now) const;
     /** True when `challenger` is to replace `holder`: both ends decide alike. */
     static bool survives(const Link& challenger, const Link& holder);
     [[nodiscard]] TimePoint polite(const NodeId& node, TimePoint now) const;
@@ -225,8 +247,8 @@ class Connector {
     std::vector<Endpoint> target_order_;
     std::map<Endpoint, Goal> targets_;
     std::map<NodeId, Goal> nodes_;
-    /** Addresses at which we met ourselves. */
-    std::set<Endpoint> self_endpoints_;
+    /** Addresses at which we met ourselves, and until when that is believed. */
+    std::map<Endpoint, TimePoint> self_endpoints_;
     std::map<DialId, Dialing> dialing_;
     std::map<LinkId, Link> links_;
     std::map<NodeId, LinkId> link_of_;

@@ -12,8 +12,7 @@ std::vector<Endpoint> Connector::targets() const {
 
 TimePoint Connector::deadline_of(const Goal& goal) const {
     const bool all_dialed = goal.in_round && goal.next_candidate >= goal.candidates.size();
-    if (goal.is_self || goal.candidates.empty() || connected(goal) ||
-        (all_dialed && !goal.dials.empty())) {
+    if (goal.candidates.empty() || connected(goal) || (all_dialed && !goal.dials.empty())) {
         return TimePoint::max();
     }
     return goal.next_try;

@@ -218,13 +218,13 @@ TEST_CASE("replacing the targets keeps those named again as they are") {
     CHECK(bench.dials[2].first.endpoint == at(4));
 }
 
-TEST_CASE("a node that meets itself says so and does not try again") {
+TEST_CASE("a node that meets itself says so and does not try again for a while") {
     Bench bench;
     bench.connector.add_target(at(1), bench.now);
     bench.pass(0ms);
     const LinkId link = bench.connect(Bench::low());
     bench.connector.on_discovered(node_of(2), {at(1), at(2)}, bench.now);
-    bench.pass(1h);
+    bench.pass(4min);
     CHECK(bench.closed == std::vector{link});
     for (std::size_t i = 1; i < bench.dials.size(); ++i) {
         CHECK(bench.dials[i].first.endpoint == at(2));
@@ -233,6 +233,27 @@ TEST_CASE("a node that meets itself says so and does not try again") {
     CHECK(status[0].state == State::self);
     CHECK(status[0].reason == "this address is the node itself");
     CHECK_FALSE(status[0].next_retry_in);
+    const auto tried = [&] {
+        return std::count_if(bench.dials.begin() + 1, bench.dials.end(), [](const auto& it) {
+            return it.first.endpoint == at(1);
+        });
+    };
+    SUBCASE("the address may be another node's later") {
+        bench.pass(2min);
+        CHECK(tried() > 0);
+    }
+    SUBCASE("asked for again it is tried at once") {
+        bench.connector.add_target(at(1), bench.now);
+        bench.pass(1s);
+        CHECK(tried() > 0);
+        CHECK(bench.connector.status(bench.now)[0].state == State::self);
+    }
+    SUBCASE("it is tried when this host's addresses change") {
+        bench.connector.forget_self(bench.now);
+        bench.pass(1s);
+        CHECK(tried() > 0);
+        CHECK(bench.connector.status(bench.now)[0].state == State::self);
+    }
 }
 
 TEST_CASE("the lower id dials, the higher one waits a little") {
@@ -299,6 +320,20 @@ TEST_CASE("a link that lived long is replaced at once, a short-lived one after a
     CHECK(bench.dials.size() == 2);
     bench.pass(2200ms);
     CHECK(bench.dials.size() == 3);
+}
+
+TEST_CASE("who is told that its identity is used twice waits before it comes back") {
+    Bench bench;
+    bench.connector.add_target(at(1), bench.now);
+    for (int round = 0; round < 20; ++round) {
+        bench.pass(13s);
+        REQUIRE(bench.dials.size() == static_cast<std::size_t>(round + 1));
+        const LinkId link = bench.connect(node_of(2));
+        bench.connector.on_closed(link, Failure::identity_twice, "copied", bench.now);
+        CHECK(bench.only_status().reason == "copied");
+        bench.pass(3s);
+        CHECK(bench.dials.size() == static_cast<std::size_t>(round + 1));
+    }
 }
 
 TEST_CASE("a dial nobody reports on is given up") {

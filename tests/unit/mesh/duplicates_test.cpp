@@ -39,7 +39,10 @@ struct End {
         for (const ConnectorAction& action : connector.take_actions()) {
             if (const auto* close = std::get_if<Close>(&action)) {
                 closed.push_back(close->link);
+                codes.push_back(close->code);
                 connector.on_closed(close->link, Failure::duplicate, close->reason, now);
+            } else if (const auto* tell = std::get_if<TellCopied>(&action)) {
+                told.push_back(tell->link);
             } else if (std::holds_alternative<IdentityTwice>(action)) {
                 ++twice;
             }
@@ -53,6 +56,8 @@ struct End {
     std::size_t side;
     Connector connector;
     std::vector<LinkId> closed;
+    std::vector<wire::NoticeCode> codes;
+    std::vector<LinkId> told;
     int twice = 0;
 };
 
@@ -124,8 +129,13 @@ TEST_CASE("a process that was followed by another and is back was copied") {
     hears(4, 2, 72);
     hears(5, 3, 73); // and another
     CHECK(end.twice == 0);
+    CHECK(end.codes == std::vector(4, wire::NoticeCode::duplicate));
     hears(6, 2, 72);
     CHECK(end.twice == 1);
+    // The one that is shut out is told, and so is the other.
+    CHECK(end.closed.back() == 6);
+    CHECK(end.codes.back() == wire::NoticeCode::identity_twice);
+    CHECK(end.told == std::vector<LinkId>{5});
     hears(7, 4, 73);
     CHECK(end.twice == 2);
     hears(8, 4, 73);
