@@ -25,15 +25,18 @@ struct End {
     End(boost::asio::io_context& io,
         std::uint8_t seed,
         std::uint8_t secret,
-        net::LinkSettings settings = {})
+        net::LinkSettings settings = {},
+        std::vector<std::uint32_t> secret_ids = {1})
         : identity(crypto::Identity::from_seed(key_of(seed)))
         , links(
               io,
               settings,
-              [this, secret](std::uint64_t nonce) {
+              [this, secret, secret_ids](std::uint64_t nonce) {
                   session::ControlLocal local;
                   local.identity = &identity;
-                  local.secrets.push_back({1, key_of(secret)});
+                  for (const std::uint32_t id : secret_ids) {
+                      local.secrets.push_back({id, key_of(static_cast<std::uint8_t>(secret + id))});
+                  }
                   local.name = "test";
                   local.nonce = nonce;
                   return local;
@@ -54,6 +57,9 @@ struct End {
         };
         out.on_down = [this](net::LinkId, const std::string& reason) {
             said.push_back("down " + reason);
+        };
+        out.on_pressure = [this](net::LinkId, bool pressed) {
+            said.push_back(pressed ? "pressed" : "free");
         };
         out.on_failed = [this](net::LinkId,
                                const Endpoint&,
@@ -145,5 +151,107 @@ TEST_CASE("a link that is closed says no more; the other end learns it") {
     dialling.links.close(dialling.link);
     run_until(io, [&] { return answering.said.size() >= 2; });
     CHECK(answering.said == std::vector<std::string>{"up", "down closed by the peer"});
+    CHECK(dialling.said == std::vector<std::string>{"up"});
+}
+
+TEST_CASE("a farewell comes behind what was said before, and nothing after it") {
+    crypto::init();
+    boost::asio::io_context io;
+    End answering(io, 1, 0x51);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    dialling.links.send(dialling.link, as_bytes("first"));
+    dialling.links.close(dialling.link, as_bytes("bye"));
+    dialling.links.send(dialling.link, as_bytes("late"));
+    // What crosses the farewell is not delivered, and does not make the connection break.
+    answering.links.send(answering.link, as_bytes("crossing"));
+    run_until(io, [&] { return answering.said.size() >= 4; });
+    CHECK(answering.said == std::vector<std::string>{
+                                "up", "message first", "message bye", "down closed by the peer"});
+    CHECK(dialling.said == std::vector<std::string>{"up"});
+}
+
+TEST_CASE("a farewell that nobody takes does not keep the link for long") {
+    crypto::init();
+    boost::asio::io_context io;
+    net::LinkSettings settings;
+    settings.farewell_timeout = 50ms;
+    End answering(io, 1, 0x51, settings);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    // More than the kernel takes of a peer that has no time to read.
+    for (int i = 0; i < 100; ++i) {
+        answering.links.send(answering.link, Bytes(60000, 'x'));
+    }
+    answering.links.close(answering.link, as_bytes("bye"));
+    run_until(io, [&] { return dialling.said.back().starts_with("down"); });
+    CHECK(dialling.said.back().starts_with("down"));
+}
+
+TEST_CASE("who stops says so to all, at once") {
+    crypto::init();
+    boost::asio::io_context io;
+    End answering(io, 1, 0x51);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    answering.links.send(answering.link, as_bytes("last news"));
+    answering.links.stop(as_bytes("bye"));
+    run_until(io, [&] { return dialling.said.size() >= 4; });
+    REQUIRE(dialling.said.size() == 4);
+    CHECK(dialling.said[1] == "message last news");
+    CHECK(dialling.said[2] == "message bye");
+    CHECK(answering.said == std::vector<std::string>{"up"});
+}
+
+TEST_CASE("a queue that grows long is told of, and again when it is short") {
+    crypto::init();
+    boost::asio::io_context io;
+    net::LinkSettings settings;
+    settings.high_water = 300'000;
+    settings.low_water = 100'000;
+    End answering(io, 1, 0x51, settings);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    for (int i = 0; i < 10; ++i) {
+        answering.links.send(answering.link, Bytes(60000, 'x'));
+    }
+    run_until(io, [&] { return dialling.said.size() >= 11; });
+    CHECK(answering.said == std::vector<std::string>{"up", "pressed", "free"});
+}
+
+TEST_CASE("of two secrets the one that the other side has is found") {
+    crypto::init();
+    boost::asio::io_context io;
+    End answering(io, 1, 0x51, {}, {2});
+    End dialling(io, 2, 0x51, {}, {1, 2});
+    dialling.links.dial(answering.links.listen(kLoopback));
+    run_until(io, [&] { return !dialling.said.empty(); });
+    CHECK(dialling.said == std::vector<std::string>{"up"});
+    REQUIRE(answering.said.size() == 2);
+    CHECK(answering.said[0].starts_with("refused "));
+    CHECK(answering.said[1] == "up");
+}
+
+TEST_CASE("of many silent connections the oldest gives way") {
+    crypto::init();
+    boost::asio::io_context io;
+    net::LinkSettings settings;
+    settings.max_half_open = 3;
+    End answering(io, 1, 0x51, settings);
+    const Endpoint at = answering.links.listen(kLoopback);
+    std::vector<boost::asio::ip::tcp::socket> silent;
+    for (int i = 0; i < 5; ++i) {
+        silent.emplace_back(io).connect({boost::asio::ip::make_address("127.0.0.1"), at.port});
+    }
+    run_until(io, [&] { return answering.said.size() >= 2; });
+    CHECK(answering.said == std::vector<std::string>(2, "refused too many unfinished handshakes"));
+    CHECK(answering.links.half_open() == 3);
+    End dialling(io, 2, 0x51);
+    dialling.links.dial(at);
+    run_until(io, [&] { return !dialling.said.empty(); });
     CHECK(dialling.said == std::vector<std::string>{"up"});
 }
