@@ -82,14 +82,18 @@ void Owners::replace(const NodeId& node, std::vector<Address> wanted) {
 void Owners::claim(const NodeId& node, const Address& address) {
     std::vector<NodeId>& claimants = claims_[address];
     claimants.insert(node == kSelf ? claimants.begin() : claimants.end(), node);
-    contested_ += claimants.size() == 2 ? 1U : 0U;
+    if (claimants.size() == 2) {
+        contested_.insert(address);
+    }
     note(address);
 }
 
 void Owners::give_up(const NodeId& node, const Address& address) {
     const auto entry = claims_.find(address);
-    contested_ -= entry->second.size() == 2 ? 1U : 0U;
     std::erase(entry->second, node);
+    if (entry->second.size() == 1) {
+        contested_.erase(address);
+    }
     if (entry->second.empty()) {
         claims_.erase(entry);
     }
@@ -108,6 +112,21 @@ void Owners::apply() {
         table_ = std::make_shared<AddressTable>(table_->with(changes_));
         changes_.clear();
     }
+}
+
+std::vector<Owners::Contest> Owners::contests() const {
+    std::vector<Contest> out;
+    for (const Address& address : contested_) {
+        if (out.size() == kMaxContests) {
+            break;
+        }
+        const std::vector<NodeId>& claimants = claims_.at(address);
+        const auto* mac = std::get_if<MacAddress>(&address);
+        out.push_back({mac != nullptr ? mac->text() : std::get<Prefix>(address).address.text(),
+                       claimants[0],
+                       claimants[1]});
+    }
+    return out;
 }
 
 std::vector<MacAddress> Owners::macs_of(const NodeId& node) const {

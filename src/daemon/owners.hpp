@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -41,8 +43,19 @@ class Owners {
      */
     [[nodiscard]] std::vector<MacAddress> macs_of(const NodeId& node) const;
 
-    /** Addresses claimed by more than one node now. */
-    [[nodiscard]] std::size_t contested() const { return contested_; }
+    /** An address that more than one node claims now; ids are zero for this node. */
+    struct Contest {
+        std::string address;
+        NodeId owner;
+        NodeId other;
+    };
+
+    [[nodiscard]] std::size_t contested() const { return contested_.size(); }
+
+    /** The first kMaxContests of them. */
+    [[nodiscard]] std::vector<Contest> contests() const;
+
+    static constexpr std::size_t kMaxContests = 16;
 
   private:
     using Address = std::variant<MacAddress, Prefix>;
@@ -70,7 +83,7 @@ class Owners {
     std::unordered_map<NodeId, Claimant> nodes_;
     /** In the order in which they were heard, this node first. */
     std::unordered_map<Address, std::vector<NodeId>, AddressHash> claims_;
-    std::size_t contested_ = 0;
+    std::set<Address> contested_;
     std::vector<dataplane::AddressChange> changes_;
     std::shared_ptr<const dataplane::AddressTable> table_;
 };

@@ -54,7 +54,10 @@ TEST_CASE("nobody takes an address by claiming it too") {
     owners.set(node(2), 2, owning({"10.32.0.2/32"}));
     owners.set(node(1), 1, owning({"10.32.0.2/32"}));
     CHECK(owners.table()->owner(ip("10.32.0.2")) == 2);
-    CHECK(owners.contested() == 1);
+    REQUIRE(owners.contests().size() == 1);
+    CHECK(owners.contests()[0].address == "10.32.0.2");
+    CHECK(owners.contests()[0].owner == node(2));
+    CHECK(owners.contests()[0].other == node(1));
     SUBCASE("the next gets it when it is given up") {
         owners.set(node(2), 2, {});
         CHECK(owners.table()->owner(ip("10.32.0.2")) == 1);
