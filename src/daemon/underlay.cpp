@@ -18,11 +18,38 @@ namespace {
 constexpr auto kSettle = std::chrono::milliseconds(100);
 constexpr auto kAfterFailure = std::chrono::milliseconds(2000);
 
+/** Links of whose networks other hosts know nothing. */
+std::set<unsigned> inner_links(const Options& options,
+                               const std::vector<os::Link>& links,
+                               const std::vector<os::Route>& routes) {
+    std::set<unsigned> out;
+    for (const os::Link& link : links) {
+        const bool outward = std::any_of(routes.begin(), routes.end(), [&](const os::Route& it) {
+            return it.destination.length == 0 && it.index == link.index;
+        });
+        if (link.name == options.bridge || link.name == options.tap ||
+            (link.kind == "bridge" && !outward)) {
+            out.insert(link.index);
+        }
+    }
+    return out;
+}
+
+bool listens_on(const Options& options, const IpAddress& address) {
+    return options.listen.empty() ||
+           std::any_of(options.listen.begin(), options.listen.end(), [&](const std::string& text) {
+               const auto each = IpAddress::parse(text);
+               return each && (*each == address ||
+                               (each->is_unspecified() && each->is_v4() == address.is_v4()));
+           });
+}
+
 } // namespace
 
 std::vector<Endpoint> underlay_endpoints(const Options& options,
                                          const std::vector<os::Link>& links,
-                                         const std::vector<os::LinkAddress>& addresses) {
+                                         const std::vector<os::LinkAddress>& addresses,
+                                         const std::vector<os::Route>& routes) {
     std::vector<Endpoint> out;
     for (const std::string& text : options.advertise) {
         out.push_back(*Endpoint::parse(text, options.port));
@@ -31,21 +58,12 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
         return out;
     }
     const auto range = *Prefix::parse(options.ipalloc_range);
-    std::unordered_map<unsigned, const os::Link*> by_index;
-    for (const os::Link& link : links) {
-        by_index.emplace(link.index, &link);
-    }
+    const std::set<unsigned> inner = inner_links(options, links, routes);
     for (const os::LinkAddress& entry : addresses) {
         const IpAddress& address = entry.prefix.address;
-        const auto link = by_index.find(entry.index);
-        const bool inside = link != by_index.end() && (link->second->name == options.bridge ||
-                                                       link->second->name == options.tap);
-        const bool listening =
-            options.listen.empty() ||
-            std::find(options.listen.begin(), options.listen.end(), address.text()) !=
-                options.listen.end();
-        if (!inside && listening && !address.is_loopback() && !address.is_link_local() &&
-            !range.contains(address) && out.size() < wire::kMaxEndpoints) {
+        if (!inner.contains(entry.index) && listens_on(options, address) &&
+            !address.is_loopback() && !address.is_link_local() && !range.contains(address) &&
+            out.size() < wire::kMaxEndpoints) {
             out.push_back({address, options.port});
         }
     }
@@ -119,7 +137,7 @@ Underlay::Seen Underlay::look() const {
     const std::vector<os::Link> links = netlink.links();
     const std::vector<os::LinkAddress> addresses = netlink.addresses();
     Seen seen;
-    seen.endpoints = underlay_endpoints(options_, links, addresses);
+    seen.endpoints = underlay_endpoints(options_, links, addresses, netlink.routes());
     std::unordered_map<unsigned, unsigned> mtu_of;
     for (const os::Link& link : links) {
         mtu_of.emplace(link.index, link.mtu);

@@ -18,11 +18,14 @@ namespace weave::daemon {
 
 /**
  * What peers may dial: the addresses that the user advertises, else every global address of the
- * host that is neither a pod's nor the bridge's. Sorted, at most wire::kMaxEndpoints.
+ * host that is neither a pod's nor the bridge's, nor that of another bridge, where containers or
+ * virtual machines have private networks, unless a default route leaves by it. Sorted, at most
+ * wire::kMaxEndpoints.
  */
 std::vector<Endpoint> underlay_endpoints(const Options& options,
                                          const std::vector<os::Link>& links,
-                                         const std::vector<os::LinkAddress>& addresses);
+                                         const std::vector<os::LinkAddress>& addresses,
+                                         const std::vector<os::Route>& routes);
 
 /** Follows the addresses of the host. Control thread only. */
 class Underlay {

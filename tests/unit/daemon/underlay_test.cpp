@@ -24,17 +24,28 @@ os::LinkAddress on(unsigned index, const char* prefix) {
     return out;
 }
 
-std::string told(const daemon::Options& options) {
+std::string told(const daemon::Options& options, unsigned outward = 2) {
     std::string out;
-    const std::vector<os::Link> links{
-        link(1, "lo"), link(2, "eth0"), link(3, "weave"), link(4, "wg0")};
+    std::vector<os::Link> links{link(1, "lo"),
+                                link(2, "eth0"),
+                                link(3, "weave"),
+                                link(4, "wg0"),
+                                link(5, "docker0"),
+                                link(6, "br0")};
     const std::vector<os::LinkAddress> addresses{on(1, "127.0.0.1/8"),
                                                  on(2, "192.168.1.5/24"),
                                                  on(2, "fe80::5/64"),
                                                  on(2, "fd00::5/64"),
                                                  on(3, "172.20.0.1/16"),
-                                                 on(4, "10.40.0.1/16")};
-    for (const Endpoint& endpoint : daemon::underlay_endpoints(options, links, addresses)) {
+                                                 on(4, "10.40.0.1/16"),
+                                                 on(5, "172.17.0.1/16"),
+                                                 on(6, "10.9.0.1/24")};
+    links[4].kind = links[5].kind = "bridge";
+    os::Route out_by;
+    out_by.destination = *Prefix::parse("0.0.0.0/0");
+    out_by.index = outward;
+    for (const Endpoint& endpoint :
+         daemon::underlay_endpoints(options, links, addresses, {out_by})) {
         out += endpoint.text() + ' ';
     }
     return out;
@@ -49,9 +60,21 @@ TEST_CASE("peers are told global addresses, none of the pods' nor of the bridge"
     CHECK(told(options) == "10.40.0.1:6783 192.168.1.5:6783 [fd00::5]:6783 ");
 }
 
+TEST_CASE("addresses of other bridges are not told, unless the host's way out leads over one") {
+    daemon::Options options;
+    CHECK(told(options, 2).find("10.9.0.1") == std::string::npos);
+    CHECK(told(options, 6) == "10.9.0.1:6783 192.168.1.5:6783 [fd00::5]:6783 ");
+}
+
 TEST_CASE("only what is listened on is told") {
     daemon::Options options;
     options.listen = {"fd00::5"};
+    CHECK(told(options) == "[fd00::5]:6783 ");
+    options.listen = {"FD00:0:0::0:5"};
+    CHECK(told(options) == "[fd00::5]:6783 ");
+    options.listen = {"0.0.0.0"};
+    CHECK(told(options) == "192.168.1.5:6783 ");
+    options.listen = {"::"};
     CHECK(told(options) == "[fd00::5]:6783 ");
 }
 
