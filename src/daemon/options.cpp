@@ -113,6 +113,36 @@ void check_log_level(const std::string& level) {
     }
 }
 
+/** Why nobody can be reached at the address; empty when somebody can. */
+std::string unreachable_address(const IpAddress& address) {
+    if (address.is_unspecified()) {
+        return "stands for no host";
+    }
+    if (address.is_multicast() || address == *IpAddress::parse("255.255.255.255")) {
+        return "stands for many hosts";
+    }
+    if (address.is_v6() && address.is_link_local()) {
+        return "is link-local, and on which link it does not say";
+    }
+    return {};
+}
+
+void check_address(const std::string& shown, const IpAddress& address) {
+    if (const std::string why = unreachable_address(address); !why.empty()) {
+        throw ConfigError(fmt::format("{} {}: give the address of one host", shown, why));
+    }
+}
+
+void check_advertise(const std::string& text, std::uint16_t port) {
+    const auto endpoint = Endpoint::parse(text, port);
+    if (!endpoint) {
+        throw ConfigError(fmt::format(
+            "--advertise '{}' is not an address: write ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
+            text));
+    }
+    check_address(fmt::format("--advertise '{}'", text), endpoint->address);
+}
+
 void check(const Options& options) {
     check_interface_name("--bridge", options.bridge);
     check_interface_name("--tap", options.tap);
@@ -131,11 +161,7 @@ void check(const Options& options) {
     }
     check_listen(options.listen);
     for (const std::string& text : options.advertise) {
-        if (!Endpoint::parse(text, options.port)) {
-            throw ConfigError(fmt::format(
-                "--advertise '{}' is not an address: write ADDRESS, ADDRESS:PORT or [IPV6]:PORT",
-                text));
-        }
+        check_advertise(text, options.port);
     }
     if (!options.metrics_listen.empty()) {
         const auto endpoint = Endpoint::parse(options.metrics_listen, 0);
@@ -170,13 +196,21 @@ void check_peer(const std::string& text) {
     const auto in_name = [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_';
     };
+    const std::string last = host.substr(host.find_last_of('.') + 1);
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    // A name that ends in a number would be an address to the resolver, and no good one.
     const bool plain = !host.empty() && host.size() <= kMaxHostName && host.front() != '-' &&
-                       host.front() != '.' && std::all_of(host.begin(), host.end(), in_name);
+                       host.front() != '.' && std::all_of(host.begin(), host.end(), in_name) &&
+                       (last.empty() || !std::all_of(last.begin(), last.end(), digit));
     unsigned number = 0;
     const auto parsed = std::from_chars(port.data(), port.data() + port.size(), number);
     const bool good_port = parsed.ec == std::errc{} && parsed.ptr == port.data() + port.size() &&
                            number >= 1 && number <= 65535;
-    if (Endpoint::parse(text, 1) || (plain && good_port)) {
+    if (const auto endpoint = Endpoint::parse(text, 1)) {
+        check_address(fmt::format("'{}'", text), endpoint->address);
+        return;
+    }
+    if (plain && good_port) {
         return;
     }
     std::string shown = text.substr(0, kMaxHostName);

@@ -82,6 +82,9 @@ TEST_CASE("a value that cannot work is named") {
                                    "--lanes=65",
                                    "--listen=nowhere",
                                    "--advertise=::::1",
+                                   "--advertise=0.0.0.0",
+                                   "--advertise=[fe80::1]:6783",
+                                   "--advertise=224.0.0.1",
                                    "--ipalloc-range=10.32.0.0",
                                    "--bridge=averyverylongname",
                                    "--tap=a/b",
@@ -101,10 +104,22 @@ TEST_CASE("a value that cannot work is named") {
                                    "host:65536",
                                    ":1",
                                    "192.0.2.1:99999",
+                                   "10.0.0.256",
+                                   "12345",
                                    "[::1"}) {
         CAPTURE(word);
         CHECK_THROWS_WITH_AS(
             static_cast<void>(parse({word})), doctest::Contains("is not a peer"), ConfigError);
+    }
+}
+
+TEST_CASE("an address at which no host can be is no peer") {
+    for (const std::string word :
+         {"0.0.0.0", "[::]:6783", "224.0.0.1", "ff02::1", "255.255.255.255", "fe80::1"}) {
+        CAPTURE(word);
+        CHECK_THROWS_WITH_AS(static_cast<void>(parse({word})),
+                             doctest::Contains("give the address of one host"),
+                             ConfigError);
     }
 }
 
