@@ -12,6 +12,19 @@ using dataplane::kNoPeer;
 /** Without a direct path for this long the mesh is told, so that others can relay. */
 constexpr auto kTellAfter = std::chrono::milliseconds(1200);
 
+/** For the log. */
+std::string path_fields(const session::Use& use) {
+    switch (use.kind) {
+    case session::Use::Kind::direct:
+        return "use=direct endpoint=" + use.direct.text();
+    case session::Use::Kind::relay:
+        return "use=relay relay=" + use.relay.fingerprint();
+    case session::Use::Kind::none:
+        break;
+    }
+    return "use=none";
+}
+
 } // namespace
 
 void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
@@ -66,12 +79,7 @@ void Peers::run_path(Peer& peer, TimePoint now) {
             send_probe(peer, *probe);
         } else if (const auto* use = std::get_if<session::Use>(&action)) {
             if (rate_.allow("path " + peer.node.fingerprint(), now)) {
-                log::info("event=path node={} use={} endpoint={}",
-                          peer.node.fingerprint(),
-                          use->kind == session::Use::Kind::direct  ? "direct"
-                          : use->kind == session::Use::Kind::relay ? "relay"
-                                                                   : "none",
-                          use->direct.text());
+                log::info("event=path node={} {}", peer.node.fingerprint(), path_fields(*use));
             }
             fit_to_interface(peer, now);
             table_changed_ = true;
