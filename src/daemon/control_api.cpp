@@ -114,13 +114,14 @@ Reply Router::handle_connect(const api::Request& request) {
     } catch (const ConfigError& error) {
         return Reply::error("invalid", error.what());
     }
-    const unsigned added = mesh_->connect(peers, request.params.value("replace", false), "connect");
+    const unsigned added =
+        mesh_->targets().connect(peers, request.params.value("replace", false), "connect");
     return Reply::ok({{"added", added}});
 }
 
 Reply Router::handle_forget(const api::Request& request) {
     const auto peers = request.params.value("peers", std::vector<std::string>{});
-    const auto unknown = mesh_->forget(peers);
+    const auto unknown = mesh_->targets().forget(peers);
     if (!unknown.empty()) {
         return Reply::error(
             "not_found",
@@ -250,7 +251,8 @@ api::HttpReply Router::ready_reply() {
     const auto self = [](const auto& each) { return each.state == State::self; };
     // A list of targets that names this node alone, or nobody, is the first host's.
     if (std::any_of(connections.begin(), connections.end(), connected) ||
-        (std::all_of(connections.begin(), connections.end(), self) && mesh_->resolved_all())) {
+        (std::all_of(connections.begin(), connections.end(), self) &&
+         mesh_->targets().resolved_all())) {
         return {200, "text/plain; charset=utf-8", "ok\n"};
     }
     return {503, "text/plain; charset=utf-8", "not ready: none of the targets is connected\n"};

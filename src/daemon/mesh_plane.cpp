@@ -4,14 +4,11 @@
 
 #include "crypto/init.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
-
+#include <algorithm>
 #include <set>
 
 namespace weave::daemon {
 namespace {
-
-using boost::asio::ip::tcp;
 
 mesh::Ports make_ports(const crypto::Identity& identity) {
     mesh::Ports ports;
@@ -27,11 +24,23 @@ bool retry_helps(session::ControlFailure failure) {
            failure == session::ControlFailure::malformed;
 }
 
-/** "host", "host:port" split; the port is empty when not given. */
-std::pair<std::string, std::string> split_host(const std::string& text) {
-    const auto colon = text.rfind(':');
-    return colon == std::string::npos ? std::pair{text, std::string{}}
-                                      : std::pair{text.substr(0, colon), text.substr(colon + 1)};
+/** The last message on a link. */
+Bytes farewell(const mesh::Close& close) {
+    return wire::encode_notice(wire::LinkMessageKind::close,
+                               {close.code, close.address, close.reason});
+}
+
+mesh::Failure failure_of(wire::NoticeCode code) {
+    switch (code) {
+    case wire::NoticeCode::duplicate:
+        return mesh::Failure::duplicate;
+    case wire::NoticeCode::identity_twice:
+        return mesh::Failure::identity_twice;
+    case wire::NoticeCode::unspecified:
+    case wire::NoticeCode::shutting_down:
+        break;
+    }
+    return mesh::Failure::unreachable;
 }
 
 } // namespace
@@ -49,8 +58,7 @@ MeshPlane::MeshPlane(boost::asio::io_context& io,
                      NodeState& state,
                      const Cluster& cluster,
                      MeshPlaneEvents events)
-    : io_(io)
-    , settings_(std::move(settings))
+    : settings_(std::move(settings))
     , state_(state)
     , cluster_(cluster)
     , events_(std::move(events))
@@ -61,9 +69,11 @@ MeshPlane::MeshPlane(boost::asio::io_context& io,
     , connector_(state.identity().id(), [](ByteSpan out) { crypto::random_bytes(out); })
     , links_(
           io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
-    , resolver_(io) {}
+    , targets_(io, settings_.port, state, connector_, [this] { run_connector(Clock::now()); }) {}
 
-MeshPlane::~MeshPlane() = default;
+MeshPlane::~MeshPlane() {
+    links_.stop(farewell({0, "the node stops", wire::NoticeCode::shutting_down}));
+}
 
 session::ControlLocal MeshPlane::control_local(std::uint64_t nonce) const {
     session::ControlLocal local;
@@ -82,20 +92,13 @@ session::ControlLocal MeshPlane::control_local(std::uint64_t nonce) const {
 net::LinkEvents MeshPlane::link_events() {
     net::LinkEvents events;
     events.on_up = [this](const net::LinkUp& up) { on_link_up(up); };
-    events.on_message = [this](net::LinkId link, ByteView message) {
-        const TimePoint now = Clock::now();
-        mesh_.on_message(link, message, now);
-        run_mesh(now);
-    };
+    events.on_message = [this](net::LinkId link, ByteView message) { on_message(link, message); };
     events.on_down = [this](net::LinkId link, const std::string& reason) {
-        const TimePoint now = Clock::now();
-        if (rate_.allow("link_down", now)) {
-            log::info("event=link_down link={} reason={}", link, log::quoted(reason));
-        }
-        mesh_.on_link_down(link);
-        connector_.on_closed(link, mesh::Failure::unreachable, reason, now);
-        run_connector(now);
-        run_mesh(now);
+        on_link_ended(link, mesh::Failure::unreachable, reason, Clock::now());
+    };
+    events.on_pressure = [this](net::LinkId link, bool pressed) {
+        mesh_.set_link_blocked(link, pressed);
+        run_mesh(Clock::now());
     };
     events.on_failed = [this](net::LinkId link,
                               const Endpoint& to,
@@ -107,6 +110,48 @@ net::LinkEvents MeshPlane::link_events() {
                                std::optional<session::ControlFailure> failure,
                                const std::string& reason) { on_refused(from, failure, reason); };
     return events;
+}
+
+void MeshPlane::on_message(net::LinkId link, ByteView message) {
+    const TimePoint now = Clock::now();
+    const auto kind = wire::link_message_kind(message);
+    if (kind != wire::LinkMessageKind::notice && kind != wire::LinkMessageKind::close) {
+        mesh_.on_message(link, message, now);
+        run_mesh(now);
+        return;
+    }
+    const auto notice = wire::decode_notice(wire::link_message_body(message));
+    if (!notice) {
+        ++counted_["mesh_malformed_message"];
+        return;
+    }
+    if (notice->code == wire::NoticeCode::identity_twice && notice->address) {
+        note_copy(mesh_.self(), {{*notice->address, 0}}, now);
+    }
+    if (kind == wire::LinkMessageKind::close) {
+        on_close(link, *notice, now);
+    }
+}
+
+void MeshPlane::on_close(net::LinkId link, const wire::Notice& notice, TimePoint now) {
+    links_.close(link);
+    on_link_ended(link,
+                  failure_of(notice.code),
+                  notice.text.empty() ? "closed by the peer" : "the peer says: " + notice.text,
+                  now);
+}
+
+void MeshPlane::on_link_ended(net::LinkId link,
+                              mesh::Failure failure,
+                              const std::string& reason,
+                              TimePoint now) {
+    if (rate_.allow("link_down", now)) {
+        log::info("event=link_down link={} reason={}", link, log::quoted(reason));
+    }
+    mesh_.on_link_down(link);
+    connector_.on_closed(link, failure, reason, now);
+    run_connector(now);
+    run_mesh(now);
 }
 
 void MeshPlane::listen() {
@@ -149,6 +194,7 @@ void MeshPlane::on_link_up(const net::LinkUp& up) {
                   up.remote.text(),
                   up.outbound ? "out" : "in");
     }
+    std::erase_if(refused_, [&](const auto& it) { return it.first.address == up.remote.address; });
     mesh_.on_link_up(up.link, up.peer.id, now);
     connector_.on_connected(connected, now);
     run_connector(now);
@@ -225,8 +271,14 @@ void MeshPlane::carry_out(const mesh::ConnectorAction& action, TimePoint now) {
         }
     } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
         log::debug("event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
-        links_.close(close->link);
+        links_.close(close->link, farewell(*close));
         mesh_.on_link_down(close->link);
+    } else if (const auto* tell = std::get_if<mesh::TellCopied>(&action)) {
+        links_.send(tell->link,
+                    wire::encode_notice(wire::LinkMessageKind::notice,
+                                        {wire::NoticeCode::identity_twice,
+                                         tell->other,
+                                         "another router runs with the same identity"}));
     } else if (const auto* twice = std::get_if<mesh::IdentityTwice>(&action)) {
         note_copy(twice->node, {twice->one, twice->other}, now);
     }
@@ -304,6 +356,15 @@ void MeshPlane::carry_out(const mesh::MeshAction& action, TimePoint now) {
         note_copy(mesh_.self(), copy->endpoints, now);
     } else if (const auto* names = std::get_if<mesh::NameCollision>(&action)) {
         on_collision(*names, now);
+    } else if (const auto* taken = std::get_if<mesh::NameTaken>(&action)) {
+        if (rate_.allow("name_taken " + taken->holder.fingerprint(), now)) {
+            log::info("event=name_taken name={} holder={} before={}",
+                      log::quoted(taken->name),
+                      taken->holder.fingerprint(),
+                      taken->before.fingerprint());
+        }
+    } else if (const auto* ids = std::get_if<mesh::RelayCollision>(&action)) {
+        on_collision(*ids);
     } else if (const auto* counted = std::get_if<mesh::Counted>(&action)) {
         ++counted_[counted->name];
     }
@@ -322,61 +383,23 @@ void MeshPlane::on_collision(const mesh::NameCollision& names, TimePoint now) {
     }
 }
 
-unsigned
-MeshPlane::connect(const std::vector<std::string>& peers, bool replace, const std::string& origin) {
-    std::vector<std::string> gone;
-    std::set<std::string> wanted(peers.begin(), peers.end());
-    for (const auto& [text, target] : targets_) {
-        if (!replace) {
-            wanted.insert(text);
-        } else if (!wanted.contains(text)) {
-            gone.push_back(text);
-        }
+void MeshPlane::on_collision(const mesh::RelayCollision& ids) {
+    static constexpr std::size_t kMaxCollisions = 16;
+    if (rate_.allow("relay_collision", Clock::now())) {
+        log::warning("event=relay_collision holder={} other={}",
+                     ids.holder.fingerprint(),
+                     ids.other.fingerprint());
     }
-    // On disk before anything is done: what cannot be kept is not acknowledged.
-    state_.save_targets({wanted.begin(), wanted.end()});
-    drop_targets(gone);
-    unsigned added = 0;
-    for (const std::string& text : peers) {
-        const auto [entry, inserted] = targets_.try_emplace(text, Target{text, origin, {}, {}});
-        added += inserted ? 1 : 0;
-        resolve(text);
+    std::erase_if(relay_collisions_, [&](const auto& it) { return it.other == ids.other; });
+    relay_collisions_.push_back(ids);
+    if (relay_collisions_.size() > kMaxCollisions) {
+        relay_collisions_.erase(relay_collisions_.begin());
     }
-    return added;
 }
 
-std::vector<std::string> MeshPlane::forget(const std::vector<std::string>& peers) {
-    std::vector<std::string> unknown;
-    std::vector<std::string> known;
-    for (const std::string& text : peers) {
-        (targets_.contains(text) ? known : unknown).push_back(text);
-    }
-    if (!unknown.empty()) {
-        return unknown; // nothing is changed then
-    }
-    std::vector<std::string> kept;
-    for (const auto& [text, target] : targets_) {
-        if (std::find(known.begin(), known.end(), text) == known.end()) {
-            kept.push_back(text);
-        }
-    }
-    state_.save_targets(std::move(kept));
-    drop_targets(known);
-    return {};
-}
-
-void MeshPlane::drop_targets(const std::vector<std::string>& peers) {
-    for (const std::string& text : peers) {
-        const auto entry = targets_.find(text);
-        if (entry == targets_.end()) {
-            continue; // named twice
-        }
-        for (const Endpoint& endpoint : entry->second.endpoints) {
-            connector_.forget(endpoint);
-        }
-        targets_.erase(entry);
-    }
-    run_connector(Clock::now());
+void MeshPlane::on_underlay(TimePoint now) {
+    connector_.forget_self(now);
+    run_connector(now);
 }
 
 std::chrono::milliseconds MeshPlane::until_known(TimePoint now) const {
@@ -391,64 +414,6 @@ std::chrono::milliseconds MeshPlane::until_known(TimePoint now) const {
     }
     const auto left = std::max(mesh_.published_by() - now, Duration::zero());
     return std::chrono::ceil<std::chrono::milliseconds>(left) + kTransit;
-}
-
-bool MeshPlane::resolved_all() const {
-    return std::none_of(targets_.begin(), targets_.end(), [](const auto& entry) {
-        return entry.second.endpoints.empty();
-    });
-}
-
-void MeshPlane::resolve(const std::string& text) {
-    if (const auto endpoint = Endpoint::parse(text, settings_.port)) {
-        resolved(text, {*endpoint}, {});
-        return;
-    }
-    // One question at a time: a name server that is down answers none of them for long.
-    if (std::exchange(targets_.at(text).resolving, true)) {
-        return;
-    }
-    const auto [host, port] = split_host(text);
-    resolver_.async_resolve(
-        host,
-        port.empty() ? std::to_string(settings_.port) : port,
-        [this, text](boost::system::error_code error, const tcp::resolver::results_type& results) {
-            if (error == boost::asio::error::operation_aborted) {
-                return;
-            }
-            std::vector<Endpoint> endpoints;
-            for (const auto& result : results) {
-                const auto address = IpAddress::parse(result.endpoint().address().to_string());
-                if (address &&
-                    std::find(endpoints.begin(),
-                              endpoints.end(),
-                              Endpoint{*address, result.endpoint().port()}) == endpoints.end()) {
-                    endpoints.push_back({*address, result.endpoint().port()});
-                }
-            }
-            resolved(text,
-                     endpoints,
-                     error ? fmt::format("cannot resolve the host name: {}", error.message()) : "");
-        });
-}
-
-void MeshPlane::resolved(const std::string& text,
-                         std::vector<Endpoint> endpoints,
-                         const std::string& reason) {
-    const auto entry = targets_.find(text);
-    if (entry == targets_.end()) {
-        return;
-    }
-    const TimePoint now = Clock::now();
-    entry->second.resolving = false;
-    entry->second.reason = reason;
-    for (const Endpoint& endpoint : endpoints) {
-        connector_.add_target(endpoint, now);
-    }
-    if (!endpoints.empty()) {
-        entry->second.endpoints = std::move(endpoints);
-    }
-    run_connector(now);
 }
 
 void MeshPlane::set_own_topology(const wire::Topology& topology) {
@@ -470,15 +435,7 @@ void MeshPlane::mark_unreachable(const NodeId& node, bool unreachable) {
 }
 
 void MeshPlane::tick(TimePoint now) {
-    static constexpr auto kResolveAgain = std::chrono::seconds(10);
-    if (now >= next_resolve_) {
-        next_resolve_ = now + kResolveAgain;
-        for (const auto& [text, target] : targets_) {
-            if (target.endpoints.empty()) {
-                resolve(text);
-            }
-        }
-    }
+    targets_.tick(now);
     run_connector(now);
     run_mesh(now);
 }

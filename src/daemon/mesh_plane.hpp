@@ -6,12 +6,12 @@
 #include "daemon/log.hpp"
 #include "daemon/node_state.hpp"
 #include "daemon/refusals.hpp"
+#include "daemon/targets.hpp"
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
 #include "net/control_links.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 
 #include <functional>
 #include <map>
@@ -48,15 +48,6 @@ struct CopiedIdentity {
     [[nodiscard]] std::string places() const;
 };
 
-/** A target of the user as given, and what it resolved to. */
-struct Target {
-    std::string text;
-    std::string origin; ///< "start" or "connect"
-    std::vector<Endpoint> endpoints;
-    std::string reason; ///< why the name did not resolve
-    bool resolving = false;
-};
-
 /**
  * Gossip, connections and targets: runs the mesh and connector machines over TCP links. Control
  * thread only.
@@ -72,16 +63,6 @@ class MeshPlane {
 
     /** Throws std::system_error when a port is taken. */
     void listen();
-    /**
-     * Adds targets; names are resolved in the background. Returns how many were new. Throws
-     * std::system_error, with nothing changed, when they cannot be written to the state folder.
-     */
-    unsigned
-    connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
-    /** Returns those that are no targets; nothing is changed when there are any. Throws like
-     * connect(). */
-    std::vector<std::string> forget(const std::vector<std::string>& peers);
-
     void set_own_topology(const wire::Topology& topology);
     void set_own_addresses(const wire::Addresses& addresses);
     void mark_unreachable(const NodeId& node, bool unreachable);
@@ -93,13 +74,13 @@ class MeshPlane {
         return connector_.status(now);
     }
 
-    [[nodiscard]] const std::map<std::string, Target>& targets() const { return targets_; }
+    Targets& targets() { return targets_; }
+
+    /** The addresses of this host changed. */
+    void on_underlay(TimePoint now);
 
     /** How long until all peers know what this node last said of itself, if all goes well. */
     [[nodiscard]] std::chrono::milliseconds until_known(TimePoint now) const;
-
-    /** No target waits for its name to be resolved. */
-    [[nodiscard]] bool resolved_all() const;
 
     [[nodiscard]] const EventCounts& counted() const { return counted_; }
 
@@ -111,10 +92,21 @@ class MeshPlane {
     /** Identities in use twice within the last minutes, this node's own perhaps among them. */
     [[nodiscard]] const std::map<NodeId, CopiedIdentity>& copied_identities(TimePoint now);
 
+    /** Pairs of nodes whose ids start alike, the newest last, at most 16. */
+    [[nodiscard]] const std::vector<mesh::RelayCollision>& relay_collisions() const {
+        return relay_collisions_;
+    }
+
   private:
     net::LinkEvents link_events();
     session::ControlLocal control_local(std::uint64_t nonce) const;
     void on_link_up(const net::LinkUp& up);
+    void on_message(net::LinkId link, ByteView message);
+    void on_close(net::LinkId link, const wire::Notice& notice, TimePoint now);
+    void on_link_ended(net::LinkId link,
+                       mesh::Failure failure,
+                       const std::string& reason,
+                       TimePoint now);
     void on_dial_failed(net::LinkId link,
                         const Endpoint& to,
                         std::optional<session::ControlFailure> refusal,
@@ -124,17 +116,13 @@ class MeshPlane {
                     const std::string& reason);
     void run_connector(TimePoint now);
     void run_mesh(TimePoint now);
-    void resolve(const std::string& text);
-    void
-    resolved(const std::string& text, std::vector<Endpoint> endpoints, const std::string& reason);
-    void drop_targets(const std::vector<std::string>& peers);
     void on_node_changed(const NodeId& node, TimePoint now);
     void note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now);
     void carry_out(const mesh::ConnectorAction& action, TimePoint now);
     void carry_out(const mesh::MeshAction& action, TimePoint now);
     void on_collision(const mesh::NameCollision& names, TimePoint now);
+    void on_collision(const mesh::RelayCollision& ids);
 
-    boost::asio::io_context& io_;
     MeshPlaneSettings settings_;
     NodeState& state_;
     const Cluster& cluster_;
@@ -142,15 +130,14 @@ class MeshPlane {
     mesh::Mesh mesh_;
     mesh::Connector connector_;
     net::ControlLinks links_;
-    boost::asio::ip::tcp::resolver resolver_;
+    Targets targets_;
     std::map<net::LinkId, mesh::DialId> dials_;
     std::map<mesh::DialId, net::LinkId> dialled_;
-    std::map<std::string, Target> targets_;
-    TimePoint next_resolve_{};
     mesh::RoutesPtr routes_;
     EventCounts counted_;
     std::vector<std::pair<Endpoint, std::string>> refused_;
     std::map<NodeId, CopiedIdentity> copied_;
+    std::vector<mesh::RelayCollision> relay_collisions_;
     log::RateLimit rate_;
     bool running_ = false;
 };

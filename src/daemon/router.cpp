@@ -108,6 +108,7 @@ void Router::start() {
         [this] {
             publish_topology();
             peers_->on_underlay(underlay_->own(), Clock::now());
+            mesh_->on_underlay(Clock::now());
         },
         // A pod that is gone without being detached takes its link with it.
         [this] { publish_addresses(); });
@@ -129,7 +130,7 @@ void Router::start() {
     });
     std::vector<std::string> targets = state_.targets();
     targets.insert(targets.end(), options_.peers.begin(), options_.peers.end());
-    mesh_->connect(targets, false, "start");
+    mesh_->targets().connect(targets, false, "start");
     serve();
     log::info("event=started version={} name={} node={} port={} lanes={}",
               WEAVE_VERSION,

@@ -66,6 +66,8 @@ class Router {
     void fill_status(api::NodeReport& report, TimePoint now);
     void fill_peers(api::NodeReport& report, TimePoint now);
     void fill_connections(api::NodeReport& report, TimePoint now);
+    void fill_targets(api::NodeReport& report, TimePoint now);
+    void fill_warnings(NodeStatus& status, TimePoint now);
     void fill_drops(api::NodeReport& report);
     std::string path_text(const session::Use& use);
     std::string name_of(const NodeId& node);

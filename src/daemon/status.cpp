@@ -6,6 +6,9 @@
 #include "daemon/refusals.hpp"
 #include "daemon/router.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace weave::daemon {
 namespace {
 
@@ -30,6 +33,18 @@ const char* state_text(mesh::ConnectionStatus::State state) {
         return "self";
     }
     return "unknown";
+}
+
+/** Of a name's addresses the one that got farthest speaks for it: the smallest. */
+int rank(mesh::ConnectionStatus::State state) {
+    using State = mesh::ConnectionStatus::State;
+    constexpr std::array order{State::established,
+                               State::connecting,
+                               State::retrying,
+                               State::waiting,
+                               State::failed,
+                               State::self};
+    return static_cast<int>(std::find(order.begin(), order.end(), state) - order.begin());
 }
 
 } // namespace
@@ -89,6 +104,10 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     for (const Prefix& prefix : state_.exposed()) {
         status.exposed.push_back(prefix.text());
     }
+    fill_warnings(status, now);
+}
+
+void Router::fill_warnings(NodeStatus& status, TimePoint now) {
     status.warnings = notices_;
     for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
         if (node.shown_name != node.name) {
@@ -108,6 +127,23 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
             "its state folder and start it again",
             node == state_.identity().id() ? "this node" : "node " + name_of(node),
             copy.places().empty() ? "at an unknown address" : "seen at " + copy.places()));
+    }
+    for (const auto& [holder, other] : mesh_->relay_collisions()) {
+        status.warnings.push_back(fmt::format(
+            "the ids of {} and {} start alike, so that relays cannot tell them apart: on one of "
+            "them, stop weaved, remove identity.key from its state folder and start it again",
+            name_of(holder),
+            name_of(other)));
+    }
+    for (const Owners::Contest& contest : owners_.contests()) {
+        const auto who = [this](const NodeId& node) {
+            return node == NodeId{} ? std::string{"this node"} : name_of(node);
+        };
+        status.warnings.push_back(fmt::format(
+            "{} is in use on {} and on {}: packets go to the first of them; detach one of the pods",
+            contest.address,
+            who(contest.owner),
+            who(contest.other)));
     }
     for (const auto& [from, reason] : mesh_->refused()) {
         status.warnings.push_back(
@@ -168,28 +204,35 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
         }
         report.connections.push_back(std::move(row));
     }
-    for (const auto& [text, target] : mesh_->targets()) {
+}
+
+void Router::fill_targets(api::NodeReport& report, TimePoint now) {
+    const std::vector<mesh::ConnectionStatus> connections = mesh_->connections(now);
+    for (const auto& [text, target] : mesh_->targets().all()) {
         TargetRow row;
         row.target = text;
         row.origin = target.origin;
         row.state = "waiting";
         row.reason = target.reason;
-        for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
-            const bool match =
-                std::find(target.endpoints.begin(), target.endpoints.end(), status.endpoint) !=
-                target.endpoints.end();
-            if (match) {
-                row.state = status.state == mesh::ConnectionStatus::State::established
-                                ? "connected"
-                                : state_text(status.state);
-                row.peer = status.node ? name_of(*status.node) : "";
-                row.reason = status.reason;
-                row.attempts += status.attempts;
-                row.next_attempt_ms =
-                    status.next_retry_in
-                        ? static_cast<std::uint32_t>(milliseconds(*status.next_retry_in))
-                        : 0;
+        const mesh::ConnectionStatus* best = nullptr;
+        for (const mesh::ConnectionStatus& status : connections) {
+            const auto& all = target.endpoints;
+            if (std::find(all.begin(), all.end(), status.endpoint) == all.end()) {
+                continue;
             }
+            row.attempts += status.attempts;
+            if (best == nullptr || rank(status.state) < rank(best->state)) {
+                best = &status;
+            }
+        }
+        if (best != nullptr) {
+            using State = mesh::ConnectionStatus::State;
+            row.state = best->state == State::established ? "connected" : state_text(best->state);
+            row.peer = best->node ? name_of(*best->node) : "";
+            row.reason = best->reason.empty() ? target.reason : best->reason;
+            row.next_attempt_ms =
+                best->next_retry_in ? static_cast<std::uint32_t>(milliseconds(*best->next_retry_in))
+                                    : 0;
         }
         report.targets.push_back(std::move(row));
     }
@@ -221,6 +264,7 @@ api::NodeReport Router::report() {
     api::NodeReport out;
     fill_peers(out, now);
     fill_connections(out, now);
+    fill_targets(out, now);
     fill_drops(out);
     for (const attach::Attachment& pod : host_.list()) {
         out.attachments.push_back(row_of(pod));
