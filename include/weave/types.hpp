@@ -46,9 +46,9 @@ struct ConnectionRow {
     std::string direction; // "in" or "out"
     std::string endpoint;  // "192.0.2.1:6783"
     std::string peer;      // the peer's name; empty until it is known
-    std::string state;     // "connecting", "handshake", "established", "retrying", "failed"
+    std::string state;     // "established", "connecting", "retrying", "failed", "waiting", "self"
     std::string path;      // "direct", "relay via NAME"
-    std::string cipher;    // "aes256gcm", "chacha20poly1305", "none"
+    std::string cipher;    // "AES-256-GCM", "ChaCha20-Poly1305", "none"; empty without a peer
     std::uint32_t mtu = 0; // bytes of the largest underlay packet that passes
     double rtt_ms = 0;     // milliseconds
     std::string reason;    // why it is not established, one sentence
@@ -73,11 +73,11 @@ struct PeerRow {
 
 /** An endpoint this node was told to connect to. */
 struct TargetRow {
-    std::string target;         // as given: an address or a host name, with or without a port
-    std::string origin;         // "start", "connect", "discovery"
-    std::string state;          // "connected", "connecting", "waiting", "stopped"
-    std::string peer;           // the name behind it; empty until it is known
-    std::uint32_t attempts = 0; // since it was connected the last time
+    std::string target; // as given: an address or a host name, with or without a port
+    std::string origin; // "start", "connect"
+    std::string state;  // "connected", "connecting", "retrying", "failed", "waiting", "self"
+    std::string peer;   // the name behind it; empty until it is known
+    std::uint32_t attempts = 0;        // since it was connected the last time
     std::uint32_t next_attempt_ms = 0; // milliseconds until the next attempt
     std::string reason;                // why the last attempt failed, one sentence
 };

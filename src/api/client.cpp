@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 
+#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -128,7 +129,8 @@ std::error_code Client::Impl::open(const std::string& path) {
     case EACCES:
     case EPERM:
         return fail(Errc::permission,
-                    "no permission to use " + path + ": run as root or join the group weave");
+                    "no permission to use " + path + ": run as root" +
+                        (::getgrnam("weave") != nullptr ? " or join the group weave" : ""));
     case EAGAIN: // the backlog is full
         return fail(Errc::busy, "weaved does not accept connections on " + path + ": try again");
     default:

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/codec.hpp"
 
+#include <weave/version.hpp>
+
 #include <algorithm>
+#include <string>
 
 #include <unistd.h>
 
@@ -76,7 +79,7 @@ std::string encode_message(const json& message) {
 }
 
 std::string encode_request(std::uint64_t id, std::string_view method, const json& params) {
-    return encode_message({{"v", 1}, {"id", id}, {"method", method}, {"params", params}});
+    return encode_message({{"v", kApiVersion}, {"id", id}, {"method", method}, {"params", params}});
 }
 
 std::string encode_reply(std::uint64_t id, const Reply& reply) {
@@ -135,10 +138,11 @@ std::optional<Reply> decode_request(std::string_view body, Request& out) {
     }
     out.id = id->get<std::uint64_t>();
     const auto version = message.find("v");
-    if (version == message.end() || *version != 1) {
-        return Reply::error("wrong_version",
-                            "this daemon speaks version 1 of the control protocol: "
-                            "use the weavectl that was installed with it");
+    if (version == message.end() || *version != kApiVersion) {
+        return Reply::error(
+            "wrong_version",
+            "this daemon speaks version " + std::to_string(kApiVersion) +
+                " of the control protocol: use the weavectl that was installed with it");
     }
     const auto method = message.find("method");
     if (method == message.end() || !method->is_string()) {

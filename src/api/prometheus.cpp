@@ -90,8 +90,12 @@ void node_metrics(Page& page, const NodeStatus& status) {
 
 void connection_metrics(Page& page, const std::vector<ConnectionRow>& rows) {
     // Every state has a sample, so that an alert on one that is rare has something to look at.
-    std::map<std::string, std::uint64_t> states{
-        {"connecting", 0}, {"established", 0}, {"failed", 0}, {"handshake", 0}, {"retrying", 0}};
+    std::map<std::string, std::uint64_t> states{{"connecting", 0},
+                                                {"established", 0},
+                                                {"failed", 0},
+                                                {"retrying", 0},
+                                                {"self", 0},
+                                                {"waiting", 0}};
     for (const ConnectionRow& row : rows) {
         ++states[row.state];
     }

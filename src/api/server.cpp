@@ -68,6 +68,27 @@ void clear_stale(asio::io_context& io, const std::string& path) {
     ::unlink(path.c_str());
 }
 
+/** Ours for an error of the system: what the caller asked for, or the daemon's own trouble. */
+const char* code_of(const std::error_code& error) {
+    if (error.category() == error_category()) {
+        return error_name(static_cast<Errc>(error.value()));
+    }
+    switch (error.value()) {
+    case EINVAL:
+        return "invalid";
+    case EEXIST:
+        return "conflict";
+    case ENODEV:
+    case ENOENT:
+        return "not_found";
+    case EPERM:
+    case EACCES:
+        return "permission";
+    default:
+        return "internal";
+    }
+}
+
 /** What the call returns, or the error it throws. */
 template <class Call> Reply reply_of(Call call) {
     try {
@@ -77,6 +98,8 @@ template <class Call> Reply reply_of(Call call) {
     } catch (const nlohmann::json::exception& error) {
         return Reply::error("invalid",
                             std::string("a parameter has the wrong type: ") + error.what());
+    } catch (const std::system_error& error) {
+        return Reply::error(code_of(error.code()), error.what());
     } catch (const std::exception& error) {
         return Reply::error("internal", error.what());
     }
@@ -340,18 +363,12 @@ Server::Server(asio::io_context& io,
                Handler handler,
                ServerSettings settings)
     : state_(std::make_shared<State>(io, std::move(handler), std::move(settings))) {
-    if (!path.empty()) {
-        state_->listen(path);
-        state_->accept();
-    }
+    state_->listen(path);
+    state_->accept();
 }
 
 Server::~Server() {
     state_->stop();
-}
-
-void Server::adopt(Descriptor connected) {
-    state_->adopt(Protocol::socket(state_->io, Protocol(), connected.release()));
 }
 
 std::size_t Server::connections() const {

@@ -16,7 +16,8 @@ namespace weave::api {
 
 /**
  * Answers one request, on the thread of the io_context; it must not block. What it throws becomes
- * the error "internal" with its what(). std::invalid_argument becomes "invalid".
+ * the error "internal" with its what(); std::invalid_argument becomes "invalid", std::system_error
+ * what its code says.
  */
 using Handler = std::function<Reply(Request&)>;
 
@@ -39,8 +40,7 @@ class Server {
   public:
     /**
      * Listens at once. A stale socket file is replaced; throws std::system_error, whose text names
-     * the path, when a live daemon answers on it or it cannot be made. With an empty path there is
-     * no socket, only what is adopted.
+     * the path, when a live daemon answers on it or it cannot be made.
      */
     Server(boost::asio::io_context& io,
            const std::string& path,
@@ -50,8 +50,6 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /** Serves a stream socket that is already connected, for example one half of a socketpair. */
-    void adopt(Descriptor connected);
     [[nodiscard]] std::size_t connections() const;
     /** Closes everything and removes the socket file. */
     void stop();

@@ -63,13 +63,13 @@ NodeStatus make_status() {
 
 std::vector<ConnectionRow> make_connections() {
     return {
-        {"out", "192.0.2.2:6783", "node2", "established", "direct", "aes256gcm", 1500, 0.412, ""},
+        {"out", "192.0.2.2:6783", "node2", "established", "direct", "AES-256-GCM", 1500, 0.412, ""},
         {"in",
          "[2001:db8::3]:40122",
          "node3",
          "established",
          "relay via node2",
-         "chacha20poly1305",
+         "ChaCha20-Poly1305",
          1420,
          12.5,
          ""},
@@ -97,7 +97,7 @@ std::vector<PeerRow> make_peers() {
              87654,
              42,
              12,
-             "aes256gcm"},
+             "AES-256-GCM"},
             {"node3",
              "20112233445566778899aabbccddeeff",
              {"192.0.2.3:6783", "[2001:db8::3]:6783"},
@@ -110,7 +110,7 @@ std::vector<PeerRow> make_peers() {
              2,
              3700,
              3,
-             "chacha20poly1305"},
+             "ChaCha20-Poly1305"},
             // Such a name comes from another host: nothing of it may reach the terminal as it is.
             {"evil\x1b[2J \"name\"\n",
              "30112233445566778899aabbccddeeff",

@@ -52,6 +52,11 @@ Reply answer(Request& request) {
     if (request.method == "hide") {
         throw std::runtime_error("broken");
     }
+    if (request.method == "connect") {
+        throw std::system_error(request.params.at("peers").at(0) == "there" ? EEXIST : EINVAL,
+                                std::generic_category(),
+                                "the kernel said so");
+    }
     return Reply::error("unknown_method", "no method " + request.method);
 }
 
@@ -163,6 +168,11 @@ TEST_CASE("errors of the daemon leave the connection usable, others do not") {
     CHECK(client.last_error() == "that address is taken");
     client.hide({"a"}, error);
     CHECK(error == Errc::internal);
+    client.connect_peers({"there"}, false, error);
+    CHECK(error == Errc::conflict);
+    client.connect_peers({"wrong"}, false, error);
+    CHECK(error == Errc::invalid);
+    CHECK(client.last_error().starts_with("the kernel said so"));
     CHECK_THROWS_WITH_AS(client.forget({"a"}), "no method forget", Error);
     CHECK(client.version(error).empty());
     CHECK(error == Errc::protocol);
@@ -250,21 +260,4 @@ TEST_CASE("the socket file: private or for the group, a stale one is replaced, a
     }
     CHECK_FALSE(std::filesystem::exists(stale));
     CHECK_THROWS_AS(Server(io, daemon.folder + std::string(200, 'x'), answer), std::system_error);
-}
-
-TEST_CASE("a socketpair serves as well") {
-    int ends[2] = {-1, -1};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-    boost::asio::io_context io;
-    Server server(io, "", answer);
-    server.adopt(Descriptor(ends[0]));
-    const Descriptor mine(ends[1]);
-    const std::string request = encode_request(4, "status", nlohmann::json::object());
-    REQUIRE(send_some(mine.get(), request, -1) == static_cast<std::ptrdiff_t>(request.size()));
-    io.run_one_for(10s); // it can be read
-    io.run_one_for(10s); // the answer was written
-    std::string out(4096, '\0');
-    Descriptor fd;
-    REQUIRE(receive_some(mine.get(), out.data(), out.size(), fd) > 0);
-    CHECK(out.find("node1") != std::string::npos);
 }
