@@ -10,6 +10,7 @@
 #include <weave/client.hpp>
 #include <weave/error.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <stdexcept>
@@ -22,6 +23,7 @@ namespace {
 
 struct Options {
     std::string run_dir = "/run/weave";
+    std::string state_dir = "/var/lib/weave";
     std::string socket;
     std::string output = "text";
     std::string what; // of status
@@ -149,6 +151,9 @@ void genkey(const Options& options) {
         print(text);
     } else {
         write_secret_file(options.key_file, text);
+        if (options.json()) {
+            print(api::json_text(nlohmann::json{{"file", options.key_file}}));
+        }
     }
 }
 
@@ -175,10 +180,23 @@ void version(const Options& options) {
 
 using Action = std::function<void()>;
 
+/** For values that are words of a list. */
+CLI::Validator one_of(std::vector<std::string> words) {
+    std::string list;
+    for (const std::string& word : words) {
+        list += (list.empty() ? "" : ", ") + word;
+    }
+    return {[words = std::move(words), list](std::string& given) {
+                const bool known = std::find(words.begin(), words.end(), given) != words.end();
+                return known ? std::string{} : "'" + given + "' is none of " + list;
+            },
+            ""};
+}
+
 void add_peer_commands(CLI::App& app, Options& options, Action& action) {
     auto* status_command = app.add_subcommand("status", "Show the node, or one of its lists");
     status_command->add_option("WHAT", options.what, "Which list; without it a summary")
-        ->check(CLI::IsMember({"connections", "peers", "targets", "drops", "attachments"}));
+        ->check(one_of({"connections", "peers", "targets", "drops", "attachments"}));
     status_command->callback([&] { action = [&] { status(options); }; });
 
     auto* connect_command = app.add_subcommand("connect", "Connect to more peers");
@@ -245,17 +263,28 @@ void fail(const Options& options, const std::string& code, const std::string& se
 
 /** What is wrong with the command line, in words of ours where those of CLI11 name no word. */
 std::string usage_sentence(const CLI::App& app, const CLI::ParseError& error) {
-    if (!app.get_subcommands().empty()) {
-        return error.what();
+    std::string help = "weavectl";
+    for (const CLI::App* command : app.get_subcommands()) {
+        help += ' ' + command->get_name();
     }
-    for (const std::string& word : app.remaining()) {
-        if (!word.starts_with('-')) {
-            return "'" + word + "' is not a command: see 'weavectl --help'";
-        }
+    const bool commanded = !app.get_subcommands().empty();
+    const auto unexpected = app.remaining(/*recurse=*/true);
+    std::string what = error.what();
+    if (!unexpected.empty()) {
+        const std::string& word = unexpected.front();
+        what = "'" + word + "' is not " +
+               (word.starts_with('-') ? "an option"
+                : commanded           ? "expected"
+                                      : "a command");
+    } else if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+        const auto end = what.find(" is required");
+        what = (commanded ? what.substr(0, end) : "a command") + " is missing";
+    } else if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+        const bool twice = what.find("At Most") != std::string::npos;
+        what = what.substr(0, what.find(':')) +
+               (twice ? " is given more than once" : " needs a value");
     }
-    return dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && app.remaining_size() == 0
-               ? "a command is missing: see 'weavectl --help'"
-               : error.what();
+    return what + ": see '" + help + " --help'";
 }
 
 int run(int argc, const char* const* argv) {
@@ -265,9 +294,14 @@ int run(int argc, const char* const* argv) {
     app.add_option("--run-dir", options.run_dir, "Where weaved keeps its socket")
         ->envname("WEAVE_RUN_DIR")
         ->capture_default_str();
+    app.add_option("--state-dir",
+                   options.state_dir,
+                   "Not read; taken so that the folders of an instance go with any program")
+        ->envname("WEAVE_STATE_DIR")
+        ->capture_default_str();
     app.add_option("--socket", options.socket, "The control socket (default: RUN-DIR/weave.sock)");
     app.add_option("-o,--output", options.output, "text or json")
-        ->check(CLI::IsMember({"text", "json"}))
+        ->check(one_of({"text", "json"}))
         ->capture_default_str();
     app.set_version_flag("--version", std::string("weavectl ") + library_version());
     app.require_subcommand(1);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace weave::cli {
 
@@ -38,6 +39,10 @@ std::vector<std::string> candidates(const std::string& text) {
 } // namespace
 
 api::Descriptor open_netns(const std::string& text) {
+    if (text.empty()) {
+        throw Error(Errc::invalid,
+                    "NETNS is empty: give a pid, a name of 'ip netns list' or a path");
+    }
     for (const std::string& path : candidates(text)) {
         // Without blocking: the path may be a pipe.
         api::Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -50,7 +55,13 @@ api::Descriptor open_netns(const std::string& text) {
             return fd;
         }
         if (errno == EACCES || errno == EPERM) {
-            throw Error(Errc::permission, "no permission to open " + path + ": run as root");
+            throw Error(
+                Errc::permission,
+                "no permission to open " + path +
+                    (::geteuid() != 0
+                         ? ": run as root"
+                         : ": root here lacks CAP_SYS_PTRACE or is of another container; "
+                           "run this on the host, or give a path or a name of 'ip netns list'"));
         }
         if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG) {
             throw std::runtime_error("cannot open " + path + ": " +

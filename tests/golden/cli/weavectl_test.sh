@@ -34,15 +34,26 @@ expect 2 '{"error":"usage","message":' -o json help
 expect 1 '{"error":"not_running","message":"weaved is not running' -o json expose 10.32.0.5/12
 expect 1 '{"error":"not_found","message":"there is no network namespace' detach nowhere -o json
 expect 1 '{"error":"invalid","message":' -o json hide 10.32.0.5
-expect 2 "" status everything
-expect 2 "" connect
-expect 2 "" -o yaml status
+expect 2 "WHAT: 'everything' is none of connections, peers, targets, drops, attachments: see 'weavectl status --help'" status everything
+expect 2 "PEER is missing: see 'weavectl connect --help'" connect
+expect 2 "NETNS is missing: see 'weavectl attach --help'" attach
+expect 2 "--output: 'yaml' is none of text, json: see 'weavectl" -o yaml status
+expect 2 "'-x' is not an option: see 'weavectl --help'" -x
+expect 2 "'-x' is not an option: see 'weavectl status --help'" status -x
+expect 2 "'more' is not expected: see 'weavectl report --help'" report more
+expect 2 "--ifname is given more than once: see 'weavectl detach --help'" detach web --ifname a --ifname b
+expect 2 "--ifname needs a value: see 'weavectl detach --help'" detach web --ifname
+expect 1 "NETNS is empty: give a pid" attach ""
+expect 1 "weaved is not running" --state-dir "$folder/state" status
 expect 2 "a command is missing: see 'weavectl --help'"
 expect 0 "weavectl " --version
 expect 0 "weaved -" version
 expect 0 '"weaved": null' version -o json
 expect 0 "attach" --help
 expect 0 "" genkey "$folder/cluster.json"
+expect 0 "{
+  \"file\": \"$folder/another.json\"
+}" -o json genkey "$folder/another.json"
 expect 1 "exists already" genkey "$folder/cluster.json"
 [ "$(stat -c %a "$folder/cluster.json")" = 600 ] || { echo "the cluster file is not private"; failures=$((failures + 1)); }
 grep -Eq '^\{"weavemesh_cluster":1,"id":"[0-9a-f]{32}","secrets":\[\{"id":1,"key":"[0-9a-f]{64}"\}\]\}$' "$folder/cluster.json" ||
