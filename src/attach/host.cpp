@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "attach/host.hpp"
 
+#include "attach/label.hpp"
 #include "os/error.hpp"
 #include "os/netns.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
-#include <string_view>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -21,12 +21,6 @@ namespace {
 using os::Link;
 using os::Netlink;
 using os::throw_sentence;
-
-constexpr std::string_view kPortPrefix = "wv";
-constexpr std::string_view kAliasMark = "weave|";
-constexpr const char* kOwnAlias = "weave"; // of a bridge and a TAP of our making
-constexpr std::size_t kMaxName = 15;       // IFNAMSIZ less the zero
-constexpr std::size_t kMaxId = 128;
 
 /** FNV-1a with a final mix: names only, nothing here has to resist an attacker. */
 std::uint64_t hash_text(ByteView bytes) {
@@ -56,39 +50,6 @@ MacAddress random_mac() {
     return local_mac(bits);
 }
 
-/** What the host end of a pod's link remembers about it, in the kernel, over our restarts. */
-struct Label {
-    std::uint64_t netns_inode = 0;
-    std::string ifname;
-    std::string id;
-
-    [[nodiscard]] std::string text() const {
-        return std::string{kAliasMark} + std::to_string(netns_inode) + '|' + ifname + '|' + id;
-    }
-
-    static std::optional<Label> parse(std::string_view text) {
-        if (!text.starts_with(kAliasMark)) {
-            return std::nullopt;
-        }
-        text.remove_prefix(kAliasMark.size());
-        Label out;
-        const auto [end, error] =
-            std::from_chars(text.data(), text.data() + text.size(), out.netns_inode);
-        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-        const auto bar = text.find('|', 1);
-        if (error != std::errc{} || !text.starts_with('|') || bar == std::string_view::npos) {
-            return std::nullopt;
-        }
-        out.ifname = text.substr(1, bar - 1);
-        out.id = text.substr(bar + 1);
-        return out;
-    }
-};
-
-bool is_port(const Link& link) {
-    return link.kind == "veth" && link.name.starts_with(kPortPrefix) && Label::parse(link.alias);
-}
-
 /** The addresses a person gave, without those the kernel made up. */
 std::vector<Prefix> given_addresses(const std::vector<os::LinkAddress>& all, unsigned index) {
     std::vector<Prefix> out;
@@ -111,15 +72,23 @@ bool try_sysctl(int netns_fd, const std::string& key, const std::string& value) 
     }
 }
 
-std::string check_ifname(const std::string& name) {
-    const bool odd = std::ranges::any_of(name, [](char c) {
-        return c <= ' ' || c > '~' || c == '/' || c == ':' || c == '|' || c == '%';
-    });
-    if (name.empty() || name.size() > kMaxName || odd || name == "." || name == ".." ||
-        name == "lo") {
-        return "'" + name + "' is no name for a network interface";
+/** All of them or none. */
+std::vector<Prefix>
+add_addresses(Netlink& pod, const Link& inside, const std::vector<Prefix>& addresses) {
+    std::vector<Prefix> added;
+    try {
+        for (const Prefix& prefix : addresses) {
+            if (pod.add_address(inside, prefix)) {
+                added.push_back(prefix);
+            }
+        }
+    } catch (const std::system_error&) {
+        for (const Prefix& prefix : added) {
+            pod.delete_address(inside, prefix);
+        }
+        throw;
     }
-    return {};
+    return added;
 }
 
 } // namespace
@@ -135,27 +104,6 @@ std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname) {
         octets[i] = static_cast<std::uint8_t>(hash >> (8 * i));
     }
     return std::string{kPortPrefix} + to_hex(octets);
-}
-
-std::string check_pod(const PodSpec& spec) {
-    if (std::string why = check_ifname(spec.ifname); !why.empty()) {
-        return why;
-    }
-    const bool odd =
-        std::ranges::any_of(spec.id, [](char c) { return c < ' ' || c > '~' || c == '|'; });
-    if (spec.id.size() > kMaxId || odd) {
-        return "a pod's id must be at most 128 printable characters without '|'";
-    }
-    if (spec.mac && (spec.mac->is_group() || *spec.mac == MacAddress{})) {
-        return spec.mac->text() + " is no MAC address for one interface";
-    }
-    for (const Prefix& prefix : spec.addresses) {
-        if (prefix.address.is_multicast() || prefix.address.is_unspecified() ||
-            prefix.address.is_loopback() || prefix.length == 0) {
-            return prefix.text() + " cannot be a pod's address";
-        }
-    }
-    return {};
 }
 
 Host::Host(HostSettings settings)
@@ -255,7 +203,8 @@ Link Host::ensure_pod_link(int netns_fd, Netlink& pod, const PodSpec& spec) {
     const bool joined = outside && inside && outside->peer_index == inside->index;
     if (inside && !joined) {
         throw_sentence(EEXIST,
-                       "the pod already has an interface " + spec.ifname + " of another making");
+                       "the pod already has an interface " + spec.ifname +
+                           " of another making: give another name with --ifname");
     }
     if (outside && !joined) {
         netlink_.delete_link(*outside); // its other end was renamed or moved: useless to anybody
@@ -277,7 +226,7 @@ Link Host::ensure_pod_link(int netns_fd, Netlink& pod, const PodSpec& spec) {
     return *outside;
 }
 
-Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) {
+PreparedPod Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) {
     Link inside = pod.require_link(spec.ifname);
     const std::string v4 = "net/ipv4/conf/" + spec.ifname + '/';
     const std::string v6 = "net/ipv6/conf/" + spec.ifname + '/';
@@ -296,20 +245,15 @@ Attachment Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec) 
         pod.set_mac(inside, *spec.mac);
         inside.mac = *spec.mac;
     }
-    for (const Prefix& prefix : spec.addresses) {
-        pod.add_address(inside, prefix);
-    }
-    return {spec.id,
-            {},
-            spec.ifname,
-            inside.mac,
-            given_addresses(pod.addresses(), inside.index),
-            os::netns_inode(netns_fd)};
-}
-
-Attachment Host::attach_pod(int netns_fd, const PodSpec& spec) {
-    Attachment out = prepare_pod(netns_fd, spec);
-    start_pod(netns_fd, spec.ifname);
+    PreparedPod out;
+    out.added = add_addresses(pod, inside, spec.addresses);
+    out.pod = {spec.id,
+               {},
+               {},
+               spec.ifname,
+               inside.mac,
+               given_addresses(pod.addresses(), inside.index),
+               os::netns_inode(netns_fd)};
     return out;
 }
 
@@ -323,7 +267,7 @@ void Host::start_pod(int netns_fd, const std::string& ifname) {
     pod.add_route(multicast);
 }
 
-Attachment Host::prepare_pod(int netns_fd, const PodSpec& spec) {
+PreparedPod Host::prepare_pod(int netns_fd, const PodSpec& spec) {
     if (const std::string why = check_pod(spec); !why.empty()) {
         throw_sentence(EINVAL, why);
     }
@@ -334,28 +278,43 @@ Attachment Host::prepare_pod(int netns_fd, const PodSpec& spec) {
     }
     Netlink pod = Netlink::open_in(netns_fd);
     const Link port_of = bridge();
-    const bool had = netlink_.link(host_ifname(inode, spec.ifname)).has_value();
+    const auto old = netlink_.link(host_ifname(inode, spec.ifname));
+    std::optional<Link> port;
     try {
-        const Link port = ensure_pod_link(netns_fd, pod, spec);
-        quiet_port(port);
-        if (port.mtu != settings_.mtu) {
-            netlink_.set_mtu(port, settings_.mtu);
+        port = ensure_pod_link(netns_fd, pod, spec);
+        quiet_port(*port);
+        if (port->mtu != settings_.mtu) {
+            netlink_.set_mtu(*port, settings_.mtu);
         }
-        if (port.master != port_of.index) {
-            netlink_.set_master(port, port_of.index);
+        if (port->master != port_of.index) {
+            netlink_.set_master(*port, port_of.index);
         }
-        netlink_.set_up(port, true);
-        Attachment out = configure_pod(netns_fd, pod, spec);
-        out.host_ifname = port.name;
-        if (const auto label = Label::parse(port.alias); label && out.id.empty()) {
-            out.id = label->id;
+        netlink_.set_up(*port, true);
+        PreparedPod out = configure_pod(netns_fd, pod, spec);
+        out.made = !old || old->index != port->index;
+        out.pod.host_ifname = port->name;
+        out.pod.host_mac = port->mac;
+        if (const auto label = Label::parse(port->alias); label && out.pod.id.empty()) {
+            out.pod.id = label->id;
         }
         return out;
     } catch (...) {
-        if (!had) {
+        if (!old) {
             detach_pod(inode, spec.ifname); // half an attachment is none
         }
         throw;
+    }
+}
+
+void Host::undo(int netns_fd, const PreparedPod& prepared) {
+    if (prepared.made) {
+        detach_pod(prepared.pod.netns_inode, prepared.pod.ifname);
+        return;
+    }
+    Netlink pod = Netlink::open_in(netns_fd);
+    const Link inside = pod.require_link(prepared.pod.ifname);
+    for (const Prefix& prefix : prepared.added) {
+        pod.delete_address(inside, prefix);
     }
 }
 
@@ -379,29 +338,6 @@ std::vector<std::string> Host::detach_all(std::uint64_t netns_inode) {
     return names;
 }
 
-unsigned Host::detach_pod(const std::string& id) {
-    unsigned count = 0;
-    for (const Link& link : netlink_.links()) {
-        if (is_port(link) && Label::parse(link.alias)->id == id) {
-            netlink_.delete_link(link);
-            ++count;
-        }
-    }
-    return count;
-}
-
-unsigned Host::remove_addresses(int netns_fd,
-                                const std::string& ifname,
-                                const std::vector<Prefix>& addresses) {
-    Netlink pod = Netlink::open_in(netns_fd);
-    const Link inside = pod.require_link(ifname);
-    unsigned count = 0;
-    for (const Prefix& prefix : addresses) {
-        count += pod.delete_address(inside, prefix) ? 1u : 0u;
-    }
-    return count;
-}
-
 std::vector<Attachment> Host::list() {
     struct Inside {
         std::vector<Link> links;
@@ -410,12 +346,14 @@ std::vector<Attachment> Host::list() {
 
     std::map<int, Inside> pods;
     std::vector<Attachment> out;
-    for (const Link& port : netlink_.links()) {
-        if (!is_port(port)) {
+    const std::vector<Link> links = netlink_.links();
+    const std::set<unsigned> others = bridges_of_others(links);
+    for (const Link& port : links) {
+        if (!is_port(port) || others.contains(port.master)) {
             continue;
         }
         const Label label = *Label::parse(port.alias);
-        Attachment entry{label.id, port.name, label.ifname, {}, {}, label.netns_inode};
+        Attachment entry{label.id, port.name, port.mac, label.ifname, {}, {}, label.netns_inode};
         try {
             auto [found, fresh] = pods.try_emplace(port.peer_netns_id);
             if (fresh) {
@@ -466,16 +404,15 @@ std::vector<Prefix> Host::exposed() {
     return given_addresses(netlink_.addresses(), bridge().index);
 }
 
-void Host::teardown() {
-    const auto own = netlink_.link(settings_.bridge);
-    for (const Link& link : netlink_.links()) {
-        const bool port = is_port(link) && (link.master == 0 || (own && link.master == own->index));
-        const bool named = (link.name == settings_.tap && link.kind == "tun") ||
-                           (link.name == settings_.bridge && link.kind == "bridge");
-        if (port || (named && link.alias == kOwnAlias)) {
-            netlink_.delete_link(link);
+std::set<IpAddress> Host::addresses_elsewhere() {
+    std::set<IpAddress> out;
+    const unsigned index = bridge().index;
+    for (const os::LinkAddress& entry : netlink_.addresses()) {
+        if (entry.index != index) {
+            out.insert(entry.prefix.address);
         }
     }
+    return out;
 }
 
 } // namespace weave::attach

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,11 +37,22 @@ struct Attachment {
     std::string id;
     /** "wv" and ten hexadecimal digits. */
     std::string host_ifname;
+    /** Random for each link that is made: names this one over restarts, while names and namespace
+     * numbers are used again. */
+    MacAddress host_mac;
     std::string ifname;
     /** Of the pod's interface. */
     MacAddress mac;
+    /** All that the interface has, the pod's own additions too. */
     std::vector<Prefix> addresses;
     std::uint64_t netns_inode = 0;
+};
+
+/** What prepare_pod() did, to be undone. */
+struct PreparedPod {
+    Attachment pod;
+    bool made = false;         ///< there was no such link before
+    std::vector<Prefix> added; ///< those the interface did not have before
 };
 
 /** 02 and five bytes of a hash of the node id. */
@@ -48,6 +60,12 @@ MacAddress bridge_mac(const NodeId& node);
 
 /** The host end's name for an interface of a network namespace: "wv" and ten hexadecimal digits. */
 std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname);
+
+/** A sentence why no interface can have that name; empty when one can. */
+std::string check_ifname(const std::string& name);
+
+/** A sentence why no interface on the network can have that address; empty when one can. */
+std::string check_address(const Prefix& prefix);
 
 /** A sentence why `spec` cannot be used; empty when it can. */
 std::string check_pod(const PodSpec& spec);
@@ -70,23 +88,29 @@ class Host {
     void adopt_tap();
 
     /**
-     * Gives the namespace an interface on the bridge. The same namespace and interface again: what
-     * is missing is added, nothing is taken away. Both steps in one.
+     * Takes what an earlier start with other settings left: pods' links come to the bridge, and
+     * both their ends have the MTU. Returns the host ends of those that could not be changed. What
+     * another router of this host uses is left alone.
      */
-    Attachment attach_pod(int netns_fd, const PodSpec& spec);
-    /** The first step: everything is there, and the interface, if it is new, is down. */
-    Attachment prepare_pod(int netns_fd, const PodSpec& spec);
-    /** The second: the interface is up, and the pod announces itself. */
+    std::vector<std::string> adopt_pods();
+    /** Bridges of our making that no router works on: those without ports are removed, others lose
+     * the host's addresses. */
+    void leave_old_bridges(const std::vector<Prefix>& exposed);
+
+    /**
+     * Gives the namespace an interface on the bridge. The same namespace and interface again: what
+     * is missing is added, nothing is taken away; all of it or nothing. Everything is there then,
+     * and the interface, if it is new, is down.
+     */
+    PreparedPod prepare_pod(int netns_fd, const PodSpec& spec);
+    /** As if prepare_pod() had not been called. */
+    void undo(int netns_fd, const PreparedPod& prepared);
+    /** After prepare_pod(): the interface is up, and the pod announces itself. */
     void start_pod(int netns_fd, const std::string& ifname);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
     /** Detaches whatever we put into the namespace; returns the names the interfaces were given. */
     std::vector<std::string> detach_all(std::uint64_t netns_inode);
-    /** Detaches every attachment with this id; returns how many. */
-    unsigned detach_pod(const std::string& id);
-    /** Addresses of one attachment that are not the pod's any more; returns how many were there. */
-    unsigned
-    remove_addresses(int netns_fd, const std::string& ifname, const std::vector<Prefix>& addresses);
     /** All attachments, read from the kernel. */
     std::vector<Attachment> list();
 
@@ -95,9 +119,8 @@ class Host {
     /** False when the host had no such address. */
     bool hide(const Prefix& prefix);
     std::vector<Prefix> exposed();
-
-    /** Removes the pods' links, and the tap and the bridge when they are of our making. */
-    void teardown();
+    /** What the host has on its other interfaces. */
+    std::set<IpAddress> addresses_elsewhere();
 
   private:
     os::Link bridge();
@@ -106,7 +129,9 @@ class Host {
     bool exposes_v6();
     void quiet_port(const os::Link& link);
     os::Link ensure_pod_link(int netns_fd, os::Netlink& pod, const PodSpec& spec);
-    Attachment configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec);
+    PreparedPod configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec);
+    [[nodiscard]] std::set<unsigned> bridges_of_others(const std::vector<os::Link>& links) const;
+    bool converge_mtu(const os::Link& port);
 
     HostSettings settings_;
     os::UniqueFd netns_;

@@ -27,40 +27,23 @@ std::vector<Prefix> parse_addresses(const nlohmann::json& params) {
     return out;
 }
 
-std::string in_use(const Prefix& prefix, const std::string& interface) {
-    return fmt::format("{} is in use on this node by interface {}: choose another address",
-                       prefix.address.text(),
-                       interface);
-}
-
-bool holds(const std::vector<Prefix>& held, const IpAddress& address) {
-    return std::any_of(
-        held.begin(), held.end(), [&](const Prefix& each) { return each.address == address; });
-}
-
-/** A sentence when an interface of this node other than `own` has one of the addresses. */
-std::string used_here(attach::Host& host,
-                      const std::string& bridge,
-                      const std::string& own,
-                      const std::vector<Prefix>& addresses) {
-    const std::vector<attach::Attachment> pods = host.list();
-    const std::vector<Prefix> exposed = host.exposed();
-    for (const Prefix& prefix : addresses) {
-        if (own != bridge && holds(exposed, prefix.address)) {
-            return in_use(prefix, bridge);
-        }
-        for (const attach::Attachment& pod : pods) {
-            if (pod.host_ifname != own && holds(pod.addresses, prefix.address)) {
-                return in_use(prefix, pod.host_ifname);
-            }
-        }
-    }
-    return {};
-}
-
 } // namespace
 
+/** Failures that are not the caller's are logged as well, for who runs this node. */
 Reply Router::handle(api::Request& request) {
+    try {
+        return answer(request);
+    } catch (const std::system_error& error) {
+        if (rate_.allow("request_failed", Clock::now())) {
+            log::error("event=request_failed method={} reason={}",
+                       log::quoted(request.method),
+                       log::quoted(error.what()));
+        }
+        throw;
+    }
+}
+
+Reply Router::answer(api::Request& request) {
     const std::string& method = request.method;
     if (method == "version") {
         return Reply::ok({{"version", WEAVE_VERSION}});
@@ -142,15 +125,20 @@ Reply Router::handle_attach(api::Request& request) {
     if (const std::string bad = attach::check_pod(spec); !bad.empty()) {
         return Reply::error("invalid", bad);
     }
-    if (const std::string taken = used_elsewhere(spec.addresses); !taken.empty()) {
-        return Reply::error("conflict", taken);
-    }
     const std::string own = attach::host_ifname(os::netns_inode(request.fd.get()), spec.ifname);
-    if (const std::string taken = used_here(host_, options_.bridge, own, spec.addresses);
-        !taken.empty()) {
-        return Reply::error("conflict", taken);
+    if (auto refusal = refuse_addresses(spec.addresses, own)) {
+        return std::move(*refusal);
     }
-    const attach::Attachment pod = host_.prepare_pod(request.fd.get(), spec);
+    attach::PreparedPod prepared = host_.prepare_pod(request.fd.get(), spec);
+    try {
+        remember_given(prepared.pod,
+                       spec.addresses); // first: what cannot be kept is not acknowledged
+    } catch (const std::system_error&) {
+        host_.undo(request.fd.get(), prepared);
+        throw;
+    }
+    attach::Attachment& pod = prepared.pod;
+    keep_given(pod);
     publish_addresses();
     log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
     Reply reply = Reply::ok(row_of(pod));
@@ -188,20 +176,6 @@ Reply Router::handle_detach(api::Request& request) {
     return Reply::ok({{"detached", detached}});
 }
 
-/** A sentence when another node owns one of the addresses. */
-std::string Router::used_elsewhere(const std::vector<Prefix>& addresses) {
-    for (const Prefix& prefix : addresses) {
-        const auto owner = owners_.table()->owner(prefix.address);
-        if (owner != dataplane::kNoPeer && owner != dataplane::kLocalPeer) {
-            const auto* peer = snapshot_.peers->peer(owner);
-            return fmt::format("{} is in use on node {}: choose another address",
-                               prefix.address.text(),
-                               peer != nullptr ? name_of(peer->node) : "unknown");
-        }
-    }
-    return {};
-}
-
 Reply Router::handle_expose(const api::Request& request, bool expose) {
     const std::vector<Prefix> before = state_.exposed();
     const std::vector<Prefix> given = parse_addresses(request.params);
@@ -218,20 +192,22 @@ Reply Router::handle_expose(const api::Request& request, bool expose) {
         }
     }
     if (expose) {
-        std::string taken = used_elsewhere(given);
-        if (taken.empty()) {
-            taken = used_here(host_, options_.bridge, options_.bridge, given);
-        }
-        if (!taken.empty()) {
-            return Reply::error("conflict", taken);
+        if (auto refusal = refuse_addresses(given, options_.bridge)) {
+            return std::move(*refusal);
         }
     }
     state_.save_exposed(after); // first: what cannot be kept is not acknowledged
+    std::vector<Prefix> done;
     try {
         for (const Prefix& prefix : given) {
-            expose ? host_.expose(prefix) : host_.hide(prefix);
+            if (expose ? host_.expose(prefix) : host_.hide(prefix)) {
+                done.push_back(prefix);
+            }
         }
-    } catch (...) {
+    } catch (const std::system_error&) {
+        for (const Prefix& prefix : done) {
+            expose ? host_.hide(prefix) : host_.expose(prefix);
+        }
         state_.save_exposed(before);
         throw;
     }
@@ -259,6 +235,19 @@ api::HttpReply Router::ready_reply() {
 }
 
 api::HttpReply Router::handle_http(std::string_view target, bool wants_json, bool metrics_only) {
+    try {
+        return page(target, wants_json, metrics_only);
+    } catch (const std::exception& error) {
+        if (rate_.allow("http", Clock::now())) {
+            log::error("event=http_failed page={} reason={}",
+                       log::quoted(std::string{target}),
+                       log::quoted(error.what()));
+        }
+        throw;
+    }
+}
+
+api::HttpReply Router::page(std::string_view target, bool wants_json, bool metrics_only) {
     if (target == "/healthz") {
         return {200, "text/plain; charset=utf-8", "ok\n"};
     }

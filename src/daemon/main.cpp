@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/init.hpp"
+#include "daemon/cluster_file.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/router.hpp"
@@ -43,6 +44,11 @@ int run(int argc, char** argv) {
     CommandLine line;
     try {
         line = parse_command_line(argc, argv);
+        if (!line.cluster_file_to_check.empty()) {
+            crypto::init();
+            read_cluster_file(line.cluster_file_to_check);
+            return 0;
+        }
     } catch (const ConfigError& error) {
         std::fprintf(stderr, "weaved: %s\n", error.what());
         return 2;

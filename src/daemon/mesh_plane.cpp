@@ -422,12 +422,20 @@ void MeshPlane::set_own_topology(const wire::Topology& topology) {
     run_mesh(now);
 }
 
-void MeshPlane::set_own_addresses(const wire::Addresses& addresses) {
+bool MeshPlane::publishable(const wire::Addresses& addresses) {
+    return wire::encode_addresses(addresses).size() <= wire::kMaxTlvBytes;
+}
+
+bool MeshPlane::set_own_addresses(const wire::Addresses& addresses) {
     const TimePoint now = Clock::now();
-    if (!mesh_.set_own(wire::kAddressesKind, wire::encode_addresses(addresses), now)) {
-        log::error("event=addresses_not_published count={}", addresses.macs.size());
+    const bool published =
+        mesh_.set_own(wire::kAddressesKind, wire::encode_addresses(addresses), now);
+    if (!published) {
+        log::error("event=addresses_not_published count={}",
+                   addresses.macs.size() + addresses.prefixes.size());
     }
     run_mesh(now); // at once: the pod's first packets are on their way
+    return published;
 }
 
 void MeshPlane::mark_unreachable(const NodeId& node, bool unreachable) {

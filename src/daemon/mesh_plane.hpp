@@ -64,7 +64,10 @@ class MeshPlane {
     /** Throws std::system_error when a port is taken. */
     void listen();
     void set_own_topology(const wire::Topology& topology);
-    void set_own_addresses(const wire::Addresses& addresses);
+    /** Whether they fit one record. */
+    [[nodiscard]] static bool publishable(const wire::Addresses& addresses);
+    /** False, and peers keep the old ones, when they are not publishable(). */
+    bool set_own_addresses(const wire::Addresses& addresses);
     void mark_unreachable(const NodeId& node, bool unreachable);
     void tick(TimePoint now);
 

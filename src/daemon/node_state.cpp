@@ -19,6 +19,7 @@ constexpr const char* kIdentityFile = "identity.key";
 constexpr const char* kEpochFile = "boot-epoch";
 constexpr const char* kTargetsFile = "targets";
 constexpr const char* kExposedFile = "exposed";
+constexpr const char* kGivenFile = "attachments";
 
 std::string with_folder(std::string folder) {
     os::ensure_directory(folder, 0700);
@@ -51,6 +52,16 @@ std::optional<crypto::Identity> parse_identity(ByteView bytes) {
     return identity;
 }
 
+std::vector<std::string> words_of(const std::string& line) {
+    std::vector<std::string> out;
+    for (std::size_t at = 0; at < line.size();) {
+        const std::size_t end = std::min(line.find(' ', at), line.size());
+        out.push_back(line.substr(at, end - at));
+        at = end + 1;
+    }
+    return out;
+}
+
 } // namespace
 
 NodeState::NodeState(std::string folder)
@@ -64,6 +75,7 @@ NodeState::NodeState(std::string folder)
             exposed_.push_back(*prefix);
         }
     }
+    load_given();
 }
 
 crypto::Identity NodeState::load_identity() {
@@ -117,6 +129,24 @@ void NodeState::save_lines(const char* name, const std::vector<std::string>& lin
     os::write_checked_file(path(name), as_bytes(text), 0600);
 }
 
+/** A line for each link: its host end, that one's MAC address, the addresses. */
+void NodeState::load_given() {
+    for (const std::string& line : load_lines(kGivenFile)) {
+        const std::vector<std::string> words = words_of(line);
+        const auto mac = words.size() > 1 ? MacAddress::parse(words[1]) : std::nullopt;
+        if (!mac) {
+            continue; // of a version to come
+        }
+        GivenAddresses& given = given_[words[0]];
+        given.host_mac = *mac;
+        for (std::size_t i = 2; i < words.size(); ++i) {
+            if (const auto prefix = Prefix::parse(words[i])) {
+                given.addresses.push_back(*prefix);
+            }
+        }
+    }
+}
+
 void NodeState::load_boot_epoch() {
     std::uint64_t last = 0;
     for (const std::string& line : load_lines(kEpochFile)) {
@@ -148,6 +178,19 @@ void NodeState::save_exposed(std::vector<Prefix> exposed) {
     }
     save_lines(kExposedFile, lines);
     exposed_ = std::move(exposed);
+}
+
+void NodeState::save_given(std::map<std::string, GivenAddresses> given) {
+    std::vector<std::string> lines;
+    for (const auto& [host_ifname, each] : given) {
+        std::string line = host_ifname + ' ' + each.host_mac.text();
+        for (const Prefix& prefix : each.addresses) {
+            line += ' ' + prefix.text();
+        }
+        lines.push_back(std::move(line));
+    }
+    save_lines(kGivenFile, lines);
+    given_ = std::move(given);
 }
 
 } // namespace weave::daemon

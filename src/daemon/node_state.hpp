@@ -7,13 +7,22 @@
 #include "os/lock_file.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
 namespace weave::daemon {
 
+/** What an attachment was given. It belongs to one link between host and pod: names are used again,
+ * the link's MAC address on the host is not. */
+struct GivenAddresses {
+    MacAddress host_mac;
+    std::vector<Prefix> addresses;
+};
+
 /**
- * What a node keeps on disk: its identity (0600), boot epoch, targets and exposed addresses. Each
+ * What a node keeps on disk: its identity (0600), boot epoch, targets, exposed addresses and those
+ * given to pods. Each
  * file is replaced atomically and checksummed. A damaged identity is left alone and thrown as
  * ConfigError, as a new one would be another node; any other damaged file is kept aside as
  * NAME.corrupt and reported by take_notices(). Holds the lock of the state folder. Throws
@@ -39,6 +48,11 @@ class NodeState {
 
     void save_exposed(std::vector<Prefix> exposed);
 
+    /** By the name of the link's host end; empty when nothing was ever kept, or it was damaged. */
+    [[nodiscard]] const std::map<std::string, GivenAddresses>& given() const { return given_; }
+
+    void save_given(std::map<std::string, GivenAddresses> given);
+
     /** Sentences about damaged or missing files found at start, to be logged. */
     std::vector<std::string> take_notices() { return std::move(notices_); }
 
@@ -49,6 +63,7 @@ class NodeState {
     std::vector<std::string> load_lines(const char* name);
     void save_lines(const char* name, const std::vector<std::string>& lines);
     void load_boot_epoch();
+    void load_given();
 
     std::string folder_;
     os::LockFile lock_;
@@ -57,6 +72,7 @@ class NodeState {
     std::uint64_t boot_epoch_ = 0;
     std::vector<std::string> targets_;
     std::vector<Prefix> exposed_;
+    std::map<std::string, GivenAddresses> given_;
 };
 
 } // namespace weave::daemon

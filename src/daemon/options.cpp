@@ -39,11 +39,15 @@ void declare(CLI::App& app,
         app.add_flag(flag, field, help)->envname(env);
     } else {
         // One value each time it is given: what follows is a PEER, not the list's next.
-        expect_type<Field>(*app.add_option(flag, field, help)
-                                ->envname(env)
-                                ->type_name(value)
-                                ->allow_extra_args(false)
-                                ->capture_default_str());
+        CLI::Option& option = *app.add_option(flag, field, help)
+                                   ->envname(env)
+                                   ->type_name(value)
+                                   ->allow_extra_args(false);
+        if constexpr (!std::is_same_v<Field,
+                                      std::vector<std::string>>) { // an empty list shows as []
+            option.capture_default_str();
+        }
+        expect_type<Field>(option);
     }
 }
 
@@ -237,6 +241,10 @@ CommandLine parse_command_line(int argc, char** argv) {
     bool only_check = false;
     app.add_flag("--check-options", only_check, "Say what is wrong with the options and exit.")
         ->group("");
+    app.add_option("--check-cluster-file",
+                   line.cluster_file_to_check,
+                   "Say what is wrong with that cluster file and exit.")
+        ->group("");
     declare_options(app, line.options);
     try {
         app.parse(argc, argv);
@@ -282,16 +290,15 @@ std::string option_reference(const std::string& format) {
                                value.empty() ? "" : " ",
                                value,
                                option->get_envname(),
-                               fallback.empty() || fallback == "[]" ? "" : '`' + fallback + '`',
+                               fallback.empty() ? "" : '`' + fallback + '`',
                                option->get_description());
         } else {
-            out += fmt::format(
-                ".TP\n\\fB{}\\fR \\fI{}\\fR (environment {})\n{}{}\n",
-                option->get_name(),
-                value,
-                option->get_envname(),
-                option->get_description(),
-                fallback.empty() || fallback == "[]" ? "" : " Default: " + fallback + '.');
+            out += fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR (environment {})\n{}{}\n",
+                               option->get_name(),
+                               value,
+                               option->get_envname(),
+                               option->get_description(),
+                               fallback.empty() ? "" : " Default: " + fallback + '.');
         }
     }
     return out;

@@ -29,6 +29,7 @@ struct CommandLine {
     Options options;
     bool exit_now = false; ///< --help, --version or a reference page was printed
     int exit_code = 0;
+    std::string cluster_file_to_check; ///< when not empty: read it, say what is wrong, and exit
 };
 
 /**

@@ -100,8 +100,10 @@ void Router::start() {
     make_mesh();
     // Ports first: when one is taken, nothing has been changed on the host yet.
     mesh_->listen();
+    open_http();
     host_.ensure_bridge();
     make_lanes();
+    take_over_pods();
     underlay_ = std::make_unique<Underlay>(
         io_,
         options_,
@@ -112,9 +114,6 @@ void Router::start() {
         },
         // A pod that is gone without being detached takes its link with it.
         [this] { publish_addresses(); });
-    for (const Prefix& prefix : state_.exposed()) {
-        host_.expose(prefix);
-    }
     publish_topology();
     publish_addresses();
     lanes_->on_tap_gone([this] {
@@ -139,6 +138,20 @@ void Router::start() {
               options_.port,
               lanes_->count());
     schedule_tick();
+}
+
+/** What earlier starts, with other settings perhaps, left on this host. */
+void Router::take_over_pods() {
+    for (const std::string& interface : host_.adopt_pods()) {
+        log::warning("event=pod_not_adapted interface={} remedy={}",
+                     interface,
+                     log::quoted("detach and attach the pod for the settings of this start"));
+    }
+    host_.leave_old_bridges(state_.exposed());
+    for (const Prefix& prefix : state_.exposed()) {
+        host_.expose(prefix);
+    }
+    adopt_given();
 }
 
 void Router::make_mesh() {
@@ -196,12 +209,8 @@ void Router::make_lanes() {
     snapshot_.settings = std::make_shared<dataplane::Settings>(data);
 }
 
-/** The doors for people and programs: control socket and HTTP. */
-void Router::serve() {
-    control_ =
-        std::make_unique<api::Server>(io_,
-                                      options_.run_dir + "/weave.sock",
-                                      [this](api::Request& request) { return handle(request); });
+/** The doors for people and programs: HTTP here, the control socket in serve(). */
+void Router::open_http() {
     const auto open = [this](const Endpoint& endpoint, bool metrics_only) {
         api::HttpSettings settings;
         // Pods may route to any address of their host, and 0.0.0.0 is what many listen on.
@@ -224,6 +233,13 @@ void Router::serve() {
     if (!options_.metrics_listen.empty()) {
         open(*Endpoint::parse(options_.metrics_listen, 0), true);
     }
+}
+
+void Router::serve() {
+    control_ =
+        std::make_unique<api::Server>(io_,
+                                      options_.run_dir + "/weave.sock",
+                                      [this](api::Request& request) { return handle(request); });
 }
 
 /** A record outlives its node for a while: only a namesake that answers has the name. Who has run
@@ -264,34 +280,6 @@ void Router::publish_topology() {
     topology.lanes = static_cast<std::uint8_t>(lanes_->count());
     topology.software = WEAVE_VERSION;
     mesh_->set_own_topology(topology);
-}
-
-/** Reads what is attached and exposed here from the kernel and tells the mesh and the lanes. */
-void Router::publish_addresses() {
-    wire::Addresses own;
-    for (const attach::Attachment& pod : host_.list()) {
-        own.macs.push_back(pod.mac);
-        for (const Prefix& prefix : pod.addresses) {
-            own.prefixes.push_back(
-                {prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
-        }
-    }
-    const std::vector<Prefix> exposed = host_.exposed();
-    if (!exposed.empty()) {
-        own.macs.push_back(attach::bridge_mac(state_.identity().id()));
-        for (const Prefix& prefix : exposed) {
-            own.prefixes.push_back(
-                {prefix.address, static_cast<std::uint8_t>(prefix.address.bits())});
-        }
-    }
-    mesh_->set_own_addresses(own);
-    owners_.set_local(own);
-    if (owners_.table() != snapshot_.addresses) {
-        publish_snapshot();
-    }
-    if (const bool pods = !own.macs.empty(); std::exchange(bridge_pods_, pods) != pods) {
-        publish_topology();
-    }
 }
 
 void Router::on_record(const wire::RecordPtr& record) {

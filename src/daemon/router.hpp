@@ -7,6 +7,7 @@
 #include "api/status.hpp"
 #include "attach/host.hpp"
 #include "daemon/lanes.hpp"
+#include "daemon/log.hpp"
 #include "daemon/mesh_plane.hpp"
 #include "daemon/node_state.hpp"
 #include "daemon/options.hpp"
@@ -18,6 +19,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <memory>
+#include <optional>
 
 namespace weave::daemon {
 
@@ -43,16 +45,30 @@ class Router {
     void start();
     void make_mesh();
     void make_lanes();
+    void open_http();
     void serve();
+    void take_over_pods();
     void schedule_tick();
     void check_name(TimePoint now);
     void publish_topology();
-    void publish_addresses();
     void on_record(const wire::RecordPtr& record);
     void on_node_gone(const NodeId& node);
     void publish_snapshot();
     void answer_too_big(const dataplane::Punt& punt);
+    // pod_addresses.cpp: what this node announces, and what it refuses to
+    std::vector<attach::Attachment> attachments();
+    void keep_given(attach::Attachment& pod);
+    void remember_given(const attach::Attachment& pod, const std::vector<Prefix>& addresses);
+    void adopt_given();
+    wire::Addresses own_addresses();
+    void publish_addresses();
+    std::optional<api::Reply> refuse_addresses(const std::vector<Prefix>& addresses,
+                                               const std::string& interface);
+    std::string used_by_a_host(const std::vector<Prefix>& addresses);
+    std::string used_elsewhere(const std::vector<Prefix>& addresses);
+    std::string used_here(const std::vector<Prefix>& addresses, const std::string& interface);
     // control_api.cpp
+    api::Reply answer(api::Request& request);
     api::Reply handle(api::Request& request);
     api::Reply handle_connect(const api::Request& request);
     api::Reply handle_forget(const api::Request& request);
@@ -60,7 +76,7 @@ class Router {
     api::Reply handle_detach(api::Request& request);
     api::Reply handle_expose(const api::Request& request, bool expose);
     api::HttpReply handle_http(std::string_view target, bool wants_json, bool metrics_only);
-    std::string used_elsewhere(const std::vector<Prefix>& addresses);
+    api::HttpReply page(std::string_view target, bool wants_json, bool metrics_only);
     api::HttpReply ready_reply();
     // status.cpp
     void fill_status(api::NodeReport& report, TimePoint now);
@@ -90,6 +106,7 @@ class Router {
     std::vector<std::string> notices_;
     /** Another node of this node's name. */
     std::optional<NodeId> namesake_;
+    log::RateLimit rate_;
     TimePoint started_ = Clock::now();
     bool bridge_pods_ = false;
     Owners owners_;

@@ -266,7 +266,7 @@ api::NodeReport Router::report() {
     fill_connections(out, now);
     fill_targets(out, now);
     fill_drops(out);
-    for (const attach::Attachment& pod : host_.list()) {
+    for (const attach::Attachment& pod : attachments()) {
         out.attachments.push_back(row_of(pod));
     }
     fill_status(out, now);

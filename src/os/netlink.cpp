@@ -128,22 +128,6 @@ bool parse_address(const nlmsghdr* message, LinkAddress& out) {
     return true;
 }
 
-bool parse_route(const nlmsghdr* message, Route& out) {
-    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
-    const bool v4 = info->rtm_family == AF_INET;
-    if ((!v4 && info->rtm_family != AF_INET6) || info->rtm_type != RTN_UNICAST) {
-        return false;
-    }
-    const auto table = attributes_of<RTA_MAX + 1>(message, sizeof *info);
-    const IpAddress any = v4 ? IpAddress::v4({}) : IpAddress::v6({});
-    out.destination = {ip_of(table[RTA_DST]).value_or(any), info->rtm_dst_len};
-    out.gateway = ip_of(table[RTA_GATEWAY]);
-    out.index = u32_of(table[RTA_OIF]);
-    out.table = u32_of(table[RTA_TABLE], info->rtm_table);
-    out.metric = u32_of(table[RTA_PRIORITY]);
-    return true;
-}
-
 void put_bridge_data(nlmsghdr* message) {
     nlattr* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_str(message, IFLA_INFO_KIND, "bridge");
@@ -359,12 +343,6 @@ void Netlink::set_mac(const Link& link, const MacAddress& mac) {
     });
 }
 
-void Netlink::rename(const Link& link, const std::string& name) {
-    change_link(link, "rename", [&](nlmsghdr* message) {
-        mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
-    });
-}
-
 void Netlink::set_master(const Link& link, unsigned master_index) {
     change_link(link, "change the bridge of", [&](nlmsghdr* message) {
         mnl_attr_put_u32(message, IFLA_MASTER, master_index);
@@ -407,21 +385,17 @@ bool Netlink::delete_address(const Link& link, const Prefix& prefix) {
     return error == 0;
 }
 
-int Netlink::change_route(const Route& route, bool add) {
+bool Netlink::add_route(const Route& route) {
     rtmsg info{};
     const IpAddress& destination = route.destination.address;
     info.rtm_family = family_of(destination);
     info.rtm_dst_len = route.destination.length;
-    info.rtm_table = RT_TABLE_UNSPEC;
-    info.rtm_protocol = add ? RTPROT_STATIC : RTPROT_UNSPEC;
-    const bool on_link = !route.gateway && destination.is_v4();
-    info.rtm_scope = !add ? RT_SCOPE_NOWHERE : on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-    info.rtm_type = add ? RTN_UNICAST : RTN_UNSPEC;
-    Request request{static_cast<std::uint16_t>(add ? RTM_NEWROUTE : RTM_DELROUTE),
-                    add ? NLM_F_CREATE | NLM_F_EXCL : 0,
-                    info};
+    info.rtm_table = RT_TABLE_MAIN;
+    info.rtm_protocol = RTPROT_STATIC;
+    info.rtm_scope = !route.gateway && destination.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    info.rtm_type = RTN_UNICAST;
+    Request request{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, info};
     nlmsghdr* message = request.get();
-    mnl_attr_put_u32(message, RTA_TABLE, route.table);
     if (route.destination.length != 0) {
         put_ip(message, RTA_DST, route.destination.network().address);
     }
@@ -431,24 +405,9 @@ int Netlink::change_route(const Route& route, bool add) {
     if (route.index != 0) {
         mnl_attr_put_u32(message, RTA_OIF, route.index);
     }
-    if (route.metric != 0) {
-        mnl_attr_put_u32(message, RTA_PRIORITY, route.metric);
-    }
-    return transact(message);
-}
-
-bool Netlink::add_route(const Route& route) {
-    const int error = change_route(route, true);
+    const int error = transact(message);
     if (error != 0 && error != EEXIST) {
         throw_error(error, "cannot add the route to " + route.destination.text());
-    }
-    return error == 0;
-}
-
-bool Netlink::delete_route(const Route& route) {
-    const int error = change_route(route, false);
-    if (error != 0 && error != ESRCH) {
-        throw_error(error, "cannot delete the route to " + route.destination.text());
     }
     return error == 0;
 }
@@ -484,11 +443,6 @@ std::vector<LinkAddress> Netlink::addresses(int netns_id) {
         mnl_attr_put_u32(request.get(), IFA_TARGET_NETNSID, static_cast<std::uint32_t>(netns_id));
     }
     return dump<LinkAddress>(request.get(), "addresses", parse_address);
-}
-
-std::vector<Route> Netlink::routes() {
-    Request request{RTM_GETROUTE, 0, rtmsg{}};
-    return dump<Route>(request.get(), "routes", parse_route);
 }
 
 } // namespace weave::os

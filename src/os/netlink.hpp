@@ -45,9 +45,6 @@ struct Route {
     Prefix destination;
     std::optional<IpAddress> gateway;
     unsigned index = 0;
-    unsigned table = 254;
-    /** 0: the kernel's default. */
-    std::uint32_t metric = 0;
 };
 
 struct BridgeSpec {
@@ -90,8 +87,6 @@ class Netlink {
     void set_up(const Link& link, bool up);
     void set_mtu(const Link& link, unsigned mtu);
     void set_mac(const Link& link, const MacAddress& mac);
-    /** Some kernels want the link to be down. */
-    void rename(const Link& link, const std::string& name);
     /** 0 takes the link out of its bridge. */
     void set_master(const Link& link, unsigned master_index);
     /** At most 255 bytes. */
@@ -104,7 +99,6 @@ class Netlink {
     bool delete_address(const Link& link, const Prefix& prefix);
     /** False when it was there already. */
     bool add_route(const Route& route);
-    bool delete_route(const Route& route);
 
     /** `netns_id`: look into a namespace that this one knows by id (Link::peer_netns_id); -1: this
      * one. */
@@ -113,8 +107,6 @@ class Netlink {
     /** The named link; throws when there is none. */
     Link require_link(const std::string& name);
     std::vector<LinkAddress> addresses(int netns_id = -1);
-    /** Unicast routes of all tables, both families. */
-    std::vector<Route> routes();
 
   private:
     struct Close {
@@ -132,8 +124,6 @@ class Netlink {
                      const std::string& what,
                      const std::function<void(nlmsghdr*)>& fill);
     int change_address(const Link& link, const Prefix& prefix, bool add);
-    int change_route(const Route& route, bool add);
-
     std::unique_ptr<mnl_socket, Close> socket_;
     std::uint32_t sequence_ = 0;
 };

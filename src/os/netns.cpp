@@ -5,6 +5,10 @@
 #include "os/error.hpp"
 
 #include <exception>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <system_error>
 #include <thread>
 
 #include <fcntl.h>
@@ -41,8 +45,51 @@ UniqueFd open_netns(const std::string& path) {
     return fd;
 }
 
-std::string netns_path(pid_t pid) {
-    return "/proc/" + std::to_string(pid) + "/ns/net";
+namespace {
+
+/** An open namespace, when `path` is the one with that number. */
+UniqueFd open_if(const std::string& path, std::uint64_t inode) {
+    try {
+        UniqueFd fd = open_netns(path);
+        return netns_inode(fd.get()) == inode ? std::move(fd) : UniqueFd{};
+    } catch (const std::system_error&) {
+        return {};
+    }
+}
+
+/** Where a namespace is mounted, which keeps it without a process. */
+UniqueFd find_mounted(std::uint64_t inode) {
+    const std::string wanted = "net:[" + std::to_string(inode) + ']';
+    std::ifstream mounts{"/proc/self/mountinfo"};
+    std::string skipped, root, place; // ID PARENT DEVICE ROOT PLACE ..., proc_pid_mountinfo(5)
+    while (mounts >> skipped >> skipped >> skipped >> root >> place) {
+        mounts.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+        if (root == wanted) {
+            if (UniqueFd fd = open_if(place, inode)) {
+                return fd;
+            }
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+UniqueFd find_netns(std::uint64_t inode) {
+    if (UniqueFd fd = find_mounted(inode)) {
+        return fd;
+    }
+    std::error_code error;
+    for (std::filesystem::directory_iterator at{"/proc", error}, end; !error && at != end;
+         at.increment(error)) {
+        const std::string name = at->path().filename();
+        if (name.find_first_not_of("0123456789") == std::string::npos) {
+            if (UniqueFd fd = open_if("/proc/" + name + "/ns/net", inode)) {
+                return fd;
+            }
+        }
+    }
+    return {};
 }
 
 std::uint64_t netns_inode(int netns_fd) {

@@ -8,8 +8,6 @@
 #include <functional>
 #include <string>
 
-#include <sys/types.h>
-
 namespace weave::os {
 
 /** The calling thread's network namespace. Throws std::system_error. */
@@ -21,8 +19,8 @@ UniqueFd current_netns();
  */
 UniqueFd open_netns(const std::string& path);
 
-/** "/proc/PID/ns/net" */
-std::string netns_path(pid_t pid);
+/** The namespace with that number, where a mount or a process shows it; empty when none does. */
+UniqueFd find_netns(std::uint64_t inode);
 
 /** The number that names a namespace while it lives. Throws std::system_error. */
 std::uint64_t netns_inode(int netns_fd);

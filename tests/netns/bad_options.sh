@@ -107,5 +107,26 @@ wrong weavectl "10.32.0.9" "${ctl_a[@]}" attach "$prefix-p1" 10.32.0.9
 wrong weavectl "10.32.0.9/33" "${ctl_a[@]}" expose 10.32.0.9/33
 wrong weavectl "10.32.0.2" "${ctl_a[@]}" attach "$prefix-x" 10.32.0.2/12
 wrong weavectl "averyverylongname" "${ctl_a[@]}" attach "$prefix-x" --ifname averyverylongname 10.32.0.9/12
+wrong weavectl "'averyverylongname' is no name" "${ctl_a[@]}" attach "$prefix-x" --ifname averyverylongname
+# What no interface of the pod network can have, and what a host has already.
+for address in 224.0.0.1/4 0.0.0.0/0 127.0.0.5/8 255.255.255.255/32 10.32.0.0/12 10.47.255.255/12 169.254.3.4/16 fe80::9/64 \
+    ff02::1/64 fd32::/64; do
+    wrong weavectl "$address is " "${ctl_a[@]}" expose "$address"
+    wrong weavectl "write an address" "${ctl_a[@]}" attach "$prefix-x" "$address"
+done
+for address in 192.168.77.1/24 192.168.77.2/24 fd77::2/64 10.32.0.2/12; do
+    wrong weavectl "${address%/*} is in use on" "${ctl_a[@]}" expose "$address"
+    wrong weavectl "choose another address" "${ctl_a[@]}" attach "$prefix-x" "$address"
+done
+mapfile -t many < <(seq -f 'fd32::1:%g/64' 1000 2999)
+wrong weavectl "more addresses than fit one record: detach some" "${ctl_a[@]}" attach "$prefix-x" "${many[@]}"
+wrong weavectl "more addresses than fit one record: detach some" "${ctl_a[@]}" expose "${many[@]}"
+# Of several the last cannot be: none is there then.
+in_a_host() { ip -n "$prefix-a" "$@"; }
+in_a_host link add dev other type dummy
+in_a_host address add 10.34.0.9/16 dev other
+wrong weavectl "10.34.0.9" "${ctl_a[@]}" expose 10.32.0.50/12 10.34.0.9/16
+in_a_host link delete dev other
+wrong weavectl "name with --ifname" "${ctl_a[@]}" attach "$prefix-x" 10.32.0.9/12
 wrong weavectl "not running" "${in_x[@]}" "$weavectl" --run-dir "$folder/x/run" status
 meanwhile_end 32

@@ -76,6 +76,22 @@ forged a source_not_owned "hardware address of nobody" advert source=fd32::2 lin
 forged a source_not_owned "hardware address of c in arp" arp source=10.32.0.2 link="$mac3"
 forged b malformed_frame "v4 of c in v6" udp source=::ffff:10.32.0.3 to=fd32::1 "${to[@]}"
 
+step "an address that the pod gave itself"
+in_pod p2 ip address add 10.32.0.77/12 dev eth0
+in_pod p2 ip address add fd32::77/64 dev eth0 nodad
+sleep 0.5 # an announcement would have come by now
+forged a source_not_owned "v4 of its own making" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
+forged a source_not_owned "v6 of its own making" udp source=fd32::77 to=fd32::1 "${to[@]}"
+forged a source_not_owned "arp of its own making" arp source=10.32.0.77
+refuse "it is not listed" sh -c "'$weavectl' --run-dir '$folder/b/run' status attachments | grep 10.32.0.77"
+# shellcheck disable=SC2046
+restart_b() { in_host b "$launch" restart $(folders b); }
+expect "a restart" restart_b
+expect "the pod is reached" eventually 8 pings p1 10.32.0.2
+forged a source_not_owned "v4 of its own making after a restart" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
+refuse "it is still not listed" sh -c "'$weavectl' --run-dir '$folder/b/run' status attachments | grep 10.32.0.77"
+expect "another pod may have the address" pod c p4 10.32.0.77/12
+
 step "MAC addresses of others"
 forged b source_not_attached "mac of c" udp mac="$mac3" source=10.32.0.2
 forged b source_not_attached "mac of a" udp mac="$mac1" source=10.32.0.2

@@ -45,7 +45,7 @@ expect "expose" ctl a expose 10.32.1.1/12
 id=$(ctl a status | sed -n 's/^node id: *//p')
 meanwhile_begin p1 10.32.0.2 a b
 fill "$state"
-kept() { (cd "$state" && sha256sum cluster.json identity.key boot-epoch targets exposed); }
+kept() { (cd "$state" && sha256sum cluster.json identity.key boot-epoch targets exposed attachments); }
 kept >"$folder/before"
 unchanged() { kept | diff "$folder/before" - || fail "the state is not what it was"; }
 
@@ -65,8 +65,14 @@ expect "its status" ctl a status
 says "exposed: *10.32.1.1/12$"
 refuse "what was refused is not exposed" in_host a sh -c "ip address show dev weave | grep -q 10.32.1.9"
 expect "what could not be hidden is still there" in_host a sh -c "ip address show dev weave | grep -q 10.32.1.1"
-expect "a pod may come and go" pod a p3 10.32.0.3/12
-expect "and is reached" eventually 5 pings p2 10.32.0.3
+ip netns add "$prefix-p3"
+refuse "a new pod" ctl a attach "/run/netns/$prefix-p3" 10.32.0.3/12
+one_sentence weavectl
+says "no space left"
+refuse "no interface is left in it" in_host p3 ip link show eth0
+refuse "another address for a pod" ctl a attach "/run/netns/$prefix-p1" 10.32.0.9/12
+says "no space left"
+refuse "the pod does not have it" sh -c "ip -n $prefix-p1 address | grep -q 10.32.0.9"
 meanwhile_end 32
 
 step "when it starts"

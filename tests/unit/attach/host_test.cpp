@@ -9,14 +9,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <system_error>
 
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 using namespace weave;
 using namespace weave::attach;
@@ -45,6 +48,13 @@ PodSpec pod(std::vector<std::string> prefixes, std::string id = "one") {
     }
     spec.id = std::move(id);
     return spec;
+}
+
+/** Both steps of an attachment. */
+Attachment attach_pod(Host& host, int netns_fd, const PodSpec& spec) {
+    Attachment out = host.prepare_pod(netns_fd, spec).pod;
+    host.start_pod(netns_fd, spec.ifname);
+    return out;
 }
 
 std::string sysctl(const os::UniqueFd& ns, const std::string& key) {
@@ -122,17 +132,14 @@ TEST_CASE("two pods talk over the bridge, on both families") {
     world.host->ensure_bridge();
     const os::UniqueFd a = test::new_netns();
     const os::UniqueFd b = test::new_netns();
-    const Attachment one = world.host->attach_pod(a.get(), pod({"10.32.0.2/12", "fd00:5::2/64"}));
+    const Attachment one = attach_pod(*world.host, a.get(), pod({"10.32.0.2/12", "fd00:5::2/64"}));
     CHECK(one.addresses == pod({"10.32.0.2/12", "fd00:5::2/64"}).addresses);
     CHECK(one.host_ifname == host_ifname(os::netns_inode(a.get()), "eth0"));
     CHECK(one.mac.octets[0] == 0x02);
-    world.host->attach_pod(b.get(), pod({"10.32.0.3/12", "fd00:5::3/64"}, "two"));
+    attach_pod(*world.host, b.get(), pod({"10.32.0.3/12", "fd00:5::3/64"}, "two"));
     CHECK(reaches(udp_in(a, "10.32.0.2"), udp_in(b, "10.32.0.3")));
     CHECK(reaches(udp_in(b, "fd00:5::3"), udp_in(a, "fd00:5::2")));
     CHECK(sysctl(a, "net/ipv6/conf/eth0/accept_ra") == "0");
-    const auto routes = os::Netlink::open_in(a.get()).routes();
-    CHECK(std::ranges::any_of(
-        routes, [](const os::Route& r) { return r.destination.text() == "224.0.0.0/4"; }));
     CHECK(world.host->expose(*Prefix::parse("10.32.0.1/12")));
     CHECK(reaches(udp_in(world.ns, "10.32.0.1"), udp_in(a, "10.32.0.2")));
 }
@@ -141,8 +148,8 @@ TEST_CASE("attaching again adds what is missing and keeps what is there") {
     World world;
     world.host->ensure_bridge();
     const os::UniqueFd ns = test::new_netns();
-    const Attachment first = world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
-    const Attachment second = world.make()->attach_pod(ns.get(), pod({"10.40.0.2/16"}, ""));
+    const Attachment first = attach_pod(*world.host, ns.get(), pod({"10.32.0.2/12"}));
+    const Attachment second = attach_pod(*world.make(), ns.get(), pod({"10.40.0.2/16"}, ""));
     CHECK(second.mac == first.mac);
     CHECK(second.host_ifname == first.host_ifname);
     CHECK(second.addresses.size() == 2);
@@ -153,8 +160,7 @@ TEST_CASE("attaching again adds what is missing and keeps what is there") {
     CHECK(all[0].mac == first.mac);
     CHECK(all[0].id == "one");
     CHECK(all[0].netns_inode == os::netns_inode(ns.get()));
-    CHECK(world.host->remove_addresses(ns.get(), "eth0", pod({"10.40.0.2/16"}).addresses) == 1);
-    CHECK(world.host->list()[0].addresses.size() == 1);
+    CHECK(all[0].host_mac == first.host_mac);
 }
 
 TEST_CASE("a MAC address asked for is given, also later") {
@@ -163,9 +169,9 @@ TEST_CASE("a MAC address asked for is given, also later") {
     const os::UniqueFd ns = test::new_netns();
     PodSpec spec = pod({"10.32.0.2/12"});
     spec.mac = MacAddress::parse("02:00:00:00:00:07");
-    CHECK(world.host->attach_pod(ns.get(), spec).mac == *spec.mac);
+    CHECK(attach_pod(*world.host, ns.get(), spec).mac == *spec.mac);
     spec.mac = MacAddress::parse("02:00:00:00:00:08");
-    CHECK(world.host->attach_pod(ns.get(), spec).mac == *spec.mac);
+    CHECK(attach_pod(*world.host, ns.get(), spec).mac == *spec.mac);
     CHECK(os::Netlink::open_in(ns.get()).require_link("eth0").mac == *spec.mac);
 }
 
@@ -175,28 +181,28 @@ TEST_CASE("an interface of another making is not touched") {
     const os::UniqueFd ns = test::new_netns();
     os::Netlink inside = os::Netlink::open_in(ns.get());
     inside.create_bridge({"eth0", {{2, 0, 0, 0, 0, 9}}, 1500});
-    CHECK_THROWS_WITH_AS(world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"})),
+    CHECK_THROWS_WITH_AS(attach_pod(*world.host, ns.get(), pod({"10.32.0.2/12"})),
                          doctest::Contains("already has an interface eth0"),
                          std::system_error);
     CHECK(inside.link("eth0"));
     CHECK(world.host->list().empty());
-    CHECK_THROWS_AS(world.host->attach_pod(world.ns.get(), pod({"10.32.0.2/12"})),
+    CHECK_THROWS_AS(attach_pod(*world.host, world.ns.get(), pod({"10.32.0.2/12"})),
                     std::system_error);
 }
 
-TEST_CASE("pods are detached by namespace or id, and vanish with their namespace") {
+TEST_CASE("pods are detached by namespace and interface") {
     World world;
     world.host->ensure_bridge();
     const os::UniqueFd a = test::new_netns();
     const os::UniqueFd b = test::new_netns();
-    world.host->attach_pod(a.get(), pod({"10.32.0.2/12"}));
-    world.host->attach_pod(b.get(), pod({"10.32.0.3/12"}, "two"));
+    attach_pod(*world.host, a.get(), pod({"10.32.0.2/12"}));
+    attach_pod(*world.host, b.get(), pod({"10.32.0.3/12"}, "two"));
     CHECK(world.host->list().size() == 2);
     CHECK(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
     CHECK_FALSE(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
     CHECK_FALSE(os::Netlink::open_in(a.get()).link("eth0"));
-    CHECK(world.host->detach_pod("two") == 1);
-    CHECK(world.host->detach_pod("two") == 0);
+    CHECK(world.host->detach_all(os::netns_inode(b.get())) == std::vector<std::string>{"eth0"});
+    CHECK(world.host->detach_all(os::netns_inode(b.get())).empty());
     CHECK(world.host->list().empty());
 }
 
@@ -207,27 +213,89 @@ TEST_CASE("half an attachment is none") {
     os::Netlink inside = os::Netlink::open_in(ns.get());
     PodSpec spec = pod({"10.32.0.2/12"});
     spec.addresses.push_back({*IpAddress::parse("10.32.0.3"), 200});
-    CHECK_THROWS_AS(world.host->attach_pod(ns.get(), spec), std::system_error);
+    CHECK_THROWS_AS(attach_pod(*world.host, ns.get(), spec), std::system_error);
     CHECK_FALSE(inside.link("eth0"));
+    CHECK(world.host->list().empty());
+    spec.addresses.pop_back();
+    attach_pod(*world.host, ns.get(), spec);
+    spec.addresses = {*Prefix::parse("10.32.0.4/12"), {*IpAddress::parse("10.32.0.3"), 200}};
+    CHECK_THROWS_AS(world.host->prepare_pod(ns.get(), spec), std::system_error);
+    REQUIRE(world.host->list().size() == 1);
+    CHECK(world.host->list()[0].addresses == pod({"10.32.0.2/12"}).addresses);
+}
+
+TEST_CASE("an attachment that is undone leaves what was there before") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = test::new_netns();
+    const PreparedPod first = world.host->prepare_pod(ns.get(), pod({"10.32.0.2/12"}));
+    CHECK(first.made);
+    const PreparedPod again =
+        world.host->prepare_pod(ns.get(), pod({"10.32.0.2/12", "10.32.0.3/12"}));
+    CHECK_FALSE(again.made);
+    CHECK(again.added == pod({"10.32.0.3/12"}).addresses);
+    world.host->undo(ns.get(), again);
+    REQUIRE(world.host->list().size() == 1);
+    CHECK(world.host->list()[0].addresses == pod({"10.32.0.2/12"}).addresses);
+    world.host->undo(ns.get(), first);
     CHECK(world.host->list().empty());
 }
 
-TEST_CASE("exposing and hiding are idempotent, and teardown leaves only what is not ours") {
+TEST_CASE("pods come along to another bridge and another MTU, and the old bridge goes") {
+    World world;
+    world.host->ensure_bridge();
+    const Prefix exposed = *Prefix::parse("10.32.0.1/12");
+    world.host->expose(exposed);
+    const os::UniqueFd ns = test::new_netns();
+    attach_pod(*world.host, ns.get(), pod({"10.32.0.2/12"}));
+    HostSettings settings;
+    settings.bridge = "other";
+    settings.tap = "other-tap";
+    settings.mtu = 1300;
+    std::unique_ptr<Host> next;
+    os::run_in_netns(world.ns.get(), [&] { next = std::make_unique<Host>(settings); });
+    next->ensure_bridge();
+    const os::Tap tap = next->ensure_tap(1);
+    next->adopt_pods();
+    const os::Link port =
+        world.netlink.require_link(host_ifname(os::netns_inode(ns.get()), "eth0"));
+    CHECK(port.master == world.netlink.require_link("other").index);
+    CHECK(port.mtu == 1300);
+    world.netlink.create_bridge({"theirs", {{2, 0, 0, 0, 0, 9}}, 1500});
+    next->leave_old_bridges({exposed});
+    CHECK_FALSE(world.netlink.link("weave"));
+    CHECK(world.netlink.link("theirs"));
+}
+
+TEST_CASE("the bridge of another router that works is left alone, with its pods") {
     World world;
     world.host->ensure_bridge();
     const os::Tap tap = world.host->ensure_tap(1);
+    const os::UniqueFd ns = test::new_netns();
+    attach_pod(*world.host, ns.get(), pod({"10.32.0.2/12"}));
+    HostSettings settings;
+    settings.bridge = "other";
+    settings.tap = "other-tap";
+    std::unique_ptr<Host> next;
+    os::run_in_netns(world.ns.get(), [&] { next = std::make_unique<Host>(settings); });
+    next->ensure_bridge();
+    next->adopt_pods();
+    next->leave_old_bridges({});
+    CHECK(next->list().empty());
+    REQUIRE(world.host->list().size() == 1);
+    CHECK(world.netlink.require_link(world.host->list()[0].host_ifname).master ==
+          world.netlink.require_link("weave").index);
+}
+
+TEST_CASE("exposing and hiding are idempotent") {
+    World world;
+    world.host->ensure_bridge();
     const Prefix prefix = *Prefix::parse("10.32.0.1/12");
     CHECK(world.host->expose(prefix));
     CHECK_FALSE(world.host->expose(prefix));
     CHECK(world.host->exposed() == std::vector{prefix});
     CHECK(world.host->hide(prefix));
     CHECK_FALSE(world.host->hide(prefix));
-    const os::UniqueFd ns = test::new_netns();
-    world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
-    const std::size_t before = world.netlink.links().size();
-    world.host->teardown();
-    CHECK(world.netlink.links().size() == before - 3);
-    CHECK_NOTHROW(world.host->teardown());
 }
 
 TEST_CASE("a pod that was made without IPv6 gets it for an IPv6 address only") {
@@ -238,7 +306,7 @@ TEST_CASE("a pod that was made without IPv6 gets it for an IPv6 address only") {
         os::write_sysctl(ns.get(), "net/ipv6/conf/default/disable_ipv6", "1");
         const PodSpec spec =
             wants_v6 ? pod({"10.32.0.2/12", "fd00:5::2/64"}) : pod({"10.32.0.2/12"});
-        CHECK(world.host->attach_pod(ns.get(), spec).addresses == spec.addresses);
+        CHECK(attach_pod(*world.host, ns.get(), spec).addresses == spec.addresses);
         CHECK(sysctl(ns, "net/ipv6/conf/eth0/disable_ipv6") == (wants_v6 ? "0" : "1"));
     }
 }
@@ -271,11 +339,17 @@ TEST_CASE("a pod whose interface was renamed is listed under its new name and ca
     World world;
     world.host->ensure_bridge();
     const os::UniqueFd ns = test::new_netns();
-    world.host->attach_pod(ns.get(), pod({"10.32.0.2/12"}));
+    attach_pod(*world.host, ns.get(), pod({"10.32.0.2/12"}));
     os::Netlink inside = os::Netlink::open_in(ns.get());
     inside.set_up(inside.require_link("eth0"), false);
-    inside.rename(inside.require_link("eth0"), "net7");
+    os::run_in_netns(ns.get(), [] {
+        ifreq request{};
+        std::strcpy(request.ifr_name, "eth0");
+        std::strcpy(request.ifr_newname, "net7");
+        const os::UniqueFd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+        REQUIRE(::ioctl(socket.get(), SIOCSIFNAME, &request) == 0);
+    });
     REQUIRE(world.host->list().size() == 1);
     CHECK(world.host->list()[0].ifname == "net7");
-    CHECK(world.host->detach_pod("one") == 1);
+    CHECK(world.host->detach_all(os::netns_inode(ns.get())).size() == 1);
 }

@@ -39,11 +39,37 @@ TEST_CASE("what cannot be a pod's interface is said in a sentence") {
         spec.ifname = name;
         CHECK_FALSE(check_pod(spec).empty());
     }
-    for (const char* prefix :
-         {"224.0.0.1/24", "0.0.0.0/8", "127.0.0.1/8", "10.0.0.1/0", "::1/128"}) {
+    for (const char* prefix : {"224.0.0.1/24",
+                               "0.0.0.0/8",
+                               "0.1.2.3/8",
+                               "127.0.0.1/8",
+                               "127.0.0.5/8",
+                               "10.0.0.1/0",
+                               "::1/128",
+                               "::/64",
+                               "ff02::1/64",
+                               "fe80::1/64",
+                               "169.254.1.1/16",
+                               "255.255.255.255/32",
+                               "10.32.0.0/12",
+                               "10.47.255.255/12",
+                               "10.32.0.4/30",
+                               "10.32.0.7/30",
+                               "fd32::/64"}) {
+        CAPTURE(prefix);
         PodSpec spec = good;
         spec.addresses = {*Prefix::parse(prefix)};
-        CHECK_FALSE(check_pod(spec).empty());
+        CHECK(check_pod(spec).find(prefix) == 0);
+        CHECK(check_pod(spec).find("write an address") != std::string::npos);
+    }
+    for (const char* prefix : {"10.32.0.0/31",
+                               "10.32.0.1/31",
+                               "10.32.0.0/32",
+                               "10.32.255.255/12",
+                               "fd32::/127",
+                               "fd32::ffff/112"}) {
+        CAPTURE(prefix);
+        CHECK(check_address(*Prefix::parse(prefix)).empty());
     }
     PodSpec spec = good;
     spec.id = "a|b";

@@ -57,6 +57,7 @@ Prefix prefix(const char* text) {
     return *Prefix::parse(text);
 }
 
+const MacAddress kMac{{2, 1, 2, 3, 4, 5}};
 const std::string kKey(64, 'a');
 const std::string kId(32, '5');
 
@@ -80,12 +81,20 @@ TEST_CASE("the identity survives, the boot epoch rises, what was saved is there"
         epoch = state.boot_epoch();
         state.save_targets({"192.0.2.1", "host.example:1"});
         state.save_exposed({prefix("10.32.0.1/12"), prefix("fd00::1/64")});
+        CHECK(state.given().empty());
+        state.save_given(
+            {{"wv1", {kMac, {prefix("10.32.0.2/12"), prefix("fd00::2/64")}}}, {"wv2", {{}, {}}}});
         CHECK(state.take_notices().empty());
     }
     NodeState state(folder.path);
     CHECK(state.boot_epoch() > epoch);
     CHECK(state.targets() == std::vector<std::string>{"192.0.2.1", "host.example:1"});
     CHECK(state.exposed() == std::vector{prefix("10.32.0.1/12"), prefix("fd00::1/64")});
+    REQUIRE(state.given().size() == 2);
+    CHECK(state.given().at("wv1").host_mac == kMac);
+    CHECK(state.given().at("wv1").addresses ==
+          std::vector{prefix("10.32.0.2/12"), prefix("fd00::2/64")});
+    CHECK(state.given().at("wv2").addresses.empty());
     state.raise_boot_epoch(1000);
     CHECK(state.boot_epoch() == 1001);
     CHECK(state.take_notices().empty());
@@ -135,7 +144,7 @@ TEST_CASE("an identity that is gone is not replaced without a word") {
 }
 
 TEST_CASE("other damaged files are kept aside and named, the node stays the same") {
-    for (const std::string name : {"boot-epoch", "targets", "exposed"}) {
+    for (const std::string name : {"boot-epoch", "targets", "exposed", "attachments"}) {
         for (const bool folder_instead : {false, true}) {
             CAPTURE(name);
             const Scratch folder;
@@ -144,6 +153,7 @@ TEST_CASE("other damaged files are kept aside and named, the node stays the same
                 NodeState state(folder.path);
                 state.save_targets({"192.0.2.1"});
                 state.save_exposed({prefix("10.32.0.1/12")});
+                state.save_given({{"wv1", {kMac, {prefix("10.32.0.2/12")}}}});
             }
             const std::string path = folder / name;
             const std::string half = read(path).substr(0, 5);

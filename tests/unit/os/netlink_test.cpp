@@ -76,7 +76,7 @@ TEST_CASE("a veth's peer is born in the other namespace and can be looked at fro
     CHECK(near.require_link("wvtest").master == 0);
 }
 
-TEST_CASE("addresses and routes are added once and taken away once") {
+TEST_CASE("addresses and routes are added once, and addresses taken away once") {
     const UniqueFd ns = test::new_netns();
     Netlink netlink = Netlink::open_in(ns.get());
     netlink.create_bridge({"weave", kMac, 1376});
@@ -97,13 +97,6 @@ TEST_CASE("addresses and routes are added once and taken away once") {
         }
         CHECK(netlink.add_route(route));
         CHECK_FALSE(netlink.add_route(route));
-        const auto all = netlink.routes();
-        CHECK(std::ranges::any_of(all, [&](const Route& r) {
-            return r.destination == route.destination && r.gateway == route.gateway &&
-                   r.index == link.index;
-        }));
-        CHECK(netlink.delete_route(route));
-        CHECK_FALSE(netlink.delete_route(route));
     }
     const Prefix prefix = *Prefix::parse("fd00:1::1/64");
     CHECK(netlink.delete_address(link, prefix));
@@ -148,8 +141,10 @@ TEST_CASE("namespaces are told apart, and what is none is refused") {
     const UniqueFd a = test::new_netns();
     const UniqueFd b = test::new_netns();
     CHECK(netns_inode(a.get()) != netns_inode(b.get()));
-    CHECK(netns_inode(open_netns(netns_path(::getpid())).get()) ==
-          netns_inode(current_netns().get()));
+    const UniqueFd found = find_netns(netns_inode(current_netns().get()));
+    REQUIRE(found);
+    CHECK(netns_inode(found.get()) == netns_inode(current_netns().get()));
+    CHECK_FALSE(find_netns(1));
     CHECK_THROWS_WITH_AS(open_netns("/proc/self/ns/mnt"),
                          doctest::Contains("not a network namespace"),
                          std::system_error);
