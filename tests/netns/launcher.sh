@@ -25,6 +25,46 @@ pod b p2 10.32.0.2/12
 expect "pods talk" eventually 5 pings p1 10.32.0.2
 expect "status" on a status
 
+step "tokens that are not whole"
+sha() { sha256sum <"$folder/$1/state/cluster.json"; }
+before=$(sha b)
+head -c 75 "$folder/the-token" >"$folder/half"
+refuse "half a token for a router that runs" on b start --token-file "$folder/half"
+says "no whole cluster file"
+refuse "half a token at a restart" on b restart --token-file "$folder/half"
+[[ $(sha b) == "$before" ]] || fail "the good cluster file is gone"
+expect "the router still runs" on b status
+refuse "an empty name" on b start --token-file ""
+says "token-file is empty"
+for option in --run-dir= --state-dir= --cluster-file=; do
+    refuse "$option" on b start "$option"
+    says "${option%=} is empty"
+done
+expect "the same token again" on b start --token-file "$folder/the-token"
+grep -q "takes effect" "$folder/last.out" && fail "it says that something changed"
+sed 's/"secrets":\[/&{"id":2,"key":"'"$(printf %064d 7)"'"},/' "$folder/the-token" >"$folder/second"
+expect "a token with a second secret" on b start --token-file "$folder/second"
+says "cluster file takes effect with 'weave-launch restart'"
+expect "with the old one again" on b start --token-file "$folder/the-token"
+
+step "a router of the same folders in another mount namespace"
+host d 4
+server d unshare -m sh -c "mount -t tmpfs none '$folder/a' && mkdir '$folder/a/state' &&
+    install -m 0600 '$folder/the-token' '$folder/a/state/cluster.json' &&
+    exec '$build/src/daemon/weaved' --run-dir '$folder/a/run' --state-dir '$folder/a/state' --bridge weave-d"
+foreign=${background[-1]}
+eventually 5 grep -q event=started "$folder/d.out" || { cat "$folder/d.out"; fail "the other router does not run"; }
+own=$(router_pid a)
+rm "$folder/a/run/weaved.pid"
+expect "status" on a status
+says "process $own"
+expect "stop" on a stop
+expect "stop again" on a stop
+says "not running"
+[[ -d /proc/$foreign ]] || fail "the router of another container was ended"
+kill "$foreign"
+expect "start" on a start
+
 step "twice"
 expect "start again" on a start
 says "already running"
@@ -51,6 +91,35 @@ ip -n "$prefix-a" route add 10.40.0.0/16 dev eth0
 refuse "an overlapping route" on a start
 says "overlaps this host's route"
 ip -n "$prefix-a" route delete 10.40.0.0/16
+ip -n "$prefix-a" route add blackhole 10.40.0.0/16
+refuse "an overlapping blackhole" on a start
+says "overlaps this host's route"
+ip -n "$prefix-a" route delete blackhole 10.40.0.0/16
+ip -n "$prefix-a" address add 10.40.0.1/32 dev lo
+refuse "an address within the range" on a start
+says "contains this host's address 10.40.0.1 on lo"
+ip -n "$prefix-a" address delete 10.40.0.1/32 dev lo
+if command -v setpriv >/dev/null; then
+    for capability in net_admin sys_admin; do
+        refuse "without $capability" in_host d setpriv --bounding-set "-$capability" "$launch" start \
+            --run-dir "$folder/d/run" --state-dir "$folder/d/state"
+        says "lacks CAP_${capability^^}"
+        [[ ! -e $folder/d/state ]] || fail "a cluster file was made"
+    done
+fi
+for port in 6784 6785; do
+    server d socat -u TCP-LISTEN:$port,bind=127.0.0.1,fork -
+    eventually 3 listening d $port
+    refuse "the taken port $port" on d start --metrics-listen 127.0.0.1:6785
+    says "TCP port $port is in use"
+    secret d
+    refuse "weaved itself" in_host d "$build/src/daemon/weaved" --run-dir "$folder/d/run" --state-dir "$folder/d/state" \
+        --metrics-listen 127.0.0.1:6785
+    says "cannot listen for HTTP on 127.0.0.1:$port"
+    refuse "no bridge is left" in_host d ip link show weave
+    kill "${background[-1]}"
+    rm -rf "$folder/d/state"
+done
 server a socat -u UDP-RECV:6783 -
 eventually 3 listening_udp a 6783
 refuse "a taken port" on a start
@@ -76,6 +145,22 @@ host c 3
 expect "a first host" in_host c env WEAVE_ADVERTISE="192.0.2.9 192.0.2.10" WEAVE_PORT=6790 "$launch" start $(folders c)
 says "start --token-file - 192.0.2.9:6790"
 
+step "the next line"
+next_line() { grep -A1 "to add a host" "$folder/last.out" | tail -n 1; }
+expect "stop" on c stop
+expect "wildcards" on c start --listen 0.0.0.0,::
+[[ $(next_line) == *" start --token-file - 192.168.77.3" ]] || fail "it says: $(next_line)"
+expect "stop" on c stop
+expect "a list, another cluster file and range" on c start --advertise 10.99.0.3,192.0.2.9 --ipalloc-range 10.99.0.0/20 \
+    --cluster-file "$folder/c-cluster"
+[[ $(next_line) == *"weave-launch token --state-dir $folder/c/state --cluster-file $folder/c-cluster | "* &&
+    $(next_line) == *" start --token-file - --ipalloc-range 10.99.0.0/20 192.0.2.9" ]] || fail "it says: $(next_line)"
+expect "stop" on c stop
+expect "start with a peer" on c start --cluster-file "$folder/c-cluster" 192.0.2.1
+[[ -z $(next_line) ]] || fail "it says: $(next_line)"
+expect "reset" on c reset
+[[ ! -e $folder/c-cluster ]] || fail "the cluster file that weave-launch made is left"
+
 step "options for a router that runs"
 expect "start with options" on b start --mtu 1310 --bridge other --tap other-tap
 says "take effect with 'weave-launch restart'"
@@ -83,7 +168,46 @@ expect "start without" on b start
 expect "they are not lost" on b restart
 expect "the new bridge" mtu_is b other 1310
 
+step "a restart that cannot be"
+server b socat -u UDP-RECV:6799 -
+eventually 3 listening_udp b 6799
+refuse "a taken port" on b restart --port 6799
+says "UDP port 6799 is in use"
+expect "the router was not stopped" on b status
+kill "${background[-1]}"
+refuse "a token of another cluster" on b restart --token-file <("$weavectl" genkey)
+expect "the router was not stopped" on b status
+expect "restart with a peer" on b restart 192.168.77.4
+expect "the options are kept" mtu_is b other 1310
+expect "the peer is known" sh -c "'$weavectl' --run-dir '$folder/b/run' status targets | grep 192.168.77.4"
+cp "$folder/b/run/weaved.args" "$folder/args"
+truncate -s -3 "$folder/b/run/weaved.args"
+refuse "damaged options" on b restart
+says "weaved.args, the options of the last start, is damaged: remove it"
+expect "the router was not stopped" on b status
+cp "$folder/args" "$folder/b/run/weaved.args"
+
+step "other settings than the last time"
+pod b p4 10.32.0.4/12
+expect "expose" ctl b expose 10.32.9.2/12
+expect "restart with another bridge" on b restart --bridge another --tap another-tap --mtu 1290
+expect "the pod's interface came along" sh -c "ip -n $prefix-b -o link show type veth | grep 'weave|' | grep -q 'master another'"
+expect "the pod is reached" eventually 8 pings p1 10.32.0.4
+expect "the host too" eventually 8 pings p1 10.32.9.2
+expect "the pod has the new MTU" mtu_is p4 eth0 1290
+refuse "the old bridge is gone" in_host b ip link show other
+expect "stop" on b stop
+expect "start with one more bridge" on b start --bridge other --tap other-tap --mtu 1310
+expect "the host is reached" eventually 8 pings p1 10.32.9.2
+expect "the pod too" eventually 8 pings p1 10.32.0.4
+expect "hide" ctl b hide 10.32.9.2/12
+
 step "words"
+refuse "an unknown option" "$launch" start --bogus
+says "bogus"
+grep -q "needs a value" "$folder/last.out" && fail "it says that --bogus needs a value"
+expect "the version" "$launch" start --version
+says "^weaved "
 refuse "an unknown command" "$launch" bogus --x
 says "unknown command 'bogus'"
 if command -v setpriv >/dev/null; then
