@@ -9,12 +9,12 @@ begin setpriv
 
 client=$build/examples/client/example_client
 host a 1
-start a --name alpha
+start a
 socket=$folder/a/run/weave.sock
 
 step "not permitted"
 chmod 0755 "$folder" "$folder/a"
-group=$(getent group weave | cut -d: -f3 || true)
+group=$(getent group weave | awk -F: "{ print \$3 }" || true)
 refuse "another user" setpriv --reuid 65534 --regid 65534 --clear-groups "$weavectl" --run-dir "$folder/a/run" status
 one_sentence weavectl
 says "no permission to use $socket: run as root"
@@ -28,7 +28,7 @@ fi
 step "an example against the public library"
 [[ -x $client ]] || skip "examples/client is not built in $build"
 expect "with a daemon" "$client" "$socket"
-says "alpha runs weaved"
+says "a runs weaved"
 status_of() { "$@" >"$folder/last.out" 2>&1 && echo 0 || echo $?; }
 [[ $(status_of "$client" "$folder/nowhere.sock") -eq 3 ]] || fail "without a daemon its exit status is not 3"
 says "weaved is not running"

@@ -124,6 +124,7 @@ server a socat -u UDP-RECV:6783 -
 eventually 3 listening_udp a 6783
 refuse "a taken port" on a start
 says "UDP port 6783 is in use"
+kill "${background[-1]}"
 
 step "what the environment says"
 from_environment() { in_host b env WEAVE_MTU=1300 WEAVE_LISTEN="192.168.77.2, fd77::2" WEAVE_ADVERTISE=192.168.77.2 WEAVE_PORT=6790 "$@"; }
@@ -188,18 +189,19 @@ expect "the router was not stopped" on b status
 cp "$folder/args" "$folder/b/run/weaved.args"
 
 step "other settings than the last time"
+expect "the first host again" eventually 3 on a start
 pod b p4 10.32.0.4/12
 expect "expose" ctl b expose 10.32.9.2/12
 expect "restart with another bridge" on b restart --bridge another --tap another-tap --mtu 1290
 expect "the pod's interface came along" sh -c "ip -n $prefix-b -o link show type veth | grep 'weave|' | grep -q 'master another'"
-expect "the pod is reached" eventually 8 pings p1 10.32.0.4
-expect "the host too" eventually 8 pings p1 10.32.9.2
+expect "the pod is reached" eventually 20 pings p1 10.32.0.4
+expect "the host too" eventually 20 pings p1 10.32.9.2
 expect "the pod has the new MTU" mtu_is p4 eth0 1290
 refuse "the old bridge is gone" in_host b ip link show other
 expect "stop" on b stop
 expect "start with one more bridge" on b start --bridge other --tap other-tap --mtu 1310
-expect "the host is reached" eventually 8 pings p1 10.32.9.2
-expect "the pod too" eventually 8 pings p1 10.32.0.4
+expect "the host is reached" eventually 20 pings p1 10.32.9.2
+expect "the pod too" eventually 20 pings p1 10.32.0.4
 expect "hide" ctl b hide 10.32.9.2/12
 
 step "words"
