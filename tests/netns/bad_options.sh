@@ -123,7 +123,7 @@ wrong weavectl "more addresses than fit one record: detach some" "${ctl_a[@]}" a
 wrong weavectl "more addresses than fit one record: detach some" "${ctl_a[@]}" expose "${many[@]}"
 # Of several the last cannot be: none is there then.
 in_a_host() { ip -n "$prefix-a" "$@"; }
-in_a_host link add dev other type dummy
+in_a_host link add dev other type bridge
 in_a_host address add 10.34.0.9/16 dev other
 wrong weavectl "10.34.0.9" "${ctl_a[@]}" expose 10.32.0.50/12 10.34.0.9/16
 in_a_host link delete dev other
