@@ -11,9 +11,10 @@ namespace weave::crypto {
 /**
  * Which counters were seen, after RFC 6479: a ring of 64-bit words, so that moving forward clears
  * whole words. A counter is accepted once, when it is newer than newest() - kWindow. check() before
- * opening a record, commit() after it verified. One thread at a time. `Bits` is a power of two.
+ * opening a record, commit() after it verified. One thread at a time. `Bits` is a power of two; as
+ * many as at 10 Gbit/s pass in some 30 ms.
  */
-template <std::size_t Bits = 8192> class ReplayWindow {
+template <std::size_t Bits = 32768> class ReplayWindow {
     static_assert(Bits >= 128 && (Bits & (Bits - 1)) == 0);
     static constexpr std::size_t kWords = Bits / 64;
 
@@ -76,5 +77,7 @@ template <std::size_t Bits = 8192> class ReplayWindow {
     std::uint64_t newest_ = 0;
     bool any_ = false;
 };
+
+static_assert(ReplayWindow<>::kWindow >= 8192);
 
 } // namespace weave::crypto

@@ -13,7 +13,7 @@
 namespace weave::crypto {
 namespace {
 
-using Window = ReplayWindow<8192>;
+using Window = ReplayWindow<>;
 
 struct Step {
     std::uint64_t counter;
@@ -26,6 +26,7 @@ struct Case {
 };
 
 constexpr std::uint64_t kEdge = Window::kWindow;
+constexpr std::uint64_t kRing = kEdge + 64;
 constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
 
 const std::vector<Case>& cases() {
@@ -36,6 +37,7 @@ const std::vector<Case>& cases() {
         {"in order", {{0, true}, {1, true}, {2, true}, {1, false}, {3, true}}},
         {"first is large", {{1'000'000, true}, {1'000'000, false}, {999'999, true}, {0, false}}},
         {"oldest inside", {{kEdge, true}, {1, true}, {1, false}, {0, false}}},
+        {"8191 behind", {{20'000, true}, {20'000 - 8191, true}, {20'000 - 8191, false}}},
         {"edge moves",
          {{kEdge - 1, true},
           {0, true},
@@ -45,9 +47,9 @@ const std::vector<Case>& cases() {
           {kEdge + 1, true},
           {1, false}}},
         {"jump of the ring",
-         {{5, true}, {5 + 8192, true}, {5, false}, {5 + 8192, false}, {6 + 8192 - kEdge, true}}},
+         {{5, true}, {5 + kRing, true}, {5, false}, {5 + kRing, false}, {6 + kRing - kEdge, true}}},
         {"jump just inside the ring",
-         {{64, true}, {64 + 8128, true}, {65, true}, {64, false}, {63, false}}},
+         {{64, true}, {64 + kEdge, true}, {65, true}, {64, false}, {63, false}}},
         {"jump far beyond",
          {{3, true},
           {1ull << 40, true},
