@@ -27,6 +27,19 @@ void wipe(ByteSpan bytes) noexcept {
     sodium_memzero(bytes.data(), bytes.size());
 }
 
+void* allocate_locked(std::size_t size) {
+    init(); // before it libsodium knows neither the size of a page nor its canary
+    void* memory = sodium_malloc(size);
+    if (memory == nullptr) {
+        throw std::bad_alloc();
+    }
+    return memory;
+}
+
+void free_locked(void* memory) noexcept {
+    sodium_free(memory);
+}
+
 Hash64 blake2b(ByteView message) {
     return blake2b(message, {});
 }
@@ -38,6 +51,7 @@ Hash64 blake2b(ByteView first, ByteView second) {
     crypto_generichash_update(&state, first.data(), first.size());
     crypto_generichash_update(&state, second.data(), second.size());
     crypto_generichash_final(&state, out.data(), out.size());
+    sodium_memzero(&state, sizeof state); // of an HMAC it holds the padded key
     return out;
 }
 

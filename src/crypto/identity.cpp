@@ -39,6 +39,10 @@ KeyPair KeyPair::from_secret(Key32 secret) {
     return out;
 }
 
+bool diffie_hellman(const Key32& secret, const PublicKey& remote, Key32& shared) noexcept {
+    return crypto_scalarmult(shared.span().data(), secret.view().data(), remote.data()) == 0;
+}
+
 NodeId node_id(const PublicKey& sign_public) {
     NodeId out;
     crypto_generichash(
@@ -61,17 +65,23 @@ Identity Identity::from_seed(Key32 seed) {
     return Identity(std::move(seed));
 }
 
-Identity::Identity(Key32 seed)
-    : seed_(std::move(seed)) {
-    crypto_sign_seed_keypair(sign_public_.data(), sign_secret_.span().data(), seed_.view().data());
-    static_pair_ = KeyPair::from_secret(derive_key(seed_.view(), 1, "x25519__"));
-    id_ = node_id(sign_public_);
+Identity::Keys Identity::derive(Key32 seed) {
+    Keys keys;
+    crypto_sign_seed_keypair(
+        keys.sign_public.data(), keys.sign_secret.span().data(), seed.view().data());
+    keys.static_pair = KeyPair::from_secret(derive_key(seed.view(), 1, "x25519__"));
+    keys.seed = std::move(seed);
+    return keys;
 }
+
+Identity::Identity(Key32 seed)
+    : keys_(derive(std::move(seed)))
+    , id_(node_id(keys_->sign_public)) {}
 
 Signature Identity::sign(ByteView message) const {
     Signature out;
     crypto_sign_detached(
-        out.data(), nullptr, message.data(), message.size(), sign_secret_.view().data());
+        out.data(), nullptr, message.data(), message.size(), keys_->sign_secret.view().data());
     return out;
 }
 

@@ -18,6 +18,10 @@ struct KeyPair {
     [[nodiscard]] KeyPair clone() const { return {secret.clone(), public_key}; }
 };
 
+/** X25519. False when the result is all zero: a point of low order, which no honest peer has. */
+[[nodiscard]] bool
+diffie_hellman(const Key32& secret, const PublicKey& remote, Key32& shared) noexcept;
+
 /** Whoever holds this Ed25519 key: BLAKE2b-128 of it. */
 NodeId node_id(const PublicKey& sign_public);
 
@@ -34,13 +38,13 @@ class Identity {
     static Identity generate();
     static Identity from_seed(Key32 seed);
 
-    [[nodiscard]] ByteView seed() const { return seed_.view(); }
+    [[nodiscard]] ByteView seed() const { return keys_->seed.view(); }
 
-    [[nodiscard]] const PublicKey& sign_public() const { return sign_public_; }
+    [[nodiscard]] const PublicKey& sign_public() const { return keys_->sign_public; }
 
-    [[nodiscard]] const PublicKey& static_public() const { return static_pair_.public_key; }
+    [[nodiscard]] const PublicKey& static_public() const { return keys_->static_pair.public_key; }
 
-    [[nodiscard]] const KeyPair& static_pair() const { return static_pair_; }
+    [[nodiscard]] const KeyPair& static_pair() const { return keys_->static_pair; }
 
     [[nodiscard]] const NodeId& id() const { return id_; }
 
@@ -50,12 +54,17 @@ class Identity {
     [[nodiscard]] Signature static_vouch() const;
 
   private:
-    explicit Identity(Key32 seed);
+    struct Keys {
+        Key32 seed;
+        SecretBytes<64> sign_secret;
+        PublicKey sign_public{};
+        KeyPair static_pair;
+    };
 
-    Key32 seed_;
-    SecretBytes<64> sign_secret_;
-    PublicKey sign_public_{};
-    KeyPair static_pair_;
+    explicit Identity(Key32 seed);
+    static Keys derive(Key32 seed);
+
+    Locked<Keys> keys_;
     NodeId id_;
 };
 

@@ -164,8 +164,7 @@ std::error_code Handshake::State::mix_dh(Progress& draft,
         return Error::missing_key;
     }
     Key32 shared;
-    // -1 when the result is all zero.
-    if (crypto_scalarmult(shared.span().data(), own.secret.view().data(), remote.data()) != 0) {
+    if (!diffie_hellman(own.secret, remote, shared)) {
         return Error::weak_key;
     }
     draft.symmetric.mix_key(shared.view());

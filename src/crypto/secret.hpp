@@ -8,6 +8,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
 
 namespace weave::crypto {
 
@@ -57,6 +60,32 @@ template <std::size_t N> class SecretBytes {
 
   private:
     std::array<std::uint8_t, N> bytes_{};
+};
+
+/** Memory between guard pages, kept from swap and core files as far as RLIMIT_MEMLOCK allows.
+ * Throws std::bad_alloc. */
+void* allocate_locked(std::size_t size);
+/** Wipes it, too. */
+void free_locked(void* memory) noexcept;
+
+/** A long-term secret in locked memory. Copies share it; nobody changes it. */
+template <class T> class Locked {
+    static_assert(alignof(T) == 1, "locked memory ends at a page's end and is not aligned");
+
+  public:
+    /** Takes the value, which is then wiped where it was. */
+    Locked(T&& value) // NOLINT(google-explicit-constructor): a secret is as good as its value
+        : value_(new (allocate_locked(sizeof(T))) T(std::move(value)), [](T* gone) {
+            gone->~T();
+            free_locked(gone);
+        }) {}
+
+    const T& operator*() const { return *value_; }
+
+    const T* operator->() const { return value_.get(); }
+
+  private:
+    std::shared_ptr<const T> value_;
 };
 
 /** A symmetric key, an X25519 secret or an Ed25519 seed. */

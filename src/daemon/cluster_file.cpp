@@ -9,12 +9,46 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <limits>
+#include <map>
+#include <memory>
+#include <vector>
 
 namespace weave::daemon {
 namespace {
 
-/** Whoever records one handshake may guess passwords at leisure, at Argon2id's pace. */
+/** Memory that is wiped before it is given back. */
+template <class T> struct WipingAllocator {
+    using value_type = T;
+
+    WipingAllocator() = default;
+
+    template <class U> explicit WipingAllocator(const WipingAllocator<U>&) {}
+
+    T* allocate(std::size_t count) { return std::allocator<T>{}.allocate(count); }
+
+    void deallocate(T* memory, std::size_t count) {
+        crypto::wipe({reinterpret_cast<std::uint8_t*>(memory), count * sizeof(T)});
+        std::allocator<T>{}.deallocate(memory, count);
+    }
+
+    bool operator==(const WipingAllocator&) const = default;
+};
+
+using WipedString = std::basic_string<char, std::char_traits<char>, WipingAllocator<char>>;
+/** JSON that leaves nothing of its text behind: it holds keys and passwords. */
+using Json = nlohmann::basic_json<std::map,
+                                  std::vector,
+                                  WipedString,
+                                  bool,
+                                  std::int64_t,
+                                  std::uint64_t,
+                                  double,
+                                  WipingAllocator>;
+
+/** Whoever gets a node to finish one handshake's arithmetic with it, not who only listens, may then
+ * guess passwords at leisure, at Argon2id's pace. */
 constexpr std::size_t kMinPassword = 12;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
@@ -25,14 +59,14 @@ constexpr std::size_t kMinPassword = 12;
                     why));
 }
 
-/** A key as it is, or made of a password with the cluster id as salt. */
-crypto::Key32
-parse_key(const nlohmann::json& entry, const Cluster& cluster, const std::string& path) {
+/** The pre-shared key of a secret: derived from its key, or from what Argon2id makes of its
+ * password with the cluster id as salt. The key itself goes nowhere. */
+crypto::Key32 parse_key(const Json& entry, const Cluster& cluster, const std::string& path) {
     const bool is_password = entry.contains("password");
     if (is_password && entry.contains("key")) {
         refuse(path, "has a secret with both a key and a password");
     }
-    std::string text = entry.at(is_password ? "password" : "key").get<std::string>();
+    const auto& text = entry.at(is_password ? "password" : "key").get_ref<const WipedString&>();
     crypto::Key32 key;
     bool good = false;
     if (is_password) {
@@ -43,41 +77,36 @@ parse_key(const nlohmann::json& entry, const Cluster& cluster, const std::string
     } else {
         good = from_hex(text, key.span());
     }
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     if (!good) {
         refuse(path,
                is_password ? fmt::format("has a password shorter than {} characters", kMinPassword)
                            : std::string{"has a key that is not 64 hexadecimal characters"});
     }
-    return key;
+    return crypto::derive_key(key.view(), 1, "clstrpsk");
 }
 
-Cluster::Secret
-parse_secret(const nlohmann::json& entry, const Cluster& cluster, const std::string& path) {
-    Cluster::Secret secret;
-    const nlohmann::json& id = entry.at("id");
+Cluster::Secret parse_secret(const Json& entry, const Cluster& cluster, const std::string& path) {
+    const Json& id = entry.at("id");
     if (!id.is_number_unsigned() || id > std::numeric_limits<std::uint32_t>::max()) {
         refuse(path, "has a secret whose id is not a number from 0 to 4294967295");
     }
-    secret.id = id.get<std::uint32_t>();
-    secret.key = parse_key(entry, cluster, path);
-    return secret;
+    return {id.get<std::uint32_t>(), parse_key(entry, cluster, path), entry.contains("password")};
 }
 
-Cluster parse(const nlohmann::json& document, const std::string& path) {
-    const nlohmann::json& version = document.at("weavemesh_cluster");
+Cluster parse(const Json& document, const std::string& path) {
+    const Json& version = document.at("weavemesh_cluster");
     if (!version.is_number_integer() || version != 1) {
         refuse(path, "is of another format version");
     }
     Cluster cluster;
-    if (!from_hex(document.at("id").get<std::string>(), cluster.id)) {
+    if (!from_hex(document.at("id").get_ref<const WipedString&>(), cluster.id)) {
         refuse(path, "has an id that is not 32 hexadecimal characters");
     }
-    const nlohmann::json& secrets = document.at("secrets");
+    const Json& secrets = document.at("secrets");
     if (!secrets.is_array() || secrets.empty() || secrets.size() > 2) {
         refuse(path, "must have one or two secrets");
     }
-    for (const nlohmann::json& entry : secrets) {
+    for (const Json& entry : secrets) {
         cluster.secrets.push_back(parse_secret(entry, cluster, path));
     }
     if (cluster.secrets.size() == 2 && cluster.secrets[0].id == cluster.secrets[1].id) {
@@ -94,7 +123,7 @@ Cluster read_cluster_file(const std::string& path) {
         refuse(path, "does not exist");
     }
     try {
-        Cluster cluster = parse(nlohmann::json::parse(*bytes), path);
+        Cluster cluster = parse(Json::parse(*bytes), path);
         crypto::wipe(*bytes);
         return cluster;
     } catch (const nlohmann::json::exception&) {

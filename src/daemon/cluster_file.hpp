@@ -16,7 +16,10 @@ namespace weave::daemon {
 struct Cluster {
     struct Secret {
         std::uint32_t id = 0;
-        crypto::Key32 key;
+        /** The pre-shared key of handshakes, derived from what the file holds. */
+        crypto::Locked<crypto::Key32> key;
+        /** An active attacker may guess it: worth a warning. */
+        bool of_password = false;
     };
 
     std::array<std::uint8_t, 16> id{};
@@ -27,7 +30,8 @@ struct Cluster {
 /**
  * Reads {"weavemesh_cluster":1,"id":"<32 hex>","secrets":[{"id":1,"key":"<64 hex>"}]} from a file
  * that only its owner may read. Instead of a key a secret may have "password":"<12 characters or
- * more>"; its key is Argon2id of it. Throws ConfigError or std::system_error with a sentence.
+ * more>"; its key is Argon2id of it. Handshakes use a subkey. Throws ConfigError or
+ * std::system_error with a sentence.
  */
 Cluster read_cluster_file(const std::string& path);
 

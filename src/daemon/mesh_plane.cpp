@@ -80,7 +80,7 @@ session::ControlLocal MeshPlane::control_local(std::uint64_t nonce) const {
     local.identity = &state_.identity();
     local.cluster_id = cluster_.id;
     for (const Cluster::Secret& secret : cluster_.secrets) {
-        local.secrets.push_back({secret.id, secret.key.clone()});
+        local.secrets.push_back({secret.id, secret.key});
     }
     local.name = settings_.name;
     local.boot_epoch = mesh_.epoch();

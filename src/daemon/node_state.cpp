@@ -33,9 +33,15 @@ std::string identity_tail(const crypto::Identity& identity) {
 }
 
 void write_identity(const std::string& path, const crypto::Identity& identity) {
-    std::string text = to_hex(identity.seed()) + identity_tail(identity);
-    os::write_secret_file(path, as_bytes(text));
-    crypto::wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+    std::string text = to_hex(identity.seed());
+    const std::string tail = identity_tail(identity);
+    std::string whole;
+    whole.reserve(text.size() + tail.size()); // what reallocates leaves copies of the seed behind
+    whole.append(text).append(tail);
+    os::write_secret_file(path, as_bytes(whole));
+    for (std::string* each : {&text, &whole}) {
+        crypto::wipe({reinterpret_cast<std::uint8_t*>(each->data()), each->size()});
+    }
 }
 
 std::optional<crypto::Identity> parse_identity(ByteView bytes) {

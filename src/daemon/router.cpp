@@ -64,7 +64,7 @@ session::Local session_local(const NodeState& state, const Cluster& cluster) {
     local.identity = &state.identity();
     local.cluster_id = cluster.id;
     for (const Cluster::Secret& secret : cluster.secrets) {
-        local.secrets.push_back({secret.id, secret.key.clone()});
+        local.secrets.push_back({secret.id, secret.key});
     }
     local.boot_epoch = state.boot_epoch();
     return local;
@@ -83,6 +83,14 @@ Router::Router(boost::asio::io_context& io, Options options)
     notices_ = state_.take_notices();
     for (const std::string& notice : notices_) {
         log::error("event=state_file_damaged detail={}", log::quoted(notice));
+    }
+    for (const Cluster::Secret& secret : cluster_.secrets) {
+        if (secret.of_password) {
+            log::warning("event=password_secret id={} detail=\"an attacker who meddles with one "
+                         "handshake can guess the password offline: prefer a key of 'weavectl "
+                         "genkey'\"",
+                         secret.id);
+        }
     }
     start();
 }

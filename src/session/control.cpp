@@ -84,7 +84,7 @@ void ControlHandshake::start() {
                    message,
                    local_.identity->static_pair().clone(),
                    std::nullopt,
-                   proposed.key.clone());
+                   proposed.key->clone());
     const auto noise = noise_->write({});
     if (!noise) {
         fail(ControlFailure::malformed);
@@ -164,7 +164,7 @@ void ControlHandshake::on_init(ByteView body) {
                    body.first(wire::ClearHeader::kSize),
                    local_.identity->static_pair().clone(),
                    std::nullopt,
-                   secret(header->secret_id)->key.clone());
+                   secret(header->secret_id)->key->clone());
     if (!noise_->read(body.subspan(wire::ClearHeader::kSize))) {
         fail(ControlFailure::malformed);
         return;

@@ -74,7 +74,7 @@ void Manager::State::send_init(Peer& peer, TimePoint now) {
                                       datagram,
                                       local.identity->static_pair().clone(),
                                       peer.static_key,
-                                      proposed.key.clone()),
+                                      proposed.key->clone()),
                     header,
                     {},
                     {},
@@ -165,7 +165,7 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
                             init->prologue,
                             local.identity->static_pair().clone(),
                             std::nullopt,
-                            secret(init->header.secret_id)->key.clone());
+                            secret(init->header.secret_id)->key->clone());
     const auto plain = noise.read(init->noise);
     const auto payload = plain ? wire::InitPayload::parse(*plain) : std::nullopt;
     if (!payload) {

@@ -16,7 +16,7 @@ using RandomSource = std::function<void(ByteSpan)>;
 /** One live cluster secret. The id travels in clear, so that rotation needs no trial decryption. */
 struct ClusterSecret {
     std::uint32_t id = 0;
-    crypto::Key32 key;
+    crypto::Locked<crypto::Key32> key;
 };
 
 /** Where a datagram came from, and so where an answer goes. */
