@@ -339,10 +339,6 @@ const PublicKey& Handshake::remote_static() const {
     return state_->progress.remote_static;
 }
 
-void Handshake::set_psk(Key32 psk) {
-    state_->psk_secret = std::move(psk);
-}
-
 Split Handshake::split() {
     assert(done());
     Split out;

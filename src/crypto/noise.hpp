@@ -15,7 +15,8 @@
 
 namespace weave::crypto {
 
-/** Patterns of the Noise Protocol Framework, revision 34. The daemon uses xx_psk3 and ik_psk2. */
+/** Patterns of the Noise Protocol Framework, revision 34. The daemon uses xx_psk3 and ik_psk2;
+ * the others are here for the published vectors, which prove the table that all share. */
 enum class Pattern : std::uint8_t {
     nn,
     nn_psk0,
@@ -79,9 +80,6 @@ class Handshake {
     [[nodiscard]] bool has_remote_static() const;
     /** All zero while has_remote_static() is false. */
     [[nodiscard]] const PublicKey& remote_static() const;
-
-    /** Replaces the pre-shared key; takes effect for psk tokens not yet processed. */
-    void set_psk(Key32 psk);
 
     /** The keys; call once, when done(). Asserts otherwise. The state is wiped. */
     Split split();

@@ -159,6 +159,33 @@ TEST_CASE("identity: published Ed25519 vectors") {
     }
 }
 
+TEST_CASE("identity: published X25519 vectors") {
+    const auto data = test::vectors("x25519_test.json");
+    if (!data) {
+        return;
+    }
+    for (const auto& group : (*data)["testGroups"]) {
+        for (const auto& test : group["tests"]) {
+            CAPTURE(test["tcId"].get<int>());
+            const Key32 secret(test::to_key(unhex(test["private"].get<std::string>())));
+            const PublicKey point = test::to_key(unhex(test["public"].get<std::string>()));
+            const PublicKey expected = test::to_key(unhex(test["shared"].get<std::string>()));
+            Key32 shared;
+            // The published result of a point of low order is zero, which is refused here.
+            CHECK(diffie_hellman(secret, point, shared) == (expected != PublicKey{}));
+            CHECK(std::ranges::equal(shared.view(), expected));
+        }
+    }
+}
+
+TEST_CASE("identity: a point of low order makes no shared key") {
+    Key32 shared;
+    CHECK_FALSE(diffie_hellman(Key32(filled(3)), PublicKey{}, shared));
+    CHECK_FALSE(diffie_hellman(Key32(filled(3)), PublicKey{1}, shared));
+    CHECK(diffie_hellman(
+        Key32(filled(3)), KeyPair::from_secret(Key32(filled(4))).public_key, shared));
+}
+
 TEST_CASE("hash: known answers") {
     CHECK(to_hex(blake2b(as_bytes("abc"))) ==
           "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"

@@ -244,7 +244,7 @@ TEST_CASE("noise: transcripts with fixed keys do not change between versions") {
                 std::string(WEAVE_GOLDEN_NOISE) + "/" + protocol_name(pattern, suite) + ".txt";
             CAPTURE(path);
             const std::string produced = transcript(pattern, suite);
-            if (std::getenv("WEAVE_UPDATE_GOLDEN") != nullptr) {
+            if (std::getenv("WEAVE_ACCEPT") != nullptr) {
                 std::ofstream(path) << produced;
             }
             std::ifstream in(path);
@@ -273,7 +273,7 @@ TEST_CASE("noise: message sizes are those of the framework") {
     CHECK(xx.responder.remote_static() == KeyPair::from_secret(Key32(filled(1))).public_key);
 }
 
-TEST_CASE("noise: another secret is refused; set_psk() before the psk token is in time") {
+TEST_CASE("noise: another secret is refused") {
     Pair pair = make_pair(Pattern::xx_psk3, Suite::chacha20poly1305, 8);
     const auto first = pair.initiator.write({});
     REQUIRE(pair.responder.read(*first).has_value());
@@ -283,9 +283,6 @@ TEST_CASE("noise: another secret is refused; set_psk() before the psk token is i
     const auto wrong = pair.responder.read(*third);
     REQUIRE(wrong.has_error());
     CHECK(wrong.error() == Error::authentication_failed);
-    pair.responder.set_psk(Key32(filled(7)));
-    CHECK(pair.responder.read(*third).has_value());
-    CHECK(pair.initiator.split().h == pair.responder.split().h);
 }
 
 TEST_CASE("noise: turns, missing keys, other prologues and low-order keys") {

@@ -47,7 +47,8 @@ std::optional<nlohmann::json> vectors(const std::string& file) {
         return std::nullopt;
     }
     std::ifstream in(std::string(folder) + "/" + file);
-    REQUIRE_MESSAGE(in.good(), "cannot read " << folder << "/" << file);
+    const std::string unreadable = "cannot read " + std::string(folder) + "/" + file;
+    REQUIRE_MESSAGE(in.good(), unreadable);
     return nlohmann::json::parse(in);
 }
 
