@@ -34,8 +34,7 @@ void ControlLinks::State::prepare(Link& link, std::size_t secret) {
     std::rotate(own.secrets.begin(),
                 own.secrets.begin() + static_cast<std::ptrdiff_t>(secret),
                 own.secrets.end());
-    link.handshake = std::make_unique<session::ControlHandshake>(
-        std::move(own), link.outbound, [](ByteSpan out) { crypto::random_bytes(out); });
+    link.handshake = std::make_unique<session::ControlHandshake>(std::move(own), link.outbound);
 }
 
 /** Whoever has one IPv6 address has the /64 around it. */

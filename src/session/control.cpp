@@ -15,6 +15,7 @@ constexpr std::size_t kRefusalSize = 4;
 ControlFailure refused_as(wire::RefusalCode code) {
     switch (code) {
     case wire::RefusalCode::version:
+    case wire::RefusalCode::suite: // links have one suite, which goes with the version
         return ControlFailure::refused_version;
     case wire::RefusalCode::cluster:
         return ControlFailure::refused_cluster;
@@ -61,7 +62,7 @@ std::string_view sentence(ControlFailure failure) {
     return "unknown failure";
 }
 
-ControlHandshake::ControlHandshake(ControlLocal local, bool initiator, const RandomSource&)
+ControlHandshake::ControlHandshake(ControlLocal local, bool initiator)
     : local_(std::move(local))
     , initiator_(initiator) {
     assert(!local_.secrets.empty() && local_.name.size() <= 255);

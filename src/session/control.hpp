@@ -70,7 +70,7 @@ class ControlHandshake {
   public:
     enum class Status : std::uint8_t { running, done, failed };
 
-    ControlHandshake(ControlLocal local, bool initiator, const RandomSource& random);
+    ControlHandshake(ControlLocal local, bool initiator);
 
     /** Consumes bytes from the peer. After `done` or `failed` nothing more is consumed. */
     Status on_bytes(ByteView bytes);

@@ -77,13 +77,13 @@ FloodGuard::FloodGuard(unsigned per_second,
     , cookie_key_(cookie_key(own_static))
     , sources_(kSlots)
     , proved_sources_(kSlots) {
-    random_(table_key_);
-    random_(secret_);
-    old_secret_ = secret_;
+    random_(table_key_.span());
+    random_(secret_.span());
+    random_(old_secret_.span());
 }
 
 bool FloodGuard::take(Table& table, ByteView source, TimePoint now) {
-    const crypto::Mac16 hash = crypto::keyed_mac16(table_key_, source);
+    const crypto::Mac16 hash = crypto::keyed_mac16(table_key_.view(), source);
     const std::uint64_t id = wire::load_u64(hash.data());
     Slot& slot = table[id % kSlots];
     if (slot.source != id) {
@@ -96,34 +96,45 @@ void FloodGuard::rotate(TimePoint now) {
     if (rotated_ == TimePoint::min()) {
         rotated_ = now;
     }
-    if (now - rotated_ >= kCookieRotation) {
-        rotated_ = now;
-        old_secret_ = secret_;
-        random_(secret_);
+    const Duration age = now - rotated_;
+    if (age < kCookieRotation) {
+        return;
+    }
+    rotated_ = now;
+    old_secret_ = std::move(secret_);
+    random_(secret_.span());
+    if (age >= 2 * kCookieRotation) { // nobody came for so long that the old one is over, too
+        random_(old_secret_.span());
     }
 }
 
-bool FloodGuard::proved(const wire::InitView& init, ByteView source, TimePoint now) {
+FloodGuard::Proof FloodGuard::proof(const wire::InitView& init, ByteView source, TimePoint now) {
     if (std::all_of(init.mac2.begin(), init.mac2.end(), [](std::uint8_t b) { return b == 0; })) {
-        return false;
+        return Proof::none;
     }
     rotate(now);
     for (const auto* secret : {&secret_, &old_secret_}) {
-        const crypto::Mac16 cookie = crypto::keyed_mac16(*secret, source);
+        const crypto::Mac16 cookie = crypto::keyed_mac16(secret->view(), source);
         if (crypto::equal(crypto::keyed_mac16(cookie, init.before_mac2), init.mac2)) {
-            return true;
+            return Proof::true_one;
         }
     }
-    return false;
+    return Proof::false_one;
 }
 
 FloodGuard::Verdict
 FloodGuard::judge(const wire::InitView& init, const Origin& from, TimePoint now) {
     const Bytes full = full_source(from);
-    if (proved(init, full, now)) {
+    switch (proof(init, full, now)) {
+    case Proof::true_one: {
         const bool fits =
             take(proved_sources_, full, now) && all_proved_.take(per_second_ * kProvedFactor, now);
         return fits ? Verdict::allow : Verdict::drop;
+    }
+    case Proof::false_one: // altered on its way, or of a cookie that is over: here is a new one
+        return Verdict::demand_cookie;
+    case Proof::none:
+        break;
     }
     const bool fits = take(sources_, coarse_source(from), now) && all_.take(per_second_, now);
     return fits ? Verdict::allow : Verdict::demand_cookie;
@@ -131,7 +142,7 @@ FloodGuard::judge(const wire::InitView& init, const Origin& from, TimePoint now)
 
 Bytes FloodGuard::cookie_reply(const wire::InitView& init, const Origin& from, TimePoint now) {
     rotate(now);
-    const crypto::Mac16 cookie = crypto::keyed_mac16(secret_, full_source(from));
+    const crypto::Mac16 cookie = crypto::keyed_mac16(secret_.view(), full_source(from));
     wire::CookieReply reply;
     reply.receiver_index = init.header.sender_index;
     random_(reply.nonce);

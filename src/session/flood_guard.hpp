@@ -61,15 +61,17 @@ class FloodGuard {
 
     bool take(Table& table, ByteView source, TimePoint now);
     void rotate(TimePoint now);
-    bool proved(const wire::InitView& init, ByteView source, TimePoint now);
+    /** Claimed at all (the field is not zero), and true. */
+    enum class Proof : std::uint8_t { none, false_one, true_one };
+    Proof proof(const wire::InitView& init, ByteView source, TimePoint now);
 
     unsigned per_second_;
     unsigned per_source_;
     RandomSource random_;
     StaticHashKey cookie_key_;
-    std::array<std::uint8_t, 32> table_key_{};
-    std::array<std::uint8_t, 32> secret_{};
-    std::array<std::uint8_t, 32> old_secret_{};
+    crypto::Key32 table_key_;
+    crypto::Key32 secret_;
+    crypto::Key32 old_secret_;
     TimePoint rotated_ = TimePoint::min();
     TokenBucket all_;
     TokenBucket all_proved_;

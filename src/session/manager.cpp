@@ -28,8 +28,26 @@ std::string_view sentence(DownReason reason) {
         return "the peer is not a member any more, or changed its key";
     case DownReason::closed:
         return "the session was closed";
+    case DownReason::forgeries:
+        return "too many forged records came under one key";
     }
     return "unknown reason";
+}
+
+std::string_view sentence(wire::RefusalCode code) {
+    switch (code) {
+    case wire::RefusalCode::version:
+        return "no common protocol version";
+    case wire::RefusalCode::cluster:
+        return "another cluster";
+    case wire::RefusalCode::secret:
+        return "another cluster secret";
+    case wire::RefusalCode::unknown_peer:
+        return "this node is not known there";
+    case wire::RefusalCode::suite:
+        return "no common cipher suite";
+    }
+    return "unknown refusal";
 }
 
 Manager::State::State(Settings settings_in, Local local_in, RandomSource random_in)
@@ -210,9 +228,12 @@ Manager::Manager(Settings settings, Local local, RandomSource random)
 
 Manager::~Manager() = default;
 
-void Manager::set_peer(const NodeId& node, const crypto::PublicKey& static_key) {
+void Manager::set_peer(const NodeId& node,
+                       const crypto::PublicKey& static_key,
+                       std::uint64_t boot_epoch) {
     State::Peer* known = state_->find(node);
     if (known != nullptr && known->static_key == static_key) {
+        known->raise_epoch(boot_epoch);
         return;
     }
     remove_peer(node);
@@ -230,6 +251,7 @@ void Manager::set_peer(const NodeId& node, const crypto::PublicKey& static_key) 
     peer.static_key = static_key;
     peer.mac1 = mac1_key(static_key);
     peer.cookie_key = cookie_key(static_key);
+    peer.raise_epoch(boot_epoch);
     state_->by_static.emplace(static_key, node);
     state_->peers.emplace(node, std::move(peer));
 }
@@ -284,6 +306,14 @@ void Manager::close(const NodeId& node) {
     state_->actions.emplace_back(SessionDown{node, DownReason::closed, std::nullopt});
 }
 
+void Manager::on_peer_closed(std::uint32_t local_index) {
+    const std::uint32_t index = wire::session_of(local_index);
+    const State::Peer* peer = state_->find_index(index);
+    if (peer != nullptr && peer->current && peer->current->local_index == index) {
+        close(peer->id);
+    }
+}
+
 void Manager::set_secrets(std::vector<ClusterSecret> secrets) {
     assert(!secrets.empty());
     state_->local.secrets = std::move(secrets);
@@ -331,6 +361,17 @@ void Manager::on_key_usage(std::uint32_t local_index, std::uint64_t records, Tim
         records >= state_->settings.rekey_records) {
         state_->begin(*peer, now, Duration::zero());
     }
+}
+
+void Manager::on_failed_opens(std::uint32_t local_index, std::uint64_t records, TimePoint now) {
+    State::Peer* peer = state_->find_index(local_index);
+    if (peer == nullptr || records < state_->settings.max_failed_opens) {
+        return;
+    }
+    state_->count("session.forgery_limit");
+    state_->drop_sessions(*peer);
+    state_->actions.emplace_back(SessionDown{peer->id, DownReason::forgeries, std::nullopt});
+    state_->begin(*peer, now, Duration::zero());
 }
 
 void Manager::tick(TimePoint now) {

@@ -21,10 +21,13 @@ enum class DownReason : std::uint8_t {
     expired,      ///< the last key reached its age limit and no newer one came
     gave_up,      ///< nobody answered for Settings::give_up_after
     peer_removed, ///< remove_peer(), or set_peer() with another key
-    closed,       ///< close()
+    closed,       ///< close(), or the peer said that it closes
+    forgeries,    ///< Settings::max_failed_opens forged records came under one key
 };
 /** A sentence for a person. */
 std::string_view sentence(DownReason reason);
+/** What a refusal claims, for a person. Anybody can send one. */
+std::string_view sentence(wire::RefusalCode code);
 
 struct Settings {
     /** Age at which the side that initiated starts a new handshake; the other side waits 10 s more.
@@ -40,6 +43,9 @@ struct Settings {
     /** Records under one key after which a new handshake starts (the hard limit is crypto's, 2^36).
      */
     std::uint64_t rekey_records = std::uint64_t{1} << 34;
+    /** Records that did not open under one key after which its peer gets new ones. RFC 9001, 6.6
+     * grants ChaCha20-Poly1305 2^36; fewer leave more of a margin and are seen in attacks only. */
+    std::uint64_t max_failed_opens = std::uint64_t{1} << 30;
     /** Initiations answered per second without a cookie, from all sources and from each one. */
     unsigned handshakes_per_second = 200;
     unsigned handshakes_per_source = 20;
@@ -82,7 +88,11 @@ struct Install {
     NodeId peer;
     std::shared_ptr<crypto::TransportKeys> keys;
     bool send_now = false;
-    Origin from; ///< where the authenticated handshake message came from
+    /** Where the handshake message came from. With `send_now` it answers a message of ours; else it
+     * may be a replay, and proves nothing before a record opens. */
+    Origin from;
+    TimePoint seal_until; ///< nothing is sealed with them from then on
+    TimePoint open_until; ///< nor opened
 };
 
 /** The peer has proved that it has these keys: send with them. */
@@ -124,8 +134,12 @@ class Manager {
     Manager(const Manager&) = delete;
     Manager& operator=(const Manager&) = delete;
 
-    /** Lets `node` in under this X25519 key. A changed key ends the sessions under the old one. */
-    void set_peer(const NodeId& node, const crypto::PublicKey& static_key);
+    /**
+     * Lets `node` in under this X25519 key. A changed key ends the sessions under the old one.
+     * `boot_epoch` is the one it signed for: initiations of earlier ones are replays.
+     */
+    void
+    set_peer(const NodeId& node, const crypto::PublicKey& static_key, std::uint64_t boot_epoch = 0);
     void remove_peer(const NodeId& node);
     /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there
      * is. */
@@ -138,6 +152,9 @@ class Manager {
     void suspect(const NodeId& node, TimePoint now);
     /** Drops the sessions of a peer without telling it. */
     void close(const NodeId& node);
+    /** The peer said, under this key, that it closes. Under one that was superseded it means
+     * nothing. */
+    void on_peer_closed(std::uint32_t local_index);
     /** Replaces the live secrets; running sessions go on until their next handshake. */
     void set_secrets(std::vector<ClusterSecret> secrets);
     /** A greater epoch than before, after someone else was heard to use ours. */
@@ -149,6 +166,8 @@ class Manager {
     void on_authenticated(std::uint32_t local_index, TimePoint now);
     /** Records sealed so far under this key, on the lane with most. */
     void on_key_usage(std::uint32_t local_index, std::uint64_t records, TimePoint now);
+    /** Records so far that did not open under this key, all lanes together. */
+    void on_failed_opens(std::uint32_t local_index, std::uint64_t records, TimePoint now);
     void tick(TimePoint now);
     /** When tick() is due; TimePoint::max() when nothing is waiting. */
     [[nodiscard]] TimePoint next_deadline() const;

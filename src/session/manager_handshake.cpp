@@ -23,6 +23,9 @@ constexpr unsigned kMaxCopies = 8;
  * a copy, and later a replay. */
 constexpr Duration kCopyWindow = std::chrono::milliseconds(500);
 constexpr unsigned kCookieRepliesPerSecond = 500;
+/** How long the side that gives way waits for the other's session before it tries again: theirs may
+ * have been a replay. */
+constexpr Duration kGiveWay = std::chrono::seconds(1);
 
 /** The rest of a response's header is not authenticated otherwise: it has to repeat what was sent.
  */
@@ -133,7 +136,7 @@ bool Manager::State::acceptable(const wire::InitView& init, const Origin& from, 
     } else if (secret(header.secret_id) == nullptr) {
         code = wire::RefusalCode::secret;
     } else if (!can_do(header.suite)) {
-        code = wire::RefusalCode::version;
+        code = wire::RefusalCode::suite;
     }
     if (code) {
         refuse(init, *code, from, now);
@@ -191,6 +194,7 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
         count(copy ? "session.init_copy" : "session.replayed_init");
         return;
     }
+    peer.raise_epoch(payload->boot_epoch);
     peer.greatest = order;
     peer.greatest_at = now;
     if (yields(peer, from, now)) {
@@ -227,7 +231,7 @@ bool Manager::State::yields(Peer& peer, const Origin& from, TimePoint now) {
     }
     count("session.tie_lost");
     drop_attempt(peer);
-    peer.retry_at = now + jittered(settings.retry_longest);
+    peer.retry_at = now + jittered(kGiveWay);
     return true;
 }
 
@@ -270,9 +274,18 @@ void Manager::State::answer(Peer& peer,
                                     init.header.sender_index));
     peer.response = datagram;
     peer.response_copies = 0;
-    actions.emplace_back(Install{peer.id, std::move(keys), false, from});
+    actions.emplace_back(install(peer, std::move(keys), false, from, now));
     actions.emplace_back(SendTo{peer.id, std::move(datagram), from});
     count("session.response_sent");
+}
+
+Install Manager::State::install(const Peer& peer,
+                                std::shared_ptr<crypto::TransportKeys> keys,
+                                bool send_now,
+                                const Origin& from,
+                                TimePoint now) const {
+    const TimePoint seal_until = now + settings.reject_after;
+    return {peer.id, std::move(keys), send_now, from, seal_until, seal_until + settings.grace};
 }
 
 void Manager::State::on_response(ByteView datagram, const Origin& from, TimePoint now) {
@@ -339,8 +352,9 @@ void Manager::State::install_as_initiator(Peer& peer,
                            now + settings.reject_after,
                            false};
     peer.hint.reset();
+    peer.force_chacha = false; // anybody may have said so: the next handshake asks again
     count("session.established");
-    actions.emplace_back(Install{peer.id, std::move(keys), true, from});
+    actions.emplace_back(install(peer, std::move(keys), true, from, now));
 }
 
 void Manager::State::hasten(Peer& peer, TimePoint now) {
@@ -378,7 +392,7 @@ void Manager::State::on_refusal(ByteView datagram, TimePoint now) {
     }
     count("session.refusal_received");
     peer->hint = refusal->code;
-    if (refusal->code == wire::RefusalCode::version &&
+    if (refusal->code == wire::RefusalCode::suite &&
         peer->attempt->header.suite != static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305)) {
         peer->force_chacha = true;
         hasten(*peer, now);

@@ -67,6 +67,15 @@ struct Manager::State {
         unsigned response_copies = 0;
         /** Superseded; still open what was in flight. Oldest first, at most kMaxOld. */
         std::vector<Session> old;
+
+        /** It signed for this boot epoch: what it said in earlier ones is over, also where it was
+         * not heard then. What was learned from hints is asked anew. */
+        void raise_epoch(std::uint64_t boot_epoch) {
+            if (boot_epoch > greatest.first) {
+                greatest = {boot_epoch, 0};
+                force_chacha = false;
+            }
+        }
     };
 
     static constexpr std::size_t kMaxOld = 3;
@@ -109,6 +118,11 @@ struct Manager::State {
                               const wire::ResponsePayload& payload,
                               const Origin& from,
                               TimePoint now);
+    Install install(const Peer& peer,
+                    std::shared_ptr<crypto::TransportKeys> keys,
+                    bool send_now,
+                    const Origin& from,
+                    TimePoint now) const;
     void on_cookie(ByteView datagram, TimePoint now);
     void on_refusal(ByteView datagram, TimePoint now);
     void

@@ -46,7 +46,7 @@ std::optional<RefusalCode> parse_control_refusal(ByteView body) {
     const std::uint8_t type = in.u8();
     const std::uint8_t code = in.u8();
     in.zeros(2);
-    if (!in.ok() || !in.at_end() || code < 1 || code > 4 ||
+    if (!in.ok() || !in.at_end() || code < 1 || code > kLastRefusalCode ||
         type != static_cast<std::uint8_t>(DatagramType::control_refusal)) {
         return std::nullopt;
     }

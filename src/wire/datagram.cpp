@@ -4,6 +4,8 @@
 
 #include "wire/bytes_io.hpp"
 
+#include <algorithm>
+
 namespace weave::wire {
 
 namespace {
@@ -78,6 +80,10 @@ std::optional<ResponseView> ResponseView::parse(ByteView datagram) {
     view.noise = datagram.subspan(kBefore, datagram.size() - kFixed);
     view.before_mac1 = datagram.first(datagram.size() - 2 * kMacSize);
     view.mac1 = datagram.subspan(view.before_mac1.size(), kMacSize);
+    const ByteView mac2 = datagram.last(kMacSize);
+    if (std::any_of(mac2.begin(), mac2.end(), [](std::uint8_t byte) { return byte != 0; })) {
+        return std::nullopt;
+    }
     return view;
 }
 
@@ -150,7 +156,7 @@ std::optional<Refusal> Refusal::parse(ByteView datagram) {
     Refusal out;
     out.receiver_index = in.u32();
     if (!in.ok() || !in.at_end() || type != static_cast<std::uint8_t>(DatagramType::refusal) ||
-        code < 1 || code > 4) {
+        code < 1 || code > kLastRefusalCode) {
         return std::nullopt;
     }
     out.code = static_cast<RefusalCode>(code);

@@ -18,7 +18,14 @@ namespace weave::wire {
 
 /** What an unauthenticated refusal says. A hint only: whoever gets one keeps trying, more wisely.
  */
-enum class RefusalCode : std::uint8_t { version = 1, cluster = 2, secret = 3, unknown_peer = 4 };
+enum class RefusalCode : std::uint8_t {
+    version = 1,
+    cluster = 2,
+    secret = 3,
+    unknown_peer = 4,
+    suite = 5,
+};
+inline constexpr std::uint8_t kLastRefusalCode = 5;
 
 inline constexpr std::uint8_t kProtocolVersion = 1;
 inline constexpr std::array<std::uint8_t, 4> kMagic{'w', 'v', 'm', '1'};
@@ -57,7 +64,8 @@ struct InitView {
     static std::optional<InitView> parse(ByteView datagram);
 };
 
-/** A handshake response, as views into the datagram. */
+/** A handshake response, as views into the datagram. Its mac2 is reserved and zero: nobody asks for
+ * a cookie before a response. */
 struct ResponseView {
     ClearHeader header;
     std::uint32_t receiver_index = 0;

@@ -45,7 +45,7 @@ ControlLocal local(bool initiator) {
 struct Side {
     explicit Side(bool is_initiator)
         : initiator(is_initiator)
-        , handshake(local(is_initiator), is_initiator, [](ByteSpan) {}) {}
+        , handshake(local(is_initiator), is_initiator) {}
 
     /** Takes the first `count` bytes on their way. */
     void receive(std::size_t count, Side& other) {

@@ -36,7 +36,7 @@ Bytes first_message() {
     local.cluster_id.fill(7);
     raw.fill(0x51);
     local.secrets.push_back({1, crypto::Key32(raw)});
-    session::ControlHandshake handshake(std::move(local), true, [](ByteSpan) {});
+    session::ControlHandshake handshake(std::move(local), true);
     return handshake.take_output();
 }
 

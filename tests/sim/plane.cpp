@@ -66,7 +66,7 @@ void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
     if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
         sessions_.close(info.id);
     }
-    sessions_.set_peer(info.id, info.static_key);
+    sessions_.set_peer(info.id, info.static_key, info.epoch);
     if (peer.candidates != info.endpoints) {
         peer.candidates = info.endpoints;
         peer.path->set_candidates(peer.candidates, now);
@@ -237,10 +237,10 @@ void Plane::perform(const session::Install& action, TimePoint now) {
     if (!action.send_now) {
         ports_.answered(action.peer, initiation_);
     }
-    if (action.from.kind == session::Origin::Kind::direct) {
-        peer->path->on_received(action.from.endpoint, now);
-    }
     if (action.send_now) {
+        if (action.from.kind == session::Origin::Kind::direct) {
+            peer->path->on_received(action.from.endpoint, now);
+        }
         peer->sending = made.local_index;
         peer->path->on_session(now);
         send_hello(*peer);

@@ -40,8 +40,8 @@ struct Side {
 
 struct Link {
     Link(const Side& from, const Side& to)
-        : dialler(from.local(), true, seeded(1))
-        , answerer(to.local(), false, seeded(2)) {
+        : dialler(from.local(), true)
+        , answerer(to.local(), false) {
         crypto::init();
     }
 
@@ -234,7 +234,7 @@ TEST_CASE("a later version that still speaks ours is let in") {
     message.insert(message.end(), body.begin(), body.end());
     Bytes framed;
     wire::append_control_message(framed, message);
-    ControlHandshake answerer(b.local(), false, seeded(2));
+    ControlHandshake answerer(b.local(), false);
     CHECK(answerer.on_bytes(framed) == Status::running);
     const Bytes answer = answerer.take_output();
     CHECK(noise.read(ByteView{answer}.subspan(wire::kControlLengthSize)).has_value());
@@ -257,7 +257,7 @@ TEST_CASE("an identity that does not vouch for the handshake key is not believed
     Side a(1);
     const Side b(2);
     const Side victim(3);
-    ControlHandshake dialler(a.local(), true, seeded(1));
+    ControlHandshake dialler(a.local(), true);
     const Bytes first = dialler.take_output();
     const ByteView body = ByteView{first}.subspan(wire::kControlLengthSize);
     // A member with the secret who claims to be someone else.

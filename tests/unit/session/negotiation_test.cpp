@@ -76,6 +76,33 @@ TEST_CASE("a responder without AES-GCM makes the initiator come again with ChaCh
     CHECK(pair.b.counted("session.refused") == 1);
 }
 
+TEST_CASE("only a refusal of the suite makes an initiator come with another, and not for long") {
+    if (!crypto::available(crypto::Suite::aes256gcm)) {
+        return;
+    }
+    Options aes;
+    aes.suite = crypto::Suite::aes256gcm;
+    Pair pair(aes, aes);
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    const auto suite_after = [&](wire::RefusalCode code) {
+        const auto header = wire::ClearHeader::parse(pair.sent.back());
+        pair.deliver(pair.a, wire::Refusal{code, header->sender_index}.encode(), pair.b.endpoint);
+        pair.pass(10s);
+        return static_cast<crypto::Suite>(wire::ClearHeader::parse(pair.sent.back())->suite);
+    };
+    CHECK(suite_after(wire::RefusalCode::version) == crypto::Suite::aes256gcm);
+    CHECK(suite_after(wire::RefusalCode::suite) == crypto::Suite::chacha20poly1305);
+    pair.passes = nullptr;
+    pair.pass(10s);
+    REQUIRE(pair.agree());
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::chacha20poly1305);
+    pair.pass(130s);
+    CHECK(pair.agree());
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::aes256gcm);
+}
+
 TEST_CASE("either of two live secrets does, whichever is proposed") {
     Options left;
     left.secrets = {{1, 0x51}, {2, 0x52}};
@@ -268,6 +295,30 @@ TEST_CASE("a cookie covers address and port, and ends with its secret") {
     CHECK(guard.judge(*init, from_port(1), now + 251s) == FloodGuard::Verdict::allow);
     CHECK(guard.judge(*with_cookie, from_port(1), now + 251s) ==
           FloodGuard::Verdict::demand_cookie);
+}
+
+TEST_CASE("a cookie ends with its secret although nobody came in the meantime") {
+    Pair pair;
+    const Bytes bytes = first_init(pair);
+    const auto init = wire::InitView::parse(bytes);
+    REQUIRE(init);
+    const auto& own = pair.b.identity.static_public();
+    for (const auto& [later, still_good] : {std::pair{239s, true}, std::pair{241s, false}}) {
+        FloodGuard guard(1, 1, own, seeded(3));
+        const auto reply =
+            wire::CookieReply::parse(guard.cookie_reply(*init, from_port(1), pair.now));
+        REQUIRE(reply);
+        Bytes cookie;
+        REQUIRE(
+            crypto::xchacha_open(cookie_key(own), reply->nonce, init->mac1, reply->sealed, cookie));
+        Bytes proved = bytes;
+        const crypto::Mac16 mac2 = crypto::keyed_mac16(cookie, init->before_mac2);
+        std::copy(mac2.begin(), mac2.end(), proved.end() - 16);
+        const auto verdict =
+            guard.judge(*wire::InitView::parse(proved), from_port(1), pair.now + later);
+        CHECK(verdict ==
+              (still_good ? FloodGuard::Verdict::allow : FloodGuard::Verdict::demand_cookie));
+    }
 }
 
 TEST_CASE("a forged cookie reply is not taken") {
