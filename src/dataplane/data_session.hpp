@@ -2,15 +2,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/time.hpp"
 #include "crypto/aead.hpp"
 #include "crypto/replay.hpp"
 #include "crypto/transport_keys.hpp"
 #include "dataplane/counters.hpp"
+#include "dataplane/drop.hpp"
 #include "dataplane/tables.hpp"
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 namespace weave::dataplane {
@@ -31,6 +35,12 @@ class DataSession {
         crypto::ReplayWindow<> window;
         Counter records;
         Counter failures;
+    };
+
+    /** When its keys are too old. */
+    struct Lifetime {
+        TimePoint seal_until = TimePoint::max();
+        TimePoint open_until = TimePoint::max();
     };
 
     struct alignas(64) Sender {
@@ -54,7 +64,28 @@ class DataSession {
 
     [[nodiscard]] crypto::Suite suite() const { return suite_; }
 
-    [[nodiscard]] Sender& sender(unsigned lane) { return *senders_[lane]; }
+    /** To be called before the session is shared. */
+    void set_lifetime(const Lifetime& lifetime) { lifetime_ = lifetime; }
+
+    /**
+     * Seals with lane `lane`'s key, all or nothing. `seal_limit` when the key is used up,
+     * `key_expired` when it is too old at `now`: whatever the control thread believes, an old key
+     * seals nothing.
+     */
+    [[nodiscard]] std::optional<Drop>
+    seal(unsigned lane, std::span<crypto::SealItem> items, TimePoint now) {
+        if (now >= lifetime_.seal_until) {
+            return Drop::key_expired;
+        }
+        Sender& sender = *senders_[lane];
+        if (!sender.key.seal_batch(items)) {
+            return Drop::seal_limit;
+        }
+        sender.records.set(sender.key.sealed());
+        return std::nullopt;
+    }
+
+    [[nodiscard]] bool may_open(TimePoint now) const { return now < lifetime_.open_until; }
 
     /** nullptr when the peer has no such lane. */
     [[nodiscard]] Receiver* receiver(unsigned remote_lane) {
@@ -89,6 +120,7 @@ class DataSession {
     std::uint32_t remote_index_;
     std::vector<std::unique_ptr<Sender>> senders_;
     std::vector<std::unique_ptr<Receiver>> receivers_;
+    Lifetime lifetime_;
     std::atomic<bool> confirmed_{false};
 };
 

@@ -95,6 +95,10 @@ DataSession* Ingress::session_for(ByteView datagram, const Origin& origin, std::
         counters_.drop(Drop::unknown_receiver);
         return nullptr;
     }
+    if (!session->may_open(now_)) {
+        counters_.drop(Drop::key_expired);
+        return nullptr;
+    }
     const unsigned owner = session->owner_lane(lane);
     if (owner == config_.lane) {
         return session;

@@ -114,6 +114,7 @@ void Lane::Impl::run() {
     while (!stopped_.load(std::memory_order_relaxed)) {
         run_once(Duration{-1});
     }
+    run_once(Duration{0}); // what was asked for before the end, such as a goodbye
 }
 
 void Lane::Impl::run_once(Duration timeout) {

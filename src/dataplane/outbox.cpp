@@ -101,12 +101,17 @@ void Outbox::commit(std::size_t size) {
     ++count_;
 }
 
-void Outbox::count_seal_limit(const DataSession& session, PeerIndex peer) {
-    counters_.drop(Drop::seal_limit);
+bool Outbox::seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item) {
+    const auto drop = session.seal(config_.lane, {&item, 1}, now_);
+    if (!drop) {
+        return true;
+    }
+    counters_.drop(*drop);
     punter_.punt(Punt::Kind::seal_limit, {}, [&](Punt& punt) {
         punt.peer = peer;
         punt.local_index = session.local_index();
     });
+    return false;
 }
 
 bool Outbox::wrap(const Route& route,
@@ -116,19 +121,13 @@ bool Outbox::wrap(const Route& route,
                   const RelayAddress& to,
                   const RelayAddress& from) {
     wire::put_relay_header(at, route.hop->remote_index(), config_.lane, ttl, to, from);
-    DataSession::Sender& sender = route.hop->sender(config_.lane);
     crypto::SealItem item;
     item.out = at + wire::kRelayHeaderSize + inner_size;
     item.in = item.out;
     item.counter_field = at + wire::kDataCounterOffset;
     item.ad = at;
     item.ad_len = static_cast<std::uint32_t>(wire::kRelayHeaderSize + inner_size);
-    if (!sender.key.seal_batch({&item, 1})) {
-        count_seal_limit(*route.hop, route.hop->peer());
-        return false;
-    }
-    sender.records.set(sender.key.sealed());
-    return true;
+    return seal_one(*route.hop, route.hop->peer(), item);
 }
 
 void Outbox::seal(const Route& route, ByteView plaintext) {
@@ -144,7 +143,6 @@ void Outbox::seal(const Route& route, ByteView plaintext) {
     }
     std::uint8_t* inner = at + front;
     wire::put_data_header(inner, route.session->remote_index(), config_.lane);
-    DataSession::Sender& sender = route.session->sender(config_.lane);
     crypto::SealItem item;
     item.in = plaintext.data();
     item.len = static_cast<std::uint32_t>(plaintext.size());
@@ -152,11 +150,9 @@ void Outbox::seal(const Route& route, ByteView plaintext) {
     item.counter_field = inner + wire::kDataCounterOffset;
     item.ad = inner;
     item.ad_len = wire::kDataHeaderSize;
-    if (!sender.key.seal_batch({&item, 1})) {
-        count_seal_limit(*route.session, route.index);
+    if (!seal_one(*route.session, route.index, item)) {
         return;
     }
-    sender.records.set(sender.key.sealed());
     counters_.records_sealed.add();
     if (route.hop != nullptr &&
         !wrap(

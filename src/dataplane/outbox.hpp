@@ -87,7 +87,8 @@ class Outbox {
               std::uint8_t ttl,
               const RelayAddress& to,
               const RelayAddress& from);
-    void count_seal_limit(const DataSession& session, PeerIndex peer);
+    /** False: the key may seal no more. It was counted, and the control thread told. */
+    bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item);
     void send_train_now();
     int transmit(ByteView bytes, std::uint16_t segment);
 

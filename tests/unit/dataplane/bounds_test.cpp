@@ -135,6 +135,31 @@ TEST_CASE("a relay passes a datagram on for as many hops as it would itself allo
     CHECK(b.pod_receives().size() == 1);
 }
 
+TEST_CASE("keys that are too old seal nothing and open nothing") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    const auto send = [&] {
+        a.pod_sends(plain(make_raw(a.pod_mac, b.pod_mac, 200)));
+        a.step();
+        b.step();
+        return b.pod_receives().size();
+    };
+    CHECK(send() == 1);
+    b.peers[0].session->set_lifetime({TimePoint::max(), Clock::now()});
+    CHECK(send() == 0);
+    CHECK(b.dropped(Drop::key_expired) == 1);
+    b.peers[0].session->set_lifetime({});
+    a.peers[0].session->set_lifetime({Clock::now(), TimePoint::max()});
+    const std::uint64_t sealed = a.peers[0].session->most_sealed();
+    CHECK(send() == 0);
+    CHECK(a.dropped(Drop::key_expired) == 1);
+    CHECK(a.peers[0].session->most_sealed() == sealed);
+    const auto punt = a.punted(Punt::Kind::seal_limit);
+    REQUIRE(punt.has_value());
+    CHECK(punt->local_index == a.peers[0].session->local_index());
+}
+
 TEST_CASE("frames that waited too long are not sent any more") {
     PendingFrames pending;
     const TimePoint start = Clock::now();
