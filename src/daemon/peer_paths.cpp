@@ -11,6 +11,8 @@ using dataplane::kNoPeer;
 
 /** Without a direct path for this long the mesh is told, so that others can relay. */
 constexpr auto kTellAfter = std::chrono::milliseconds(1200);
+/** We send and hear nothing for this long: the peer may have lost its keys. */
+constexpr auto kSuspectAfter = std::chrono::seconds(10);
 
 /** For the log. */
 std::string path_fields(const session::Use& use) {
@@ -124,8 +126,24 @@ void Peers::feed_traffic(Peer& peer, TimePoint now) {
     }
     peer.seen_tx_bytes = totals.tx_bytes;
     peer.seen_tx_packets = totals.tx_packets;
-    if (peer.sending) {
-        sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
+    watch_session(peer, totals, now);
+}
+
+/** What lanes see of a session and only the session machine can mend. */
+void Peers::watch_session(const Peer& peer,
+                          const dataplane::PeerState::Totals& totals,
+                          TimePoint now) {
+    for (const auto& [index, data] : peer.receiving) {
+        sessions_.on_failed_opens(index, data->failures(), now);
+    }
+    if (!peer.sending) {
+        return;
+    }
+    sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
+    // A peer that has the keys answers probes at least.
+    const TimePoint heard = std::max(totals.last_rx, *peer.installed);
+    if (totals.last_tx > heard && now - heard >= kSuspectAfter) {
+        sessions_.suspect(peer.node, now);
     }
 }
 

@@ -90,7 +90,7 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
     const bool wants = (node.flags & wire::Topology::kBridgePods) != 0;
     table_changed_ = table_changed_ || wants != peer.wants_broadcast;
     peer.wants_broadcast = wants;
-    sessions_.set_peer(node.id, node.static_key);
+    sessions_.set_peer(node.id, node.static_key, node.epoch);
     if (peer.candidates != node.endpoints) {
         peer.candidates = node.endpoints;
         peer.path->set_candidates(peer.candidates, now);
@@ -188,8 +188,9 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
         }
         break;
     case Kind::first_record:
-        remember_local(punt.origin);
-        sessions_.on_authenticated(punt.local_index, now);
+        if (peer != nullptr) {
+            on_first_record(*peer, punt, now);
+        }
         break;
     case Kind::roamed:
         remember_local(punt.origin);
@@ -208,9 +209,7 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
         }
         break;
     case Kind::close:
-        if (peer != nullptr) {
-            sessions_.close(peer->node);
-        }
+        sessions_.on_peer_closed(punt.local_index);
         break;
     case Kind::too_big:
         if (peer != nullptr) {
@@ -224,6 +223,18 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     run_sessions(now);
 }
 
+/** Only now it is proved who sends under these keys, and from where: a handshake's first message
+ * may be a replay from anywhere. */
+void Peers::on_first_record(Peer& peer, const dataplane::Punt& punt, TimePoint now) {
+    remember_local(punt.origin);
+    peer.heard = to_session(punt.origin);
+    if (punt.origin.kind == dataplane::Origin::Kind::direct) {
+        peer.path->on_received(punt.origin.endpoint, now);
+    }
+    sessions_.on_authenticated(punt.local_index, now);
+    run_path(peer, now);
+}
+
 void Peers::run_sessions(TimePoint now) {
     for (session::Action& action : sessions_.take_actions()) {
         std::visit(
@@ -233,7 +244,8 @@ void Peers::run_sessions(TimePoint now) {
                     std::string name{each.name};
                     std::replace(name.begin(), name.end(), '.', '_');
                     ++counted_[name];
-                } else if constexpr (std::is_same_v<T, session::Install>) {
+                } else if constexpr (std::is_same_v<T, session::Install> ||
+                                     std::is_same_v<T, session::Promote>) {
                     perform(each, now);
                 } else {
                     perform(each);
@@ -316,26 +328,29 @@ void Peers::perform(session::Install& action, TimePoint now) {
         return;
     }
     auto data = std::make_shared<dataplane::DataSession>(peer->index, std::move(*action.keys));
+    data->set_lifetime({action.seal_until, action.open_until});
     ++handshakes_;
     rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;
     peer->installed = now;
-    peer->heard = action.from;
-    if (answering_ && action.from.kind == session::Origin::Kind::direct) {
-        remember_local(*answering_); // the handshake proves who sent it
-    }
     table_changed_ = true;
-    if (action.from.kind == session::Origin::Kind::direct) {
-        peer->path->on_received(action.from.endpoint, now);
-    }
     if (action.send_now) {
+        const bool direct = action.from.kind == session::Origin::Kind::direct;
+        peer->heard = action.from;
+        if (answering_ && direct) {
+            remember_local(*answering_); // the handshake proves who sent it
+        }
+        if (direct) {
+            peer->path->on_received(action.from.endpoint, now);
+        }
         peer->sending = std::move(data);
+        peer->path->on_session(now);
         say_hello(*peer);
     }
     run_path(*peer, now);
 }
 
-void Peers::perform(const session::Promote& action) {
+void Peers::perform(const session::Promote& action, TimePoint now) {
     Peer* peer = find(action.peer);
     if (peer == nullptr) {
         return;
@@ -344,7 +359,20 @@ void Peers::perform(const session::Promote& action) {
     if (entry != peer->receiving.end()) {
         peer->sending = entry->second;
         table_changed_ = true;
+        peer->path->on_session(now);
         say_hello(*peer);
+    }
+}
+
+void Peers::say_goodbye() {
+    for (const auto& [node, peer] : peers_) {
+        if (peer.sending) {
+            lanes_.inject(0, [&, index = peer.index](Injection& out) {
+                out.kind = Injection::Kind::record;
+                out.peer = index;
+                out.record = wire::RecordKind::close;
+            });
+        }
     }
 }
 
@@ -389,9 +417,13 @@ void Peers::perform(const session::SessionDown& action) {
         return;
     }
     if (rate_.allow("down " + action.peer.fingerprint(), Clock::now())) {
-        log::info("event=session_down node={} reason={}",
-                  action.peer.fingerprint(),
-                  log::quoted(std::string{session::sentence(action.reason)}));
+        std::string reason{session::sentence(action.reason)};
+        if (action.hint) {
+            reason += fmt::format("; last refused with: {} (not authenticated)",
+                                  session::sentence(*action.hint));
+        }
+        log::info(
+            "event=session_down node={} reason={}", action.peer.fingerprint(), log::quoted(reason));
     }
     peer->sending.reset();
     table_changed_ = true;

@@ -66,6 +66,9 @@ class Peers {
 
     void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
 
+    /** Tells every peer that its session with this node ends: to be called before lanes stop. */
+    void say_goodbye();
+
     /** Some path to the node works. */
     [[nodiscard]] bool reaches(const NodeId& node) const;
     /** kNoPeer when unknown. */
@@ -88,7 +91,8 @@ class Peers {
         std::shared_ptr<dataplane::PeerState> state;
         std::map<std::uint32_t, std::shared_ptr<dataplane::DataSession>> receiving;
         std::shared_ptr<dataplane::DataSession> sending;
-        /** Used until the path monitor has proved one: where the last handshake came from. */
+        /** Used until the path monitor has proved one: where the answer to our handshake, or the
+         * first record under new keys, came from. */
         std::optional<session::Origin> heard;
         std::vector<Endpoint> candidates;
         std::optional<NodeId> next_hop;
@@ -117,7 +121,7 @@ class Peers {
     void perform(session::SendTo& action);
     void perform(session::Reply& action);
     void perform(session::Install& action, TimePoint now);
-    void perform(const session::Promote& action);
+    void perform(const session::Promote& action, TimePoint now);
     void perform(const session::Retire& action);
     void perform(const session::SessionDown& action);
     void run_path(Peer& peer, TimePoint now);
@@ -125,6 +129,8 @@ class Peers {
     void send_probe(const Peer& peer, const session::SendProbe& probe);
     void watch_direct(Peer& peer, TimePoint now);
     void feed_traffic(Peer& peer, TimePoint now);
+    void watch_session(const Peer& peer, const dataplane::PeerState::Totals& totals, TimePoint now);
+    void on_first_record(Peer& peer, const dataplane::Punt& punt, TimePoint now);
 
     void send_datagram(const Endpoint& to, ByteView bytes);
     void send_relayed(const NodeId& via, dataplane::PeerIndex destination, ByteView bytes);

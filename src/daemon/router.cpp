@@ -99,6 +99,9 @@ Router::~Router() {
     control_.reset();
     http_.clear();
     mesh_.reset();
+    if (peers_) {
+        peers_->say_goodbye();
+    }
     if (lanes_) {
         lanes_->stop();
     }

@@ -1,0 +1,291 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// Two hosts' peers and lanes in one process: real sockets on loopback, a socket pair for each TAP.
+#include "crypto/init.hpp"
+#include "daemon/peers.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <functional>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+using namespace weave;
+using namespace weave::daemon;
+using namespace std::chrono_literals;
+
+namespace {
+
+const IpAddress kLoopback = IpAddress::v4({127, 0, 0, 1});
+
+crypto::Key32 key_of(std::uint8_t fill) {
+    std::array<std::uint8_t, 32> raw{};
+    raw.fill(fill);
+    return crypto::Key32(raw);
+}
+
+/** A UDP socket on a port of its own: what arrives can be counted, or the port given to a host. */
+struct Socket {
+    Socket()
+        : fd(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        auto* plain = reinterpret_cast<sockaddr*>(&address);
+        REQUIRE(::bind(fd.get(), plain, size) == 0);
+        REQUIRE(::getsockname(fd.get(), plain, &size) == 0);
+        port = ntohs(address.sin_port);
+    }
+
+    /** Takes what has arrived and counts the datagrams of one type. */
+    [[nodiscard]] int take(wire::DatagramType type) const {
+        int found = 0;
+        std::array<std::uint8_t, 2048> bytes{};
+        while (::recv(fd.get(), bytes.data(), bytes.size(), 0) > 0) {
+            found += bytes[0] == static_cast<std::uint8_t>(type) ? 1 : 0;
+        }
+        return found;
+    }
+
+    void send(const Endpoint& to, ByteView bytes) const {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(to.port);
+        const auto* plain = reinterpret_cast<const sockaddr*>(&address);
+        REQUIRE(::sendto(fd.get(), bytes.data(), bytes.size(), 0, plain, sizeof address) > 0);
+    }
+
+    os::UniqueFd fd;
+    std::uint16_t port = 0;
+};
+
+session::Local local_of(const crypto::Identity& identity) {
+    session::Local local;
+    local.identity = &identity;
+    local.secrets.push_back({1, key_of(0x51)});
+    local.boot_epoch = 1;
+    return local;
+}
+
+struct Host {
+    explicit Host(std::uint8_t seed, session::Settings settings = {})
+        : identity(crypto::Identity::from_seed(key_of(seed)))
+        , mac{{2, 0, 0, 0, 0, seed}}
+        , endpoint{kLoopback, Socket{}.port}
+        , lanes(io, LanesSettings{1, endpoint.port, {kLoopback}}, make_tap()) {
+        PeerEvents events;
+        events.on_direct = [](const NodeId&, bool) {};
+        events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
+        events.on_table_changed = [this] { publish(); };
+        peers = std::make_unique<Peers>(
+            lanes, settings, local_of(identity), session::PathSettings{}, std::move(events));
+        publish();
+        lanes.start([this](const dataplane::Punt& punt) { peers->on_punt(punt, now()); });
+    }
+
+    ~Host() { lanes.stop(); }
+
+    os::Tap make_tap() {
+        std::array<int, 2> ends{};
+        REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends.data()) == 0);
+        pod.reset(ends[1]);
+        os::Tap tap;
+        tap.queues.emplace_back(ends[0]);
+        return tap;
+    }
+
+    void publish() {
+        dataplane::Snapshot snapshot;
+        snapshot.peers = peers->table();
+        std::vector<dataplane::AddressChange> changes{{mac, dataplane::kLocalPeer}};
+        if (const auto index = peers->index_of(other); index != dataplane::kNoPeer) {
+            changes.push_back({other_mac, index});
+        }
+        snapshot.addresses =
+            std::make_shared<dataplane::AddressTable>(dataplane::AddressTable{}.with(changes));
+        dataplane::Settings settings;
+        settings.own_relay = relay_address(identity.id());
+        snapshot.settings = std::make_shared<dataplane::Settings>(settings);
+        lanes.cell().publish(std::move(snapshot));
+    }
+
+    void knows(const crypto::Identity& node, std::vector<Endpoint> endpoints) {
+        other = node.id();
+        mesh::NodeInfo info;
+        info.id = other;
+        info.static_key = node.static_public();
+        info.endpoints = std::move(endpoints);
+        info.epoch = 1;
+        peers->on_node(info, now());
+    }
+
+    void knows(const Host& node, std::vector<Endpoint> endpoints) {
+        other_mac = node.mac;
+        knows(node.identity, std::move(endpoints));
+    }
+
+    /** A pod's frame to the other host's pod, as the TAP hands it over. */
+    void send_frame() const {
+        std::array<std::uint8_t, os::kVnetHeaderSize + 60> bytes{};
+        auto at = std::copy(
+            other_mac.octets.begin(), other_mac.octets.end(), bytes.begin() + os::kVnetHeaderSize);
+        at = std::copy(mac.octets.begin(), mac.octets.end(), at);
+        *at = 0x88; // 0x88b5: for local experiments
+        *(at + 1) = 0xb5;
+        REQUIRE(::send(pod.get(), bytes.data(), bytes.size(), 0) > 0);
+    }
+
+    void turn() {
+        peers->tick(now());
+        io.poll();
+        io.restart();
+    }
+
+    [[nodiscard]] TimePoint now() const { return Clock::now() + ahead; }
+
+    [[nodiscard]] bool has_session() const {
+        const auto rows = peers->view(now());
+        return !rows.empty() && rows.front().has_session;
+    }
+
+    [[nodiscard]] std::uint64_t counted(const char* name) const {
+        const auto entry = peers->counted().find(name);
+        return entry == peers->counted().end() ? 0 : entry->second;
+    }
+
+    boost::asio::io_context io{1};
+    crypto::Identity identity;
+    MacAddress mac;
+    MacAddress other_mac;
+    NodeId other;
+    Endpoint endpoint;
+    os::UniqueFd pod;
+    /** How far the control thread's clock is ahead of that of the lanes. */
+    Duration ahead{};
+    Lanes lanes;
+    std::unique_ptr<Peers> peers;
+};
+
+/** Turns the hosts' control threads until `done` holds; false when it never does. */
+bool until(const std::vector<Host*>& hosts, const std::function<bool()>& done) {
+    for (int i = 0; i < 2000; ++i) {
+        if (done()) {
+            return true;
+        }
+        for (Host* host : hosts) {
+            host->turn();
+        }
+        std::this_thread::sleep_for(5ms);
+    }
+    return false;
+}
+
+/** Two hosts that send under each other's keys. */
+struct Two {
+    explicit Two(session::Settings settings = {})
+        : a(1, settings)
+        , b(2, settings) {
+        a.knows(b, {b.endpoint});
+        b.knows(a, {a.endpoint});
+        REQUIRE(until({&a, &b}, [&] { return a.has_session() && b.has_session(); }));
+    }
+
+    Host a;
+    Host b;
+};
+
+} // namespace
+
+TEST_CASE("new keys make every way to the peer be probed at once") {
+    crypto::init();
+    const Socket elsewhere;
+    Host a(1);
+    Host b(2);
+    a.knows(b, {b.endpoint, {kLoopback, elsewhere.port}});
+    for (int i = 0; i < 100; ++i) { // nothing can be probed without keys: the pace slows down
+        a.ahead += 100ms;
+        a.turn();
+    }
+    CHECK(elsewhere.take(wire::DatagramType::data) == 0);
+    b.knows(a, {a.endpoint});
+    REQUIRE(until({&a, &b}, [&] { return a.has_session() && b.has_session(); }));
+    a.turn();
+    CHECK(until({&b}, [&] { return elsewhere.take(wire::DatagramType::data) > 0; }));
+}
+
+TEST_CASE("a handshake's first message, perhaps a replay, makes no way to the peer") {
+    crypto::init();
+    Host host(2);
+    auto peer = crypto::Identity::from_seed(key_of(3));
+    // Both initiate: the lower key's handshake is answered.
+    for (std::uint8_t seed = 4; host.identity.static_public() < peer.static_public(); ++seed) {
+        peer = crypto::Identity::from_seed(key_of(seed));
+    }
+    host.knows(peer, {});
+    session::Manager sessions({}, local_of(peer), crypto::random_bytes);
+    sessions.set_peer(host.identity.id(), host.identity.static_public());
+    sessions.open(host.identity.id(), host.now());
+    const Socket stranger;
+    for (const session::Action& action : sessions.take_actions()) {
+        if (const auto* send = std::get_if<session::SendTo>(&action)) {
+            stranger.send(host.endpoint, send->datagram);
+        }
+    }
+    REQUIRE(until({&host}, [&] { return host.peers->handshakes() == 1; }));
+    CHECK(host.peers->view(host.now()).front().use.kind == session::Use::Kind::none);
+    CHECK_FALSE(host.peers->reaches(peer.id()));
+    CHECK(until({&host}, [&] { return stranger.take(wire::DatagramType::response) == 1; }));
+}
+
+TEST_CASE("a peer that says goodbye has no session any more") {
+    crypto::init();
+    Two hosts;
+    hosts.b.peers->say_goodbye();
+    hosts.b.lanes.stop();
+    CHECK(until({&hosts.a}, [&] { return !hosts.a.has_session(); }));
+}
+
+TEST_CASE("a peer that is sent to and not heard for ten seconds is suspected") {
+    crypto::init();
+    for (const bool sent : {false, true}) {
+        Two hosts;
+        hosts.b.lanes.stop();
+        if (sent) {
+            hosts.a.send_frame();
+            REQUIRE(until({&hosts.a}, [&] {
+                return hosts.a.peers->view(hosts.a.now()).front().totals.tx_packets == 1;
+            }));
+        }
+        CHECK(hosts.a.counted("session_suspected") == 0);
+        hosts.a.ahead = 11s;
+        hosts.a.turn();
+        CHECK(hosts.a.counted("session_suspected") == (sent ? 1 : 0));
+        CHECK(hosts.a.has_session());
+    }
+}
+
+TEST_CASE("too many forged records bring new keys") {
+    crypto::init();
+    session::Settings few;
+    few.max_failed_opens = 50;
+    Two hosts(few);
+    const auto table = hosts.a.peers->table();
+    const std::uint32_t index = table->all().front().session->local_index();
+    const std::uint64_t before = hosts.a.peers->handshakes();
+    const Socket forger;
+    for (std::uint64_t counter = 1000; counter < 1060; ++counter) {
+        std::array<std::uint8_t, 64> record{};
+        wire::put_data_header(record.data(), index, 0);
+        wire::store_u64(record.data() + wire::kDataCounterOffset, counter);
+        forger.send(hosts.a.endpoint, record);
+    }
+    CHECK(until({&hosts.a, &hosts.b}, [&] {
+        return hosts.a.counted("session_forgery_limit") == 1 &&
+               hosts.a.peers->handshakes() > before && hosts.a.has_session();
+    }));
+}
