@@ -3,6 +3,7 @@
 #include "net/control_links.hpp"
 
 #include "net/links_state.hpp"
+#include "wire/control.hpp"
 
 #include <fmt/format.h>
 
@@ -61,27 +62,22 @@ asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
 /** Opens and hands up every whole message at the front of the buffer. A text: the link is broken.
  */
 std::string ControlLinks::State::deliver(const std::shared_ptr<Link>& link, Bytes& buffer) {
-    std::size_t at = 0;
     if (link->closing) {
         buffer.clear(); // read all the same: closing over unread bytes would reset the connection
     }
-    while (buffer.size() - at >= 2) {
-        const std::size_t length = std::size_t{buffer[at]} | std::size_t{buffer[at + 1]} << 8;
-        if (buffer.size() - at - 2 < length) {
-            break;
-        }
-        const auto message = link->receiver->open({}, ByteView{buffer}.subspan(at + 2, length));
+    ByteView rest = buffer;
+    while (const auto sealed = wire::take_control_message(rest)) {
+        const auto message = link->receiver->open({}, *sealed);
         if (!message) {
             return "a message did not authenticate";
         }
-        at += 2 + length;
         events.on_message(link->id, *message);
         if (link->closed || link->closing) {
             buffer.clear();
             return {};
         }
     }
-    buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(at));
+    buffer.erase(buffer.begin(), buffer.end() - static_cast<std::ptrdiff_t>(rest.size()));
     return {};
 }
 

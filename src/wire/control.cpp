@@ -60,4 +60,17 @@ void append_control_message(Bytes& out, ByteView body) {
     out.insert(out.end(), body.begin(), body.end());
 }
 
+std::optional<ByteView> take_control_message(ByteView& rest) {
+    if (rest.size() < kControlLengthSize) {
+        return std::nullopt;
+    }
+    const std::size_t length = load_u16(rest.data());
+    if (rest.size() - kControlLengthSize < length) {
+        return std::nullopt;
+    }
+    const ByteView body = rest.subspan(kControlLengthSize, length);
+    rest = rest.subspan(kControlLengthSize + length);
+    return body;
+}
+
 } // namespace weave::wire

@@ -48,5 +48,7 @@ std::optional<RefusalCode> parse_control_refusal(ByteView body);
 
 /** Appends length and body. The body must be shorter than 65536 bytes (asserted). */
 void append_control_message(Bytes& out, ByteView body);
+/** Takes the first whole message off `rest` and returns its body; nullopt while none is whole. */
+std::optional<ByteView> take_control_message(ByteView& rest);
 
 } // namespace weave::wire

@@ -5,6 +5,8 @@
 #include "session/control.hpp"
 #include "target.hpp"
 
+#include <array>
+
 namespace weave::fuzz {
 namespace {
 
@@ -112,8 +114,29 @@ void check_done(Side& side, Side& other) {
     FUZZ_CHECK(peer.udp_port == expected.udp_port && peer.boot_epoch == expected.boot_epoch);
 }
 
+/** Sealed messages, cut anywhere: those that are whole arrive, as they were and in their order. */
+void check_framing(crypto::CipherState& sender, crypto::CipherState& receiver, std::size_t cut) {
+    const std::array<Bytes, 3> texts{Bytes{1, 2, 3}, Bytes{}, Bytes(300, 7)};
+    Bytes stream;
+    for (const Bytes& text : texts) {
+        wire::append_control_message(stream, sender.seal({}, text));
+    }
+    std::size_t whole = 0;
+    std::size_t taken = 0;
+    for (const std::size_t size : {std::min(cut, stream.size()), stream.size()}) {
+        ByteView rest = ByteView{stream}.first(size).subspan(taken);
+        while (const auto sealed = wire::take_control_message(rest)) {
+            const auto opened = receiver.open({}, *sealed);
+            FUZZ_CHECK(whole < texts.size() && opened && *opened == texts[whole]);
+            ++whole;
+        }
+        taken = size - rest.size();
+    }
+    FUZZ_CHECK(whole == texts.size() && taken == stream.size());
+}
+
 /** Whatever happened on the way: when both are done, they share keys. */
-void check_transport(Link& link) {
+void check_transport(Link& link, std::size_t cut) {
     if (link.left.handshake.status() != Status::done ||
         link.right.handshake.status() != Status::done) {
         return;
@@ -122,9 +145,7 @@ void check_transport(Link& link) {
         Side& to = from == &link.left ? link.right : link.left;
         auto sender = from->handshake.take_sender();
         auto receiver = to.handshake.take_receiver();
-        const Bytes text{1, 2, 3};
-        const auto opened = receiver.open({}, sender.seal({}, text));
-        FUZZ_CHECK(opened && *opened == text);
+        check_framing(sender, receiver, cut);
     }
 }
 
@@ -150,7 +171,7 @@ void run_between(Input& input) {
     const bool both = link.left.handshake.status() == Status::done &&
                       link.right.handshake.status() == Status::done;
     FUZZ_CHECK(link.tampered || both);
-    check_transport(link);
+    check_transport(link, input.u16() % 400U);
 }
 
 void run_raw(Input& input, bool initiator) {
@@ -158,6 +179,12 @@ void run_raw(Input& input, bool initiator) {
     Side sink(!initiator);
     const std::size_t piece = std::max<std::size_t>(input.u8(), 1);
     side.incoming = copy(input.rest());
+    std::size_t framed = 0;
+    ByteView rest = side.incoming;
+    while (const auto body = wire::take_control_message(rest)) {
+        framed += wire::kControlLengthSize + body->size();
+    }
+    FUZZ_CHECK(framed + rest.size() == side.incoming.size());
     while (!side.incoming.empty() && side.handshake.status() == Status::running) {
         side.receive(piece, sink);
     }

@@ -8,6 +8,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <vector>
 
 namespace weave::fuzz {
 namespace {
@@ -187,11 +188,40 @@ class World {
     std::map<wire::RecordId, wire::Stamp> stamps_;
 };
 
+/** Whatever order records come in, the same ones are held in the end. */
+void check_order(Input input) {
+    constexpr std::size_t kRecords = 64;
+    std::vector<wire::RecordPtr> records;
+    while (records.size() < kRecords && !input.empty()) {
+        auto record = std::make_shared<wire::Record>();
+        record->key = test::fake_key(input.u8() % kKeys);
+        record->node = test::fake_identify(record->key);
+        record->kind = input.u8() % 4U;
+        record->stamp = {input.u8(), input.u8()};
+        records.push_back(std::move(record));
+    }
+    Store forth{StoreLimits{}};
+    Store back{StoreLimits{}};
+    for (std::size_t i = 0; i < records.size(); ++i) {
+        forth.put(records[i]);
+        back.put(records[records.size() - 1 - i]);
+    }
+    FUZZ_CHECK(forth.size() == back.size());
+    FUZZ_CHECK(forth.digest().hashes == back.digest().hashes);
+    for (const auto& [node, kinds] : forth.nodes()) {
+        for (const auto& [kind, record] : kinds) {
+            const auto twin = back.find({node, kind});
+            FUZZ_CHECK(twin && twin->stamp == record->stamp);
+        }
+    }
+}
+
 } // namespace
 } // namespace weave::fuzz
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace weave::fuzz;
+    check_order(Input({data, size}));
     Input input({data, size});
     World world;
     for (int i = 0; i < kMaxOperations && !input.empty(); ++i) {
