@@ -137,6 +137,25 @@ pod() {
     ctl "$on" attach "/run/netns/$prefix-$name" "$@" >/dev/null || fail "weavectl attach of pod $name"
 }
 
+# Hosts a, b and c with a pod each, p1, p2 and p3, that reach each other, and host x, on which nothing runs.
+three_hosts_and_a_stranger() {
+    local one
+    for one in "a 1" "b 2" "c 3" "x 4"; do
+        # shellcheck disable=SC2086
+        host $one
+    done
+    start a
+    start b "$(address a)"
+    start c "$(address a)"
+    pod a p1 10.32.0.1/12
+    pod b p2 10.32.0.2/12
+    pod c p3 10.32.0.3/12
+    for one in "p1 10.32.0.3" "p2 10.32.0.3" "p2 10.32.0.1"; do
+        # shellcheck disable=SC2086
+        expect "pings pass: $one" eventually 5 pings $one
+    done
+}
+
 # nothing passes between hosts $1 and $2, in either direction
 cut() {
     local pair
@@ -198,7 +217,13 @@ eventually() {
     done
 }
 
-pings() { in_pod "$1" ping -n -q -c "${3:-1}" -i 0.05 -W 1 "$2"; }
+# pings POD ADDRESS [COUNT [PING-OPTION...]]: each is answered (ping itself is content with one answer)
+pings() {
+    local count=${3:-1} said
+    said=$(in_pod "$1" ping -n -q -c "$count" -i 0.05 -W 1 "${@:4}" "$2" 2>&1) || true
+    echo "$said"
+    grep -q "^$count packets transmitted, $count received" <<<"$said"
+}
 
 # Ends with this test.
 in_background() {
@@ -230,38 +255,34 @@ listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | grep -q .; }
 
 # Everything that passes any port of the underlay, until capture_end.
 capture_begin() {
-    ip netns exec "$underlay" tcpdump --immediate-mode -Z root -i any -s 0 -U -w "$folder/wire.pcap" >"$folder/tcpdump.out" 2>&1 &
+    ip netns exec "$underlay" tcpdump --immediate-mode -Z root -i any -y LINUX_SLL2 -B 65536 -s 0 -U -w "$folder/wire.pcap" \
+        >"$folder/tcpdump.out" 2>&1 &
     capture_pid=$!
     background+=("$capture_pid")
     eventually 5 grep -q listening "$folder/tcpdump.out"
 }
 
+# Fails unless it holds all that passed: nothing was dropped, and something was seen on every host's port.
 capture_end() {
+    local name
     sleep 0.3
     kill -TERM "$capture_pid"
     wait "$capture_pid" || true
+    grep -q "^0 packets dropped by kernel" "$folder/tcpdump.out" || { cat "$folder/tcpdump.out"; fail "the capture has gaps"; }
+    # In there the ports have their names.
+    ip netns exec "$underlay" tcpdump -n -r "$folder/wire.pcap" udp port 6783 2>/dev/null | awk '{ print $2 }' |
+        sort | uniq -c >"$folder/ports.seen"
+    for name in "${!host_number[@]}"; do
+        grep -q " to-$name\$" "$folder/ports.seen" || { cat "$folder/ports.seen"; fail "the capture saw nothing at to-$name"; }
+    done
 }
 
 # How often the text occurs in a file.
 occurrences() { { grep -a -o -F -e "$1" "$2" || true; } | wc -l; }
 
-# How often the text occurs in the memory of a process.
-in_memory() {
-    python3 - "$1" "$2" <<'END'
-import re, sys
-
-pid, text = sys.argv[1], sys.argv[2].encode()
-found = 0
-with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-    for line in maps:
-        start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
-        if mode[0] != "r" or line.rstrip().endswith(("[vvar]", "[vsyscall]", "[vvar_vclock]")):
-            continue
-        try:
-            memory.seek(int(start, 16))
-            found += memory.read(int(end, 16) - int(start, 16)).count(text)
-        except (OSError, OverflowError):
-            continue
-print(found)
-END
+# How often the text occurs in a core of a process, with what it asks to be left out of cores.
+in_core() {
+    gcore -a -o "$folder/core" "$1" >"$folder/gcore.out" 2>&1 || { cat "$folder/gcore.out"; return 1; }
+    occurrences "$2" "$folder/core.$1"
+    rm -f "$folder/core.$1"
 }

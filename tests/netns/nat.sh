@@ -32,4 +32,11 @@ pod a p1 10.32.0.1/12
 pod b p2 10.32.0.2/12
 expect "from inside" eventually 10 pings p2 10.32.0.1
 expect "from outside" eventually 10 pings p1 10.32.0.2
-expect "nothing is lost" pings p1 10.32.0.2 20
+for pair in "p1 10.32.0.2" "p2 10.32.0.1"; do
+    # shellcheck disable=SC2086
+    expect "none is lost: $pair" pings $pair 50
+done
+expect "a sends to the address that n gave b" \
+    grep "use=direct endpoint=$(address n):" "$folder/a/run/weaved.log"
+expect "and to no relay" ctl a status peers
+grep -q '^b .* direct ' "$folder/last.out" || fail "a does not reach b directly"
