@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: weavemesh authors
 # SPDX-License-Identifier: Apache-2.0
 # The disk of the state folder is full: traffic goes on, what cannot be kept is refused with one sentence, and when there is
-# room again everything that was acknowledged is there.
+# room again everything that was acknowledged is there. From the first to the last, two other hosts notice nothing.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/meanwhile.sh"
 begin ping
@@ -33,23 +33,29 @@ room() { rm -f "$1/filling"; }
 host a 1
 host b 2
 host c 3
+host d 4
 state=$folder/a/state
 small_disk "$state"
 start a
 start b "$(address a)"
+start d "$(address b)"
 pod a p1 10.32.0.1/12
 pod b p2 10.32.0.2/12
+pod d p4 10.32.0.4/12
 expect "the first ping passes" eventually 5 pings p1 10.32.0.2
+expect "and another" eventually 5 pings p2 10.32.0.4
 expect "connect" ctl a connect "$(address b)"
 expect "expose" ctl a expose 10.32.1.1/12
 id=$(ctl a status | sed -n 's/^node id: *//p')
-meanwhile_begin p1 10.32.0.2 a b
+meanwhile_begin p2 10.32.0.4 b d
 fill "$state"
 kept() { (cd "$state" && sha256sum cluster.json identity.key boot-epoch targets exposed attachments); }
 kept >"$folder/before"
 unchanged() { kept | diff "$folder/before" - || fail "the state is not what it was"; }
 
 step "while it runs"
+router=$(router_pid a)
+expect "its own traffic goes on" pings p1 10.32.0.2 50
 for words in "connect 192.168.77.77" "forget $(address b)" "expose 10.32.1.9/12" "hide 10.32.1.1/12"; do
     # shellcheck disable=SC2086
     refuse "weavectl $words" ctl a $words
@@ -73,7 +79,8 @@ refuse "no interface is left in it" in_host p3 ip link show eth0
 refuse "another address for a pod" ctl a attach "/run/netns/$prefix-p1" 10.32.0.9/12
 says "no space left"
 refuse "the pod does not have it" sh -c "ip -n $prefix-p1 address | grep -q 10.32.0.9"
-meanwhile_end 32
+expect "its own traffic goes on" pings p1 10.32.0.2 50
+[[ $(router_pid a) == "$router" && -d /proc/$router ]] || fail "the router on a is not the one it was"
 
 step "when it starts"
 stop a >/dev/null
@@ -117,3 +124,4 @@ refuse "weave-launch says so" in_host c "$launch" start --run-dir "$folder/c/ful
 cat "$folder/last.out"
 says "weave-launch: .*$folder/c/full"
 [[ -z $(ip netns pids "$prefix-c") ]] || fail "something still runs on c"
+meanwhile_end 32

@@ -6,18 +6,7 @@ source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/meanwhile.sh"
 begin ping
 
-host a 1
-host b 2
-host c 3
-host x 4
-start a
-start b "$(address a)"
-start c "$(address a)"
-pod a p1 10.32.0.1/12
-pod b p2 10.32.0.2/12
-pod c p3 10.32.0.3/12
-expect "the first ping passes" eventually 5 pings p1 10.32.0.3
-expect "and another" eventually 5 pings p2 10.32.0.3
+three_hosts_and_a_stranger
 meanwhile_begin p1 10.32.0.3 a c
 shows() { ctl "$1" status ${2:+"$2"} | grep -i -e "$3"; }
 logged() { grep -i -e "$2" "$folder/$1/run/weaved.log"; }

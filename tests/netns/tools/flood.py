@@ -44,7 +44,7 @@ def tcp(address, count):
         poller.register(one.fileno(), select.EPOLLOUT)
         if index % 64 == 0:
             settle(0)
-    for _ in range(50):
+    for _ in range(400):
         if connected == count:
             break
         settle(0.1)
