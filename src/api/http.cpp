@@ -169,6 +169,9 @@ void HttpServer::State::listen(const Endpoint& at) {
     if (!error) {
         acceptor.set_option(asio::socket_base::reuse_address(true), error);
     }
+    if (!error && settings.prepare) {
+        settings.prepare(acceptor.native_handle());
+    }
     if (!error) {
         acceptor.bind(endpoint, error);
     }
@@ -242,6 +245,10 @@ Endpoint HttpServer::local() const {
 
 std::size_t HttpServer::connections() const {
     return state_->sessions.size();
+}
+
+int HttpServer::native_handle() const {
+    return state_->acceptor.native_handle();
 }
 
 void HttpServer::stop() {

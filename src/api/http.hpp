@@ -34,6 +34,8 @@ struct HttpSettings {
     std::uint32_t header_limit = 8192; // bytes
     /** Whoever it says no to is closed unanswered; empty: everybody is answered. */
     std::function<bool(const IpAddress& from)> admits;
+    /** Called with the listening socket before it is bound; what it throws ends the making. */
+    std::function<void(int fd)> prepare;
 };
 
 /**
@@ -54,6 +56,8 @@ class HttpServer {
     /** Where it listens, with the port the kernel chose when port 0 was asked for. */
     [[nodiscard]] Endpoint local() const;
     [[nodiscard]] std::size_t connections() const;
+    /** The listening socket. */
+    [[nodiscard]] int native_handle() const;
     void stop();
 
     struct State;

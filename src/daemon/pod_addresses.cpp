@@ -81,10 +81,10 @@ wire::Addresses Router::own_addresses() {
             own.prefixes.push_back({prefix.address, all_bits(prefix.address)});
         }
     }
-    const std::vector<Prefix> exposed = host_.exposed();
-    if (!exposed.empty()) {
+    exposed_ = host_.exposed();
+    if (!exposed_.empty()) {
         own.macs.push_back(attach::bridge_mac(state_.identity().id()));
-        for (const Prefix& prefix : exposed) {
+        for (const Prefix& prefix : exposed_) {
             own.prefixes.push_back({prefix.address, all_bits(prefix.address)});
         }
     }

@@ -6,10 +6,13 @@
 #include "crypto/init.hpp"
 #include "dataplane/icmp.hpp"
 #include "os/file.hpp"
+#include "os/socket_interface.hpp"
 
+#include <algorithm>
 #include <array>
 #include <thread>
 
+#include <net/if.h>
 #include <unistd.h>
 
 namespace weave::daemon {
@@ -113,6 +116,7 @@ void Router::start() {
     mesh_->listen();
     open_http();
     host_.ensure_bridge();
+    keep_pods_off_http();
     make_lanes();
     take_over_pods();
     underlay_ = std::make_unique<Underlay>(
@@ -222,28 +226,46 @@ void Router::make_lanes() {
 
 /** The doors for people and programs: HTTP here, the control socket in serve(). */
 void Router::open_http() {
-    const auto open = [this](const Endpoint& endpoint, bool metrics_only) {
-        api::HttpSettings settings;
-        // Pods may route to any address of their host, and 0.0.0.0 is what many listen on.
-        settings.admits = [this,
-                           range = *Prefix::parse(options_.ipalloc_range)](const IpAddress& from) {
-            return from.is_loopback() ||
-                   (!range.contains(from) && owners_.table()->owner(from) == dataplane::kNoPeer);
-        };
-        http_.push_back(std::make_unique<api::HttpServer>(
-            io_,
-            endpoint,
-            [this, metrics_only](std::string_view target, bool json) {
-                return handle_http(target, json, metrics_only);
-            },
-            std::move(settings)));
-    };
     if (options_.http_port != 0) {
-        open({*IpAddress::parse("127.0.0.1"), options_.http_port}, false);
+        serve_http({*IpAddress::parse("127.0.0.1"), options_.http_port}, false);
     }
     if (!options_.metrics_listen.empty()) {
-        open(*Endpoint::parse(options_.metrics_listen, 0), true);
+        serve_http(*Endpoint::parse(options_.metrics_listen, 0), true);
     }
+}
+
+/** Pods may route to any address of their host, with route_localnet even to 127.0.0.1, and 0.0.0.0
+ * is what many listen on. They come through the bridge, or by way of another host. */
+void Router::serve_http(const Endpoint& endpoint, bool metrics_only) {
+    api::HttpSettings settings;
+    const bool local = endpoint.address.is_loopback();
+    if (local) {
+        settings.prepare = [](int fd) { os::listen_on_interface(fd, "lo"); };
+    }
+    settings.admits = [this, local](const IpAddress& from) {
+        return from.is_loopback() || (!local && !is_pods(from));
+    };
+    http_.push_back(std::make_unique<api::HttpServer>(
+        io_,
+        endpoint,
+        [this, metrics_only](std::string_view target, bool json) {
+            return handle_http(target, json, metrics_only);
+        },
+        std::move(settings)));
+}
+
+void Router::keep_pods_off_http() {
+    for (const auto& server : http_) {
+        os::drop_from_interface(server->native_handle(), ::if_nametoindex(options_.bridge.c_str()));
+    }
+}
+
+/** Whether a pod has it, or could give it to itself. */
+bool Router::is_pods(const IpAddress& address) {
+    const auto contains = [&](const Prefix& prefix) { return prefix.contains(address); };
+    return contains(*Prefix::parse(options_.ipalloc_range)) ||
+           owners_.table()->owner(address) != dataplane::kNoPeer ||
+           std::any_of(exposed_.begin(), exposed_.end(), contains);
 }
 
 void Router::serve() {

@@ -47,6 +47,9 @@ class Router {
     void make_lanes();
     void open_http();
     void serve();
+    void serve_http(const Endpoint& endpoint, bool metrics_only);
+    void keep_pods_off_http();
+    bool is_pods(const IpAddress& address);
     void take_over_pods();
     void schedule_tick();
     void check_name(TimePoint now);
@@ -109,6 +112,8 @@ class Router {
     log::RateLimit rate_;
     TimePoint started_ = Clock::now();
     bool bridge_pods_ = false;
+    /** As the kernel had them when last looked at. */
+    std::vector<Prefix> exposed_;
     Owners owners_;
     dataplane::Snapshot snapshot_;
 };

@@ -6,6 +6,9 @@
 
 #include <array>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 using namespace weave;
 using namespace weave::api;
 using namespace std::chrono_literals;
@@ -24,8 +27,8 @@ HttpReply pages(std::string_view target, bool wants_json) {
 }
 
 struct Site {
-    explicit Site(HttpSettings settings = {})
-        : server(io, Endpoint{*IpAddress::parse("127.0.0.1"), 0}, pages, settings) {}
+    explicit Site(HttpSettings settings = {}, const char* listen = "127.0.0.1")
+        : server(io, Endpoint{*IpAddress::parse(listen), 0}, pages, std::move(settings)) {}
 
     /** Sends and returns all that comes until the server closes: ask for that in the request. */
     std::string talk(const std::string& request) {
@@ -132,4 +135,32 @@ TEST_CASE("idle connections end and their number is bounded") {
     site.run_until([&] { return refused[0] && refused[1]; });
     CHECK(site.server.connections() <= 2);
     site.run_until([&] { return site.server.connections() == 0; });
+}
+
+TEST_CASE("who is asked about is told as IPv4 when it comes by IPv4, even to ::") {
+    for (const char* listen : {"127.0.0.1", "::"}) {
+        std::string seen;
+        HttpSettings settings;
+        settings.admits = [&seen](const IpAddress& from) {
+            seen = from.text();
+            return false;
+        };
+        Site site(settings, listen);
+        CHECK(site.talk("").empty());
+        CHECK(seen == "127.0.0.1");
+    }
+}
+
+TEST_CASE("the listening socket is prepared before it is bound") {
+    HttpSettings settings;
+    bool bound = true;
+    settings.prepare = [&bound](int fd) {
+        sockaddr_in name{};
+        socklen_t size = sizeof name;
+        bound =
+            ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0 || name.sin_port != 0;
+    };
+    const Site site(settings);
+    CHECK_FALSE(bound);
+    CHECK(site.server.local().port != 0);
 }
