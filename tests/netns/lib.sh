@@ -52,7 +52,8 @@ begin() {
 
 cleanup() {
     local status=$? name pid
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap '' INT TERM # whoever ends a test may tell it twice
     set +e
     [[ $status -eq 0 || $status -eq 77 ]] || show_logs
     for pid in "${background[@]}"; do
