@@ -3,6 +3,7 @@
 #include "dataplane/egress.hpp"
 
 #include "dataplane/checksum.hpp"
+#include "dataplane/forwarding.hpp"
 
 #include <algorithm>
 
@@ -65,7 +66,7 @@ std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan f
     return out;
 }
 
-PeerIndex Egress::destination(const Outgoing& out) const {
+PeerIndex Egress::owner_of(const Outgoing& out) const {
     const MacAddress to = mac_at(out.frame.data());
     if (to != MacAddress{} && to == snapshot_->settings->router_mac) {
         const auto address =
@@ -80,26 +81,21 @@ void Egress::handle(const VnetHeader& vnet, ByteSpan frame) {
     if (!out) {
         return;
     }
-    const MacAddress to = mac_at(frame.data());
-    if (to.is_group()) {
-        send_to_all(*out);
+    const Settings& settings = *snapshot_->settings;
+    const MacAddress mac = mac_at(frame.data());
+    const bool group = mac.is_group();
+    const Destination to{group, mac == settings.router_mac, group ? kNoPeer : owner_of(*out)};
+    std::span<const PeerIndex> peers;
+    if (const auto reason =
+            recipients(to, settings.flood_unknown, snapshot_->peers->broadcast(), peers)) {
+        counters_.drop(*reason);
         return;
     }
-    const PeerIndex peer = destination(*out);
-    if (peer == kLocalPeer) {
-        counters_.drop(Drop::local_destination);
-    } else if (peer != kNoPeer) {
-        send_to(peer, *out);
-    } else if (snapshot_->settings->flood_unknown && to != snapshot_->settings->router_mac) {
-        send_to_all(*out);
-    } else {
-        counters_.drop(Drop::no_route);
-    }
+    send_to_each(peers, *out);
 }
 
-void Egress::send_to_all(const Outgoing& out) {
+void Egress::send_to_each(std::span<const PeerIndex> peers, const Outgoing& out) {
     // Cutting, finishing and fragmenting work in place: each peer but the last gets a copy.
-    const std::span<const PeerIndex> peers = snapshot_->peers->broadcast();
     for (std::size_t i = 0; i < peers.size(); ++i) {
         if (i + 1 == peers.size()) {
             send_to(peers[i], out);

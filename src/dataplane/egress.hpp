@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 namespace weave::dataplane {
 
@@ -58,8 +59,8 @@ class Egress {
 
     void handle(const VnetHeader& vnet, ByteSpan frame);
     std::optional<Outgoing> judge(const VnetHeader& vnet, ByteSpan frame);
-    [[nodiscard]] PeerIndex destination(const Outgoing& out) const;
-    void send_to_all(const Outgoing& out);
+    [[nodiscard]] PeerIndex owner_of(const Outgoing& out) const;
+    void send_to_each(std::span<const PeerIndex> peers, const Outgoing& out);
     void send_to(PeerIndex peer, const Outgoing& out);
     void send_super(const Route& route, const Outgoing& out);
     void send_large(const Route& route, const Outgoing& out);

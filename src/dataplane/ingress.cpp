@@ -3,6 +3,7 @@
 #include "dataplane/ingress.hpp"
 
 #include "dataplane/equal.hpp"
+#include "dataplane/forwarding.hpp"
 #include "dataplane/packet.hpp"
 
 #include <algorithm>
@@ -378,22 +379,17 @@ void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t ou
 
 void Ingress::forward(ByteView datagram, PeerIndex from) {
     // A sender's wish does not make this network's datagrams travel longer than they may.
-    const std::uint8_t ttl = std::min(wire::relay_ttl(datagram), snapshot_->settings->relay_ttl);
-    if (ttl <= 1) {
-        counters_.drop(Drop::ttl_expired);
-        return;
-    }
+    std::uint8_t ttl = std::min(wire::relay_ttl(datagram), snapshot_->settings->relay_ttl);
     const RelayAddress to = wire::relay_destination(datagram);
     const PeerTable& peers = *snapshot_->peers;
     const PeerIndex target = peers.by_relay_address(to);
     const PeerEntry* entry = peers.peer(target);
-    if (entry == nullptr || entry->path.kind == Path::Kind::none) {
-        counters_.drop(Drop::relay_refused);
-        return;
+    PeerIndex next = kNoPeer;
+    if (entry != nullptr && entry->path.kind != Path::Kind::none) {
+        next = entry->path.kind == Path::Kind::direct ? target : entry->path.via;
     }
-    const PeerIndex next = entry->path.kind == Path::Kind::direct ? target : entry->path.via;
-    if (next == from) {
-        counters_.drop(Drop::relay_loop);
+    if (const auto reason = dataplane::forward(from, next, ttl)) {
+        counters_.drop(*reason);
         return;
     }
     Route route;
@@ -405,11 +401,7 @@ void Ingress::forward(ByteView datagram, PeerIndex from) {
         return;
     }
     counters_.relayed.add();
-    outbox_.relay(route,
-                  static_cast<std::uint8_t>(ttl - 1),
-                  to,
-                  wire::relay_source(datagram),
-                  wire::relay_inner(datagram));
+    outbox_.relay(route, ttl, to, wire::relay_source(datagram), wire::relay_inner(datagram));
 }
 
 bool Ingress::take_handoffs() {

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/snapshot.hpp"
 
+#include "dataplane/forwarding.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -35,16 +37,14 @@ PeerState::Totals PeerState::totals() const {
 
 PeerTable::PeerTable(std::vector<PeerEntry> peers,
                      std::span<const std::shared_ptr<DataSession>> receiving)
-    : peers_(std::move(peers)) {
+    : peers_(std::move(peers))
+    , broadcast_(group_takers(peers_)) {
     for (PeerIndex index = 0; index < peers_.size(); ++index) {
         const PeerEntry& entry = peers_[index];
         if (entry.vacant()) {
             continue;
         }
         relays_.emplace(relay_key(entry.relay), index);
-        if (entry.wants_broadcast) {
-            broadcast_.push_back(index);
-        }
         if (entry.session) {
             sessions_.emplace(entry.session->local_index(), entry.session);
         }
