@@ -39,6 +39,15 @@ class PendingFrames {
     /** Takes all frames of a peer, oldest first. */
     std::deque<Frame> take(PeerIndex peer);
 
+    /** How much waits, for the bounds that tests watch. */
+    struct Sizes {
+        std::size_t frames = 0; ///< most of any one peer
+        std::size_t bytes = 0;  ///< most of any one peer
+        std::size_t total = 0;
+    };
+
+    [[nodiscard]] Sizes sizes() const;
+
   private:
     struct Queue {
         std::deque<Frame> frames;

@@ -21,11 +21,6 @@ std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
     return out;
 }
 
-constexpr std::size_t kMaxSelfEndpoints = 64;
-/** Processes remembered of a node; more machines than that with one identity are told of in turn.
- */
-constexpr std::size_t kMaxProcesses = 4;
-
 } // namespace
 
 Connector::Connector(const NodeId& self,
@@ -202,13 +197,18 @@ std::optional<Endpoint> Connector::note_process(const Connected& connected) {
     const auto same = [&](const Process& it) { return it.instance == connected.remote_instance; };
     const auto found = std::find_if(seen.begin(), seen.end(), same);
     std::optional<Endpoint> other;
-    if (found != seen.end() && std::next(found) != seen.end()) {
+#ifdef WEAVE_BREAK_NEWEST_PROCESS // the simulator proves that it notices
+    const bool replaced = found != seen.end();
+#else
+    const bool replaced = found != seen.end() && std::next(found) != seen.end();
+#endif
+    if (replaced) {
         other = seen.back().at;
         actions_.emplace_back(IdentityTwice{connected.node, connected.remote, *other});
     }
     if (found != seen.end()) {
         seen.erase(found);
-    } else if (seen.size() == kMaxProcesses) {
+    } else if (seen.size() == ConnectorSizes::kMaxProcesses) {
         seen.erase(seen.begin());
     }
     seen.push_back({connected.remote_instance, connected.remote});
@@ -275,7 +275,7 @@ void Connector::note_self(const Endpoint& endpoint, TimePoint now) {
     // Somebody advertises an address that is ours too (a private range, say): not worth another
     // try for a while.
     std::erase_if(self_endpoints_, [&](const auto& it) { return it.second <= now; });
-    if (self_endpoints_.size() < kMaxSelfEndpoints) {
+    if (self_endpoints_.size() < ConnectorSizes::kMaxSelfEndpoints) {
         self_endpoints_[endpoint] = now + settings_.self_for;
     }
 }

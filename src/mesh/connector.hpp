@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "mesh/link_id.hpp"
+#include "mesh/sizes.hpp"
 #include "wire/link_message.hpp"
 
 #include <cstdint>
@@ -167,6 +168,7 @@ class Connector {
     [[nodiscard]] std::optional<LinkId> link_to(const NodeId& node) const;
     /** True when every known endpoint of the node failed since the last link to it. */
     [[nodiscard]] bool failing(const NodeId& node) const;
+    [[nodiscard]] ConnectorSizes sizes() const;
 
   private:
     /** One thing to be connected to: a target of the user, or a node. */

@@ -32,6 +32,20 @@ TimePoint Connector::next_deadline() const {
     return next;
 }
 
+ConnectorSizes Connector::sizes() const {
+    ConnectorSizes out;
+    out.targets = targets_.size();
+    out.nodes = nodes_.size();
+    out.dials = dialing_.size();
+    out.links = links_.size();
+    out.processes = processes_.size();
+    for (const auto& [node, processes] : processes_) {
+        out.most_processes = std::max(out.most_processes, processes.size());
+    }
+    out.self_endpoints = self_endpoints_.size();
+    return out;
+}
+
 std::optional<LinkId> Connector::link_to(const NodeId& node) const {
     const auto found = link_of_.find(node);
     return found == link_of_.end() ? std::nullopt : std::optional(found->second);

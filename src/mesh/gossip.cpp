@@ -11,7 +11,6 @@ namespace {
 constexpr unsigned kDigestFanOut = 3;
 /** How long one request stands before another link is asked. */
 constexpr Duration kRequestPatience = std::chrono::seconds(2);
-constexpr std::size_t kMaxRequested = 65536;
 /**
  * Whoever got a record from its owner announces it this much later, plus up to kAnnounceSpread: in
  * a full mesh everybody has it from the owner by then and most announcements are never sent.
@@ -109,7 +108,7 @@ void Mesh::on_line(
     if (!store_.is_newer(line.id, line.stamp)) {
         return; // forgotten
     }
-    if (!store_.has_room(line.id) || requested_.size() >= kMaxRequested) {
+    if (!store_.has_room(line.id) || requested_.size() >= MeshSizes::kMaxRequested) {
         count("mesh_no_room");
         return;
     }

@@ -18,8 +18,6 @@ constexpr Duration kMinRaisePause = std::chrono::milliseconds(100);
 constexpr Duration kReissuePause = std::chrono::seconds(10);
 /** A peer we could not reach for this long may have been forgotten by others, and we by them. */
 constexpr Duration kLongApart = std::chrono::minutes(1);
-/** Messages nobody has fetched; beyond, they are dropped and anti-entropy repairs. */
-constexpr std::size_t kMaxQueuedSends = 8192;
 
 } // namespace
 
@@ -259,7 +257,7 @@ std::vector<MeshAction> Mesh::take_actions() {
 }
 
 void Mesh::send(LinkId link, Bytes message) {
-    if (queued_sends_ >= kMaxQueuedSends) {
+    if (queued_sends_ >= MeshSizes::kMaxSends) {
         count("mesh_send_queue_full");
         return;
     }
@@ -280,6 +278,18 @@ std::size_t Mesh::waiting() const {
     for (const auto& [id, link] : links_) {
         out = std::max(out, link.records.size() + link.lines.size());
     }
+    return out;
+}
+
+MeshSizes Mesh::sizes() const {
+    MeshSizes out;
+    out.links = links_.size();
+    out.waiting = waiting();
+    out.requested = requested_.size();
+    out.sends = queued_sends_;
+    out.dead = dead_since_.size();
+    out.unreachable = unreachable_.size();
+    out.tombstones = store_.tombstones();
     return out;
 }
 

@@ -7,6 +7,7 @@
 #include "base/time.hpp"
 #include "mesh/link_id.hpp"
 #include "mesh/routes.hpp"
+#include "mesh/sizes.hpp"
 #include "mesh/store.hpp"
 #include "wire/link_message.hpp"
 #include "wire/record.hpp"
@@ -189,6 +190,7 @@ class Mesh {
     [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
     /** Most records and lines waiting for any one link. */
     [[nodiscard]] std::size_t waiting() const;
+    [[nodiscard]] MeshSizes sizes() const;
 
   private:
     struct Link {

@@ -6,6 +6,7 @@
 #include "wire/link_message.hpp"
 #include "wire/record.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <deque>
@@ -57,6 +58,11 @@ class Store {
     /** The node is back: what was last known of it is welcome again, what is older still is not. */
     void lift_tombstone(const NodeId& node);
     void expire_tombstones(TimePoint now);
+
+    /** Kept, and in the order in which they go: as many. */
+    [[nodiscard]] std::size_t tombstones() const {
+        return std::max(tombstones_.size(), tombstone_order_.size());
+    }
 
     [[nodiscard]] const std::map<NodeId, Kinds>& nodes() const { return nodes_; }
 

@@ -401,4 +401,8 @@ std::size_t Manager::peer_count() const {
     return state_->peers.size();
 }
 
+Manager::Sizes Manager::sizes() const {
+    return {std::max(state_->peers.size(), state_->by_static.size()), state_->indexes.size()};
+}
+
 } // namespace weave::session

@@ -178,6 +178,16 @@ class Manager {
     [[nodiscard]] bool usable(const NodeId& node) const;
     [[nodiscard]] std::size_t peer_count() const;
 
+    /** How much is held, for the bounds that tests watch. */
+    struct Sizes {
+        /** Of an attempt, a session in use and one to come, three old ones. */
+        static constexpr std::size_t kIndexesPerPeer = 6;
+        std::size_t peers = 0; ///< at most Settings::max_peers
+        std::size_t indexes = 0;
+    };
+
+    [[nodiscard]] Sizes sizes() const;
+
   private:
     struct State;
     std::unique_ptr<State> state_;

@@ -12,7 +12,6 @@ namespace weave::session {
 
 namespace {
 
-constexpr std::size_t kMaxFlying = 16;
 /** Bounds of the time an answer may take before its probe counts as lost. */
 constexpr Duration kShortestTimeout = std::chrono::milliseconds(100);
 constexpr Duration kLongestTimeout = std::chrono::seconds(3);
@@ -201,7 +200,7 @@ void PathMonitor::answered(Way& way, TimePoint sent, TimePoint now) {
 
 std::uint64_t PathMonitor::send_small(Way& way, TimePoint now) {
     const std::uint64_t id = fresh_id();
-    if (way.flying.size() >= kMaxFlying) {
+    if (way.flying.size() >= Sizes::kMaxFlying) {
         way.flying.erase(way.flying.begin());
     }
     way.flying.push_back({id, now});
@@ -377,6 +376,15 @@ TimePoint PathMonitor::next_deadline() const {
         due = std::min(due, last_received_ + settings_.silence);
     }
     return due;
+}
+
+PathMonitor::Sizes PathMonitor::sizes() const {
+    Sizes out;
+    out.ways = ways_.size();
+    for (const Way& way : ways_) {
+        out.flying = std::max(out.flying, way.flying.size());
+    }
+    return out;
 }
 
 std::vector<PathAction> PathMonitor::take_actions() {

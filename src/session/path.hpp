@@ -117,6 +117,15 @@ class PathMonitor {
     /** Smoothed round-trip time of the path in use. */
     [[nodiscard]] std::optional<Duration> rtt();
 
+    /** How much is held, for the bounds that tests watch. */
+    struct Sizes {
+        static constexpr std::size_t kMaxFlying = 16;
+        std::size_t ways = 0;   ///< at most PathSettings::max_candidates, and the relay
+        std::size_t flying = 0; ///< most probes of any one way
+    };
+
+    [[nodiscard]] Sizes sizes() const;
+
   private:
     struct Probe {
         std::uint64_t id = 0;

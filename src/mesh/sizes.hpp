@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+
+/** How much the machines hold, for the bounds that tests watch. */
+namespace weave::mesh {
+
+struct MeshSizes {
+    static constexpr std::size_t kMaxRequested = 65536;
+    /** Messages nobody has fetched; beyond, they are dropped and anti-entropy repairs. */
+    static constexpr std::size_t kMaxSends = 8192;
+
+    std::size_t links = 0;
+    std::size_t waiting = 0; ///< most records and lines for any one link: at most one per record
+    std::size_t requested = 0;
+    std::size_t sends = 0;
+    std::size_t dead = 0;        ///< at most the nodes in the store
+    std::size_t unreachable = 0; ///< at most wire::kMaxUnreachable
+    std::size_t tombstones = 0;  ///< at most StoreLimits::tombstones
+};
+
+struct ConnectorSizes {
+    static constexpr std::size_t kMaxSelfEndpoints = 64;
+    /** Processes remembered of a node; more machines than that with one identity are told of in
+     * turn. */
+    static constexpr std::size_t kMaxProcesses = 4;
+
+    std::size_t targets = 0;
+    std::size_t nodes = 0;
+    std::size_t dials = 0; ///< at most one per target, and ConnectorSettings::max_dials
+    std::size_t links = 0;
+    std::size_t processes = 0; ///< nodes with processes: at most ConnectorSettings::max_nodes
+    std::size_t most_processes = 0;
+    std::size_t self_endpoints = 0;
+};
+
+} // namespace weave::mesh
