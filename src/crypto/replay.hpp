@@ -31,7 +31,11 @@ template <std::size_t Bits = 32768> class ReplayWindow {
         if (newest_ - counter >= kWindow) {
             return false;
         }
+#ifdef WEAVE_BREAK_REPLAY_WINDOW // the simulator proves that it notices
+        return true;
+#else
         return (words_[word_of(counter)] & bit_of(counter)) == 0;
+#endif
     }
 
     /** Marks `counter` as seen. False, with nothing changed, where check() is false. */
@@ -51,7 +55,9 @@ template <std::size_t Bits = 32768> class ReplayWindow {
     }
 
     /** The greatest counter committed; 0 before the first. */
-    [[nodiscard]] std::uint64_t newest() const { return newest_; }
+    [[nodiscard]] std::uint64_t newest() const {
+        return newest_;
+    }
 
   private:
     static std::size_t word_of(std::uint64_t counter) {

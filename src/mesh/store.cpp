@@ -73,9 +73,6 @@ bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
 }
 
 bool Store::has_room(const wire::RecordId& id) const {
-#ifdef WEAVE_BREAK_STORE_LIMIT
-    return true;
-#endif
     const bool free = channel(id.kind).bytes < channel(id.kind).limit;
     const auto node = nodes_.find(id.node);
     if (node == nodes_.end()) {

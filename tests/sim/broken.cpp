@@ -16,6 +16,7 @@ namespace {
 void everything(World& world) {
     weave::sim::boot_all_at_once(world);
     world.run_until_converged(60s);
+    weave::sim::backlog(world);
     weave::sim::ring(world, 1);
     world.run_until_converged(20s);
     world.exchange_frames();

@@ -46,28 +46,96 @@ void World::check_accepted(std::size_t index, const wire::Record& record) {
     at->second = std::max(at->second, record.stamp);
 }
 
-void World::check_step(std::size_t index) {
-    Node& node = nodes_[index];
-    const auto& store = node.mesh->store();
-    if (node.mesh->waiting() > store.size()) {
-        violate("bounded_queues", node.name + " holds more than one entry per record for a link");
-    }
+/** What mesh and connector keep is within its limits, at its most: before what they queued is
+ * taken.
+ */
+void World::check_mesh(std::size_t index) {
+    const Node& node = nodes_[index];
+    const mesh::Store& store = node.mesh->store();
+    const mesh::MeshSizes mesh = node.mesh->sizes();
+    const mesh::ConnectorSizes connector = node.connector->sizes();
+    const std::size_t dials = connector.targets + mesh::ConnectorSettings{}.max_dials;
+    const auto bound = [&](std::size_t size, std::size_t limit, const char* what) {
+        if (size > limit) {
+            violate("bounded_queues", node.name + " holds too many " + what);
+        }
+    };
+    bound(mesh.waiting, store.size(), "records for a link");
+    bound(mesh.requested, mesh::MeshSizes::kMaxRequested, "requests");
+    bound(mesh.sends, mesh::MeshSizes::kMaxSends, "messages");
+    bound(mesh.dead, store.nodes().size(), "dead nodes");
+    bound(mesh.unreachable, wire::kMaxUnreachable, "unreachable nodes");
+    bound(mesh.tombstones, mesh::StoreLimits{}.tombstones, "tombstones");
+    bound(connector.targets, node.targets.size(), "targets");
+    bound(connector.nodes, node_limit_, "nodes to dial");
+    bound(connector.dials, dials, "dials");
+    bound(connector.links, mesh.links, "links");
+    bound(connector.processes, node_limit_, "nodes with processes");
+    bound(connector.most_processes, mesh::ConnectorSizes::kMaxProcesses, "processes of a node");
+    bound(connector.self_endpoints, mesh::ConnectorSizes::kMaxSelfEndpoints, "own addresses");
     if (store.nodes().size() > node_limit_) {
         violate("bounded_store", node.name + " knows more nodes than the limit");
     }
+}
+
+/** So is what sessions, paths and waiting frames take. */
+void World::check_plane(std::size_t index) {
+    using Pending = dataplane::PendingFrames;
+    const Node& node = nodes_[index];
+    const PlaneSizes plane = node.plane->sizes();
+    const auto bound = [&](std::size_t size, std::size_t limit, const char* what) {
+        if (size > limit) {
+            violate("bounded_queues", node.name + " holds too many " + what);
+        }
+    };
+    bound(plane.sessions.peers, session::Settings{}.max_peers, "peers");
+    bound(plane.sessions.indexes,
+          plane.sessions.peers * session::Manager::Sizes::kIndexesPerPeer,
+          "handshakes and sessions");
+    bound(plane.path.ways, session::PathSettings{}.max_candidates + 1, "ways to a peer");
+    bound(plane.path.flying, session::PathMonitor::Sizes::kMaxFlying, "probes on a way");
+    bound(plane.pending.frames, Pending::kMaxFrames, "waiting frames for a peer");
+    bound(plane.pending.bytes, Pending::kMaxBytes, "waiting bytes for a peer");
+    bound(plane.pending.total, Pending::kMaxTotalBytes, "waiting bytes");
     if (node.plane->most_keys() > kMaxKeys) {
         violate("bounded_keys", node.name + " holds too many keys for one peer");
     }
-    check_routes(index);
 }
 
-/** Relays pass a datagram on at most so often, and once the world is at rest never in a circle. */
-void World::check_trace(std::size_t index, const Trace& trace) {
-    const bool circle = std::find(trace.begin(), trace.end(), index) != trace.end();
-    if ((stable_ && circle) || trace.size() > wire::kRelayTtl) {
+/** Each relay lowers the hop limit, whatever else it believes. */
+void World::check_hop_limit(std::size_t from, const Trace& before, const Trace& after) {
+    const bool relayed = !before.nodes.empty();
+    if ((relayed && after.ttl >= before.ttl) || after.nodes.size() > wire::kRelayTtl) {
+        violate("hop_limit",
+                nodes_[from].name + " relays with " + std::to_string(after.ttl) + " after " +
+                    std::to_string(before.ttl));
+    }
+}
+
+/** Nobody ever gets back what it has just sent, and while all nodes agree on the routes what sets
+ * out then comes by no node twice. */
+void World::check_relayed(std::size_t index, const Trace& trace) {
+    const auto& nodes = trace.nodes;
+    if (nodes.size() >= 2 && nodes[nodes.size() - 2] == index) {
+        violate("straight_back", nodes_[nodes.back()].name + " sent back what it was given");
+        return;
+    }
+    const bool calm = stable_ && trace.calm == calm_;
+    calm_relays_ += calm && nodes.size() >= 2 ? 1u : 0u;
+    if (calm && std::find(nodes.begin(), nodes.end(), index) != nodes.end()) {
         violate("loop",
-                nodes_[index].name + " relays again after " + std::to_string(trace.size()) +
+                nodes_[index].name + " relays again after " + std::to_string(nodes.size()) +
                     " hops");
+    }
+}
+
+/** A node that was only started again, at whatever moment, is never taken for two. */
+void World::check_identity(std::size_t index, const NodeId& twice) {
+    if (copied_.contains(twice)) {
+        counted_["identity_twice"] += nodes_[index].id != twice ? 1u : 0u;
+    } else {
+        violate("identity_twice",
+                nodes_[index].name + " takes " + twice.fingerprint() + " for two machines");
     }
 }
 
@@ -121,7 +189,7 @@ bool World::holds_what_the_other_dropped(std::size_t a, std::size_t b) {
 }
 
 /** Routes go over edges that both ends, as this node sees them, claim, and to all that these reach.
- * Whether they are the shortest shows in check_paths() and check_trace(): detours make loops. */
+ * Whether they are the shortest shows in check_paths() and check_relayed(): detours make loops. */
 void World::check_routes(std::size_t index) {
     Node& node = nodes_[index];
     const auto routes = node.mesh->routes();
@@ -277,7 +345,35 @@ bool World::records_converged() {
     return true;
 }
 
-void World::check_paths() {
+/** All nodes that may hear of each other hold the same records and act on them, so that nothing but
+ * another record changes routes. */
+bool World::agree() {
+    const wire::BucketDigest* held[2] = {nullptr, nullptr};
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        if (!nodes_[i].up) {
+            continue;
+        }
+        const wire::BucketDigest& digest = nodes_[i].mesh->store().digest();
+        const wire::BucketDigest*& first = held[cut_.contains(i) ? 1u : 0u];
+        first = first == nullptr ? &digest : first;
+        if (digest.hashes != first->hashes || nodes_[i].mesh->routes() != nodes_[i].plane_routes) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/** Whether a calm phase begins, in any weather. */
+void World::look() {
+    if (!stable_ && agree()) {
+        stable_ = true;
+        ++calm_;
+        check_paths(false);
+    }
+}
+
+/** Follows next hops between all pairs: never in a circle, and at rest to where they lead. */
+void World::check_paths(bool at_rest) {
     for (std::size_t from = 0; from < nodes_.size(); ++from) {
         if (!nodes_[from].up) {
             continue;
@@ -287,8 +383,8 @@ void World::check_paths() {
             std::size_t at = from;
             unsigned steps = 0;
             while (nodes_[at].id != to && steps <= nodes_.size()) {
-                if (!nodes_[at].up) {
-                    break;
+                if (!nodes_[at].up || cut_.contains(at) != cut_.contains(from)) {
+                    break; // nobody there, or somebody who knows other things
                 }
                 const auto at_routes = nodes_[at].mesh->routes();
                 const auto route = at_routes->find(to);
@@ -298,8 +394,9 @@ void World::check_paths() {
                 at = by_id_.at(route->second.next_hop);
                 ++steps;
             }
-            if (nodes_[at].id != to) {
-                violate(steps > nodes_.size() ? "loop" : "dead_end",
+            const bool circle = steps > nodes_.size();
+            if (circle || (at_rest && nodes_[at].id != to)) {
+                violate(circle ? "loop" : "dead_end",
                         nodes_[from].name + " does not reach " + to.fingerprint());
             }
         }

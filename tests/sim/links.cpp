@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control links: each dial becomes two ends that open and close in the order of a TCP connection.
 #include "sim/world.hpp"
+#include "wire/control.hpp"
 
 #include <algorithm>
 
@@ -13,12 +14,14 @@ void World::dial(std::size_t from, const mesh::Dial& wanted) {
     const std::uint64_t life = nodes_[from].life;
     const auto target = by_endpoint_.find(wanted.endpoint);
     const bool refused = target == by_endpoint_.end() || !nodes_[target->second].up;
-    if (refused || (target->second != from && !tcp_works(from, target->second))) {
-        const Duration delay = refused ? latency() : Duration(3s);
-        later(delay, [this, from, life, dial = wanted.dial] {
+    const bool copy =
+        !refused && target->second != from && nodes_[target->second].id == nodes_[from].id;
+    if (refused || copy || (target->second != from && !tcp_works(from, target->second))) {
+        const Duration delay = refused || copy ? latency() : Duration(3s);
+        const auto failure = copy ? mesh::Failure::refused : mesh::Failure::unreachable;
+        later(delay, [this, from, life, failure, dial = wanted.dial] {
             if (nodes_[from].up && nodes_[from].life == life) {
-                nodes_[from].connector->on_failed(
-                    dial, mesh::Failure::unreachable, "no answer", local_time(from));
+                nodes_[from].connector->on_failed(dial, failure, "no answer", local_time(from));
                 step(from);
             }
         });
@@ -28,7 +31,8 @@ void World::dial(std::size_t from, const mesh::Dial& wanted) {
     connection->dial = wanted.dial;
     const std::size_t nodes[2] = {from, target->second};
     for (std::size_t side = 0; side < 2; ++side) {
-        connection->nonces[side] = random_();
+        connection->nonces[side] =
+            std::uint64_t{nodes_[nodes[side]].instance} << 32 | random_() >> 32;
         connection->epochs[side] = nodes_[nodes[side]].epoch;
         connection->ends[side] = {
             nodes[side], nodes_[nodes[side]].life, next_link_++, false, false};
@@ -70,6 +74,7 @@ void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t 
     connected.remote = nodes_[other.node].endpoint;
     connected.local_nonce = connection->nonces[side];
     connected.remote_nonce = connection->nonces[1 - side];
+    connected.remote_instance = wire::instance_of(connected.remote_nonce);
     connected.boot_epoch = connection->epochs[1 - side];
     connected.own_boot_epoch = connection->epochs[side];
     node.connector->on_connected(connected, local_time(end.node));

@@ -52,6 +52,8 @@ struct Node {
     bool up = false;
     /** Counts starts: whatever was under way for an earlier life is dropped. */
     std::uint64_t life = 0;
+    /** Which process this life is: the upper half of its links' nonces. */
+    std::uint32_t instance = 0;
     Duration offset{};
     std::unique_ptr<mesh::Mesh> mesh;
     std::unique_ptr<mesh::Connector> connector;
@@ -93,6 +95,7 @@ struct Captured {
     std::size_t to = 0;
     Endpoint from;
     Bytes bytes;
+    Trace trace;
 };
 
 /** A frame and where it was delivered. */

@@ -14,12 +14,18 @@ using namespace std::chrono_literals;
 constexpr Duration kTellAfter = 1200ms;
 /** A restart seen in gossip does not end a session younger than this: it is the new one. */
 constexpr Duration kFreshSession = 3s;
-constexpr std::size_t kMaxPending = 64;
 
 session::Settings settings_of(const PlaneSelf& self) {
     session::Settings settings;
     settings.lanes = self.lanes;
     return settings;
+}
+
+Bytes encode(const Frame& frame) {
+    Bytes out(9);
+    wire::store_u64(out.data(), frame.id);
+    out[8] = frame.group ? 1 : 0;
+    return out;
 }
 
 session::Local local_of(const PlaneSelf& self) {
@@ -46,6 +52,13 @@ Plane::Peer* Plane::find(const NodeId& node) {
     return found == peers_.end() ? nullptr : &found->second;
 }
 
+Plane::Peer* Plane::find(dataplane::PeerIndex index) {
+    const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) {
+        return entry.second.index == index;
+    });
+    return found == peers_.end() ? nullptr : &found->second;
+}
+
 Plane::Peer* Plane::find(const RelayAddress& address) {
     const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) {
         return relay_address(entry.first) == address;
@@ -58,6 +71,7 @@ void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
     Peer& peer = entry->second;
     if (inserted) {
         peer.node = info.id;
+        peer.index = next_peer_++;
         peer.path = std::make_unique<session::PathMonitor>(session::PathSettings{}, ports_.random);
         peer.undirected_since = now;
     }
@@ -70,6 +84,7 @@ void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
     if (peer.candidates != info.endpoints) {
         peer.candidates = info.endpoints;
         peer.path->set_candidates(peer.candidates, now);
+        note_sizes(peer);
     }
     sessions_.open(info.id, now);
     run(now);
@@ -78,7 +93,10 @@ void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
 void Plane::on_gone(const NodeId& node, TimePoint now) {
     sessions_.remove_peer(node);
     run(now);
-    peers_.erase(node);
+    if (const Peer* peer = find(node)) {
+        pending_.take(peer->index);
+        peers_.erase(node);
+    }
 }
 
 void Plane::set_routes(const mesh::Routes& routes, TimePoint now) {
@@ -153,6 +171,9 @@ bool Plane::run_path(Peer& peer, TimePoint now) {
         flush(peer, now);
     }
     watch_direct(peer, now);
+    if (!actions.empty()) {
+        note_sizes(peer);
+    }
     return !actions.empty();
 }
 
@@ -270,7 +291,7 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
         return;
     }
     peer->sending.reset();
-    peer->pending.clear();
+    pending_.take(peer->index);
     sessions_.open(action.peer, now);
 }
 
@@ -296,37 +317,51 @@ std::optional<std::uint32_t> Plane::sealing_for(const NodeId& node) const {
     return keys_.at(*peer->second.sending).remote_index;
 }
 
-void Plane::send_frame(const NodeId& to, const Frame& frame, TimePoint now) {
-    Peer* peer = find(to);
-#ifdef WEAVE_BREAK_DESTINATION // the simulator proves that it notices
-    peer = peer == nullptr ? nullptr : &peers_.begin()->second;
-#endif
-    if (peer != nullptr) {
-        enqueue(*peer, frame, now);
-        run(now);
-    }
+PlaneSizes Plane::sizes() const {
+    PlaneSizes out;
+    out.sessions = sessions_.sizes();
+    out.path = most_of_path_;
+    out.pending = pending_.sizes();
+    return out;
 }
 
-void Plane::send_to_all(const Frame& frame, TimePoint now) {
-    for (auto& [node, peer] : peers_) {
-        if (!peer.path->up()) {
-            continue;
-        }
-        enqueue(peer, frame, now);
-#ifdef WEAVE_BREAK_ONE_COPY // the simulator proves that it notices
-        enqueue(peer, frame, now);
-#endif
+void Plane::note_sizes(const Peer& peer) {
+    const session::PathMonitor::Sizes path = peer.path->sizes();
+    most_of_path_.ways = std::max(most_of_path_.ways, path.ways);
+    most_of_path_.flying = std::max(most_of_path_.flying, path.flying);
+}
+
+std::vector<dataplane::PeerIndex> Plane::group_takers() const {
+    struct Entry {
+        bool known = false;
+        bool wants_broadcast = false;
+
+        [[nodiscard]] bool vacant() const { return !known; }
+    };
+
+    std::vector<Entry> table(next_peer_);
+    for (const auto& [node, peer] : peers_) {
+        table[peer.index] = {true, peer.path->up()};
+    }
+    return dataplane::group_takers(table);
+}
+
+void Plane::send_frame(const std::optional<NodeId>& to, const Frame& frame, TimePoint now) {
+    dataplane::Destination destination;
+    destination.group = !to;
+    if (const Peer* owner = to ? find(*to) : nullptr) {
+        destination.owner = owner->index;
+    }
+    const auto takers = group_takers();
+    std::span<const dataplane::PeerIndex> peers;
+    if (const auto reason = dataplane::recipients(destination, false, takers, peers)) {
+        ports_.count(name(*reason));
+        return;
+    }
+    for (const dataplane::PeerIndex index : peers) {
+        send_or_wait(*find(index), encode(frame), now);
     }
     run(now);
-}
-
-void Plane::enqueue(Peer& peer, const Frame& frame, TimePoint now) {
-    if (peer.pending.size() >= kMaxPending) {
-        peer.pending.pop_front();
-    }
-    peer.pending.push_back(frame);
-    sessions_.open(peer.node, now);
-    flush(peer, now);
 }
 
 } // namespace weave::sim

@@ -5,12 +5,13 @@
 #include "crypto/aead.hpp"
 #include "crypto/identity.hpp"
 #include "crypto/replay.hpp"
+#include "dataplane/forwarding.hpp"
+#include "dataplane/pending.hpp"
 #include "mesh/mesh.hpp"
 #include "mesh/routes.hpp"
 #include "session/manager.hpp"
 #include "session/path.hpp"
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,8 +21,15 @@
 
 namespace weave::sim {
 
-/** Which nodes have handled a datagram, in order: it grows as relays pass the datagram on. */
-using Trace = std::vector<std::size_t>;
+/** What became of a datagram so far: it grows as relays pass the datagram on. */
+struct Trace {
+    /** Who has handled it, in order. */
+    std::vector<std::size_t> nodes;
+    /** The hop limit with which the last of them sent it. */
+    std::uint8_t ttl = 0;
+    /** The calm phase of the world in which it set out; 0: none. */
+    std::uint64_t calm = 0;
+};
 
 /** What a pod sends, as far as the simulator cares. */
 struct Frame {
@@ -34,6 +42,8 @@ struct Frame {
 /** What the packet side of a node asks of its surroundings. */
 struct PlanePorts {
     std::function<void(const Endpoint& to, const Bytes& bytes, const Trace& trace)> send;
+    /** The last node of the trace handed over a datagram to be relayed, or relayed to us. */
+    std::function<void(const Trace& trace)> relayed;
     /** A frame that `from` sealed. */
     std::function<void(const NodeId& from, const Frame& frame)> deliver;
     /** No direct path to the node (true), or one again. */
@@ -52,10 +62,18 @@ struct PlaneSelf {
     std::uint8_t lanes = 1;
 };
 
+struct PlaneSizes {
+    session::Manager::Sizes sessions;
+    session::PathMonitor::Sizes path; ///< most ever of any peer
+    dataplane::PendingFrames::Sizes pending;
+};
+
 /**
- * The packet side of one node: the real session manager and path monitors, real keys and sealed
- * datagrams, and a plain stand-in for the lanes that carries out what they ask for. Everything is
- * driven by deadlines, so that a machine that names a wrong one stands still.
+ * The packet side of one node: the real session manager and path monitors, real keys, replay
+ * windows and sealed datagrams, the lanes' own decisions about who gets a frame or a relayed
+ * datagram and their queue of waiting frames, and a plain stand-in for the lanes that carries out
+ * what these ask for. Everything is driven by deadlines, so that a machine that names a wrong one
+ * stands still.
  */
 class Plane {
   public:
@@ -68,10 +86,9 @@ class Plane {
     void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
 
     void on_datagram(Bytes bytes, const Endpoint& from, const Trace& trace, TimePoint now);
-    /** Waits for a session when there is none; of the frames for one node only the last 64 do. */
-    void send_frame(const NodeId& to, const Frame& frame, TimePoint now);
-    /** One copy for each node that can be reached. */
-    void send_to_all(const Frame& frame, TimePoint now);
+    /** To one node, or one copy for each that can be reached. Waits for a session where there is
+     * none. */
+    void send_frame(const std::optional<NodeId>& to, const Frame& frame, TimePoint now);
     /** As if so many records had been sealed that new keys are due. */
     void use_up_keys(const NodeId& peer, TimePoint now);
 
@@ -93,6 +110,8 @@ class Plane {
     /** Most sets of keys ever held at once for any one peer. */
     [[nodiscard]] std::size_t most_keys() const { return most_keys_; }
 
+    [[nodiscard]] PlaneSizes sizes() const;
+
   private:
     struct Receiver {
         crypto::OpeningKey key;
@@ -108,13 +127,15 @@ class Plane {
 
     struct Peer {
         NodeId node;
+        dataplane::PeerIndex index = dataplane::kNoPeer;
+        /** Frames do, for a way or keys. */
+        bool waiting = false;
         std::unique_ptr<session::PathMonitor> path;
         std::vector<Endpoint> candidates;
         std::uint64_t epoch = 0;
         std::optional<NodeId> next_hop;
         std::optional<std::uint32_t> sending;
         std::optional<TimePoint> installed;
-        std::deque<Frame> pending;
         TimePoint last_received = TimePoint::min();
         TimePoint last_sent = TimePoint::min();
         std::optional<TimePoint> undirected_since;
@@ -139,10 +160,14 @@ class Plane {
 
     Peer* find(const NodeId& node);
     Peer* find(const RelayAddress& address);
+    Peer* find(dataplane::PeerIndex index);
+    /** The peers that take group frames. */
+    [[nodiscard]] std::vector<dataplane::PeerIndex> group_takers() const;
     void run(TimePoint now);
     bool run_sessions(TimePoint now);
     bool run_path(Peer& peer, TimePoint now);
     void watch_direct(Peer& peer, TimePoint now);
+    void note_sizes(const Peer& peer);
 
     void perform(const session::SendTo& action, TimePoint now);
     void perform(const session::Reply& action, TimePoint now);
@@ -172,7 +197,7 @@ class Plane {
     void send_hello(const Peer& peer);
     void send_probe(const Peer& peer, const session::SendProbe& probe);
     void flush(Peer& peer, TimePoint now);
-    void enqueue(Peer& peer, const Frame& frame, TimePoint now);
+    void send_or_wait(Peer& peer, const Bytes& frame, TimePoint now);
 
     PlaneSelf self_;
     PlanePorts ports_;
@@ -182,6 +207,9 @@ class Plane {
     /** The initiation that is being looked at. */
     ByteView initiation_;
     std::size_t most_keys_ = 0;
+    session::PathMonitor::Sizes most_of_path_;
+    dataplane::PeerIndex next_peer_ = 0;
+    dataplane::PendingFrames pending_;
 };
 
 } // namespace weave::sim

@@ -115,20 +115,29 @@ void Plane::send_probe(const Peer& peer, const session::SendProbe& probe) {
     send_record(peer, way, keys_.at(*peer.sending), plain);
 }
 
-/** Sends what waits, each frame once. */
-void Plane::flush(Peer& peer, TimePoint now) {
+void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
     const auto way = way_in_use(peer);
     if (!way || !peer.sending) {
+        pending_.drop_stale(peer.index, now);
+        pending_.add(peer.index, {}, frame, now);
+        peer.waiting = true;
+        sessions_.open(peer.node, now);
         return;
     }
-    while (!peer.pending.empty()) {
-        const Frame frame = peer.pending.front();
-        peer.pending.pop_front();
-        Bytes body = number(frame.id);
-        body.push_back(frame.group ? 1 : 0);
-        send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, body));
-        peer.last_sent = now;
-        peer.path->on_traffic(peer.last_received, peer.last_sent);
+    send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, frame));
+    peer.last_sent = now;
+    peer.path->on_traffic(peer.last_received, peer.last_sent);
+}
+
+/** Sends what waits, each frame once. */
+void Plane::flush(Peer& peer, TimePoint now) {
+    if (!peer.waiting || !way_in_use(peer) || !peer.sending) {
+        return;
+    }
+    peer.waiting = false;
+    pending_.drop_stale(peer.index, now);
+    for (const auto& waiting : pending_.take(peer.index)) {
+        send_or_wait(peer, waiting.bytes, now);
     }
 }
 
@@ -165,11 +174,6 @@ Plane::Receiver* Plane::receiver_of(ByteView bytes) {
 void Plane::take_data(ByteView bytes, const Arrival& arrival, TimePoint now) {
     Receiver* receiver = receiver_of(bytes);
     const std::uint64_t counter = wire::data_counter(bytes);
-#ifdef WEAVE_BREAK_REPLAY_WINDOW // the simulator proves that it notices
-    if (receiver != nullptr) {
-        receiver->window = {};
-    }
-#endif
     if (receiver == nullptr || !receiver->window.check(counter)) {
         ports_.count(receiver == nullptr ? "plane_unknown_receiver" : "plane_replayed");
         return;
@@ -204,6 +208,7 @@ void Plane::note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival
     if (arrival.origin.kind == session::Origin::Kind::direct &&
         (use.kind != session::Use::Kind::direct || use.direct != arrival.origin.endpoint)) {
         peer.path->on_received(arrival.origin.endpoint, now);
+        note_sizes(peer);
     }
 }
 
@@ -262,6 +267,7 @@ void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now
     const std::uint32_t index = wire::session_of(wire::data_receiver(bytes));
     const NodeId hop = keys_.at(index).peer;
     sessions_.on_authenticated(index, now);
+    ports_.relayed(*arrival.trace);
     if (wire::relay_destination(bytes) != relay_address(self_.id)) {
         forward(bytes, hop, *arrival.trace, now);
         return;
@@ -275,21 +281,21 @@ void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now
 }
 
 void Plane::forward(ByteView bytes, const NodeId& from, const Trace& trace, TimePoint now) {
+    const Peer* hop = find(from);
     const Peer* target = find(wire::relay_destination(bytes));
-    const std::uint8_t ttl = wire::relay_ttl(bytes);
     const auto way = target == nullptr ? std::nullopt : way_in_use(*target);
-    if (!way || ttl <= 1) {
-        ports_.count(ttl <= 1 ? "plane_ttl_expired" : "plane_relay_refused");
+    const Peer* next = !way ? nullptr : way->direct ? target : find(way->via);
+    const auto index_of = [](const Peer* peer) {
+        return peer == nullptr ? dataplane::kNoPeer : peer->index;
+    };
+    std::uint8_t ttl = wire::relay_ttl(bytes);
+    if (const auto reason = dataplane::forward(index_of(hop), index_of(next), ttl)) {
+        ports_.count(name(*reason));
         return;
     }
-    const NodeId next = way->direct ? target->node : way->via;
-    if (next == from) {
-        ports_.count("plane_relay_loop");
-        return;
-    }
-    sessions_.open(next, now);
-    hand_to_hop(next,
-                static_cast<std::uint8_t>(ttl - 1),
+    sessions_.open(next->node, now);
+    hand_to_hop(next->node,
+                ttl,
                 relay_address(target->node),
                 wire::relay_source(bytes),
                 wire::relay_inner(bytes),

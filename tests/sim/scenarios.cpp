@@ -99,12 +99,20 @@ void boot_all_at_once(World& world) {
 }
 
 void storm(World& world, unsigned troubles) {
-    world.set_weather({.loss = 0.05, .duplication = 0.05, .delay_min = 1ms, .delay_max = 150ms});
+    constexpr Weather kRough{
+        .loss = 0.05, .duplication = 0.05, .delay_min = 1ms, .delay_max = 150ms};
+    world.set_weather(kRough);
     world.set_traffic(40ms);
     wire::RecordPtr old;
     for (unsigned i = 0; i < troubles; ++i) {
         one_trouble(world, old);
         world.run_for(std::chrono::milliseconds(world.random()() % 4000));
+        if (i % 10 == 9) {
+            // Long enough for all to agree, whatever is blocked.
+            world.set_weather({});
+            world.run_for(6s);
+            world.set_weather(kRough);
+        }
     }
     world.set_traffic({});
     world.set_weather({});
@@ -124,6 +132,18 @@ void rekey_often(World& world) {
         world.replay_datagrams(10);
     }
     world.set_traffic({});
+}
+
+void backlog(World& world) {
+    for (std::size_t other = 1; other < world.size(); ++other) {
+        world.block_udp(0, other, true);
+    }
+    world.run_for(6s); // an idle path is probed every two seconds
+    world.send_frames(0, 1, 100);
+    for (std::size_t other = 1; other < world.size(); ++other) {
+        world.block_udp(0, other, false);
+    }
+    world.run_for(3s);
 }
 
 void flood(World& world) {

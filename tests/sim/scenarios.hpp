@@ -15,12 +15,16 @@ void boot_all_at_once(World& world);
 /**
  * A bad hour: partitions, restarts, blocked paths, clock steps, address changes, early new keys,
  * replayed records and datagrams in random order, under loss, delay, reordering and duplication,
- * with frames on the way all the time. Ends with everything healed.
+ * with frames on the way all the time, and a few calm seconds now and then. Ends with everything
+ * healed.
  */
 void storm(World& world, unsigned troubles);
 
 /** More phantoms than a store takes, time to forget them, again; two nodes' links are stuck. */
 void flood(World& world);
+
+/** More frames than may wait, for a node that cannot be reached for a while. */
+void backlog(World& world);
 
 /** New keys everywhere, several times a second, with frames on the way. */
 void rekey_often(World& world);

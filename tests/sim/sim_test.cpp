@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
+#include <string>
 #include <tuple>
 
 using namespace std::chrono_literals;
@@ -13,16 +15,25 @@ using weave::sim::World;
 
 namespace {
 
+/** What to type to see the same again. */
+std::string repeat(const World& world) {
+    const doctest::ContextOptions& options = *doctest::getContextOptions();
+    std::string name = options.currentTest->m_name;
+    std::replace(name.begin(), name.end(), ',', '?'); // a comma would end the pattern
+    return "WEAVE_SIM_SEED=" + std::to_string(world.seed()) + " " + options.binary_name.c_str() +
+           " -tc='" + name + "'";
+}
+
 void require_clean(World& world) {
     for (const auto& violation : world.violations()) {
-        FAIL_CHECK("WEAVE_SIM_SEED=" << world.seed() << ": " << violation.name << ": "
-                                     << violation.detail);
+        FAIL_CHECK(violation.name << ": " << violation.detail << "; again: " << repeat(world));
     }
 }
 
 void require_converged(World& world, weave::Duration span) {
     const bool converged = world.run_until_converged(span);
-    INFO("WEAVE_SIM_SEED=" << world.seed() << ": " << world.unconverged());
+    INFO("again: " << repeat(world));
+    INFO(world.unconverged());
     REQUIRE(converged);
     CHECK(world.exchange_frames() == "");
     require_clean(world);
@@ -98,6 +109,17 @@ TEST_CASE("keys that are used up at once everywhere are replaced without loss") 
     require_converged(world, 20s);
 }
 
+TEST_CASE("of the frames for a node that cannot be reached the last 64 wait, each once") {
+    World world(115, 4);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    const std::uint64_t first = world.frames();
+    weave::sim::backlog(world);
+    CHECK(world.undelivered(first) != "");
+    CHECK(world.undelivered(first + 100 - 64) == "");
+    require_converged(world, 20s);
+}
+
 TEST_CASE("each pair of nodes finds how large its packets may be") {
     World world(121, 4);
     world.set_mtu(0, 1, 1400);
@@ -129,6 +151,8 @@ TEST_CASE("a bad hour leaves no trace") {
         weave::sim::storm(world, 40);
         require_converged(world, 10min);
         CHECK(world.mesh(0).nodes().size() == 12);
+        CHECK(world.calm_relays() > 0);
+        MESSAGE(world.calm_relays() << " datagrams relayed in a calm");
         CHECK(world.counted("mesh_malformed_message") > 0);
     }
 }
@@ -227,15 +251,61 @@ TEST_CASE("a flood of nodes that do not exist is bounded and passes") {
     CHECK(world.mesh(2).store().nodes().size() == 6);
 }
 
-TEST_CASE("two nodes with one name are both shown, one of them qualified") {
+TEST_CASE("of two nodes with one name that start together the lower id shows it plainly") {
     World world(71, 4);
     world.set_name(1, "twin");
     world.set_name(2, "twin");
-    weave::sim::boot(world);
+    weave::sim::boot_all_at_once(world);
     require_converged(world, 20s);
+    world.run_for(30s);
     const std::size_t low = world.id(1) < world.id(2) ? 1 : 2;
     CHECK(world.mesh(0).node(world.id(low))->shown_name == "twin");
     const auto other = *world.mesh(0).node(world.id(3 - low));
     CHECK(other.shown_name == "twin~" + other.id.fingerprint());
     CHECK(world.counted("name_collision") >= 4);
+    require_clean(world);
+}
+
+TEST_CASE("who had a name first keeps it when a node of a lower id comes with the same") {
+    World world(72, 5);
+    world.set_name(1, "twin");
+    world.set_name(2, "twin");
+    const std::size_t low = world.id(1) < world.id(2) ? 1 : 2;
+    const std::size_t high = 3 - low;
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        world.add_target(i, 0);
+        if (i != low) {
+            world.start(i);
+        }
+    }
+    world.run_for(30s);
+    world.start(low);
+    require_converged(world, 20s);
+    const auto shown = [&](std::size_t at, std::size_t of) {
+        return world.mesh(at).node(world.id(of))->shown_name;
+    };
+    const std::string qualified = "twin~" + world.id(low).fingerprint();
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        CHECK(shown(i, high) == "twin");
+        CHECK(shown(i, low) == qualified);
+    }
+    world.stop(low, true);
+    world.run_for(1s);
+    world.start(low);
+    require_converged(world, 20s);
+    CHECK(shown(0, high) == "twin");
+    CHECK(shown(0, low) == qualified);
+}
+
+TEST_CASE("two machines with one identity are noticed by others") {
+    World world(151, 5);
+    world.copy_identity(4, 3);
+    weave::sim::boot(world);
+    world.run_for(1min);
+    CHECK(world.counted("identity_twice") > 0);
+    world.stop(4, true);
+    world.run_for(30s);
+    const std::uint64_t told = world.counted("identity_twice");
+    world.run_for(2min);
+    CHECK(world.counted("identity_twice") == told);
 }

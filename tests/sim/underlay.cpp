@@ -23,6 +23,7 @@ PlanePorts World::plane_ports(std::size_t index) {
     ports.send = [this, index](const Endpoint& to, const Bytes& bytes, const Trace& trace) {
         emit(index, to, bytes, trace);
     };
+    ports.relayed = [this, index](const Trace& trace) { check_relayed(index, trace); };
     ports.deliver = [this, index](const NodeId& from, const Frame& frame) {
         check_delivered(index, from, frame);
     };
@@ -39,8 +40,16 @@ PlanePorts World::plane_ports(std::size_t index) {
 }
 
 void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace) {
-    check_trace(from, trace);
     ++datagrams_;
+    Trace next = trace;
+    if (trace.nodes.empty()) {
+        next.calm = stable_ ? calm_ : 0;
+    }
+    next.nodes.push_back(from);
+    if (wire::is_relay(bytes)) {
+        next.ttl = wire::relay_ttl(bytes);
+        check_hop_limit(from, trace, next);
+    }
     if (wire::datagram_type(bytes) == wire::DatagramType::init) {
         initiations_.try_emplace(test::fake_hash(bytes),
                                  InitOrder{from, nodes_[from].epoch, datagrams_});
@@ -55,9 +64,7 @@ void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const
     if (bytes.size() + kUdpOverhead > mtu || chance() < weather_.loss) {
         return;
     }
-    capture(node, nodes_[from].endpoint, bytes);
-    Trace next = trace;
-    next.push_back(from);
+    capture({node, nodes_[from].endpoint, bytes, next});
     const unsigned copies = chance() < weather_.duplication ? 2 : 1;
     for (unsigned i = 0; i < copies; ++i) {
         later(latency(), [this, from, node, bytes, next] {
@@ -72,16 +79,17 @@ void World::arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, con
     if (nodes_[to].up) {
         ++steps_;
         nodes_[to].plane->on_datagram(bytes, from, trace, local_time(to));
+        check_plane(to);
         plan_plane(to);
     }
 }
 
 /** Keeps some of all that ever passed, old and new alike. */
-void World::capture(std::size_t to, const Endpoint& from, const Bytes& bytes) {
+void World::capture(const Captured& seen) {
     if (captured_.size() < kCaptured) {
-        captured_.push_back({to, from, bytes});
+        captured_.push_back(seen);
     } else if (random_() % 64 == 0) {
-        captured_[random_() % kCaptured] = {to, from, bytes};
+        captured_[random_() % kCaptured] = seen;
     }
 }
 
@@ -90,8 +98,7 @@ void World::replay_datagrams(unsigned count) {
         const Captured& old = captured_[random_() % captured_.size()];
         const bool elsewhere = random_() % 4 == 0;
         const Endpoint from = elsewhere ? nodes_[random_() % nodes_.size()].endpoint : old.from;
-        later(latency(),
-              [this, to = old.to, from, bytes = old.bytes] { arrive(to, from, bytes, {}); });
+        later(latency(), [this, from, old] { arrive(old.to, from, old.bytes, old.trace); });
     }
 }
 
@@ -108,6 +115,7 @@ void World::step_plane(std::size_t index) {
     if (nodes_[index].up) {
         ++steps_;
         nodes_[index].plane->tick(local_time(index));
+        check_plane(index);
         plan_plane(index);
     }
 }
@@ -129,13 +137,16 @@ void World::plan_plane(std::size_t index) {
 void World::send_frame(std::size_t from, std::optional<std::size_t> to) {
     const std::uint64_t id = frames_.size();
     frames_.push_back({from, to, {}});
-    Plane& plane = *nodes_[from].plane;
-    if (to) {
-        plane.send_frame(nodes_[*to].id, {id, false}, local_time(from));
-    } else {
-        plane.send_to_all({id, true}, local_time(from));
-    }
+    const auto owner = to ? std::optional(nodes_[*to].id) : std::nullopt;
+    nodes_[from].plane->send_frame(owner, {id, !to}, local_time(from));
+    check_plane(from);
     plan_plane(from);
+}
+
+void World::send_frames(std::size_t from, std::size_t to, unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+        send_frame(from, to);
+    }
 }
 
 void World::set_traffic(Duration between) {

@@ -16,11 +16,14 @@ using namespace std::chrono_literals;
 
 /** Three times as long as a dead node is remembered, as the mesh has it. */
 constexpr Duration kTombstone = 3 * 5min;
+/** How often it is looked whether all nodes agree. */
+constexpr Duration kLook = 250ms;
 
 std::uint64_t chosen_seed(std::uint64_t otherwise) {
     const char* text = std::getenv("WEAVE_SIM_SEED");
     const std::uint64_t seed = text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
     std::printf("WEAVE_SIM_SEED=%llu\n", static_cast<unsigned long long>(seed));
+    std::fflush(stdout); // whatever happens to the run, it can be repeated
     return seed;
 }
 
@@ -84,13 +87,16 @@ void World::start(std::size_t index, bool forgot_epoch) {
     stable_ = false;
     node.up = true;
     ++node.life;
+    node.instance = static_cast<std::uint32_t>(random_());
     node.epoch = forgot_epoch ? 1 : node.epoch + 1;
     const TimePoint now = local_time(index);
     const auto ports = test::fake_ports(node.key, random_);
     mesh::MeshSettings settings;
     settings.limits.nodes = node_limit_;
     node.mesh = std::make_unique<mesh::Mesh>(node.key, node.epoch, ports, now, settings);
-    node.connector = std::make_unique<mesh::Connector>(node.id, ports.random);
+    mesh::ConnectorSettings connecting;
+    connecting.max_nodes = node_limit_;
+    node.connector = std::make_unique<mesh::Connector>(node.id, ports.random, connecting);
     node.accepted.clear();
     node.forgotten.clear();
     node.answered.clear();
@@ -129,9 +135,18 @@ void World::stop(std::size_t index, bool goodbye) {
     watch_links();
 }
 
+void World::copy_identity(std::size_t index, std::size_t of) {
+    Node& node = nodes_[index];
+    by_id_.erase(node.id);
+    node.key = nodes_[of].key;
+    node.id = nodes_[of].id;
+    node.identity =
+        std::make_unique<crypto::Identity>(crypto::Identity::from_seed(crypto::Key32(node.key)));
+    copied_.insert(node.id);
+}
+
 void World::set_weather(const Weather& weather) {
     weather_ = weather;
-    stable_ = false;
 }
 
 void World::add_target(std::size_t index, std::size_t other) {
@@ -145,7 +160,6 @@ void World::add_target(std::size_t index, std::size_t other) {
 
 void World::cut(const std::set<std::size_t>& side) {
     cut_ = side;
-    stable_ = false;
     watch_links();
 }
 
@@ -155,7 +169,6 @@ void World::heal() {
 }
 
 void World::block_udp(std::size_t a, std::size_t b, bool blocked) {
-    stable_ = false;
     if (blocked) {
         udp_blocked_.insert(sorted(a, b));
     } else {
@@ -164,7 +177,6 @@ void World::block_udp(std::size_t a, std::size_t b, bool blocked) {
 }
 
 void World::mute_udp(std::size_t from, std::size_t to, bool muted) {
-    stable_ = false;
     if (muted) {
         udp_muted_.insert({from, to});
     } else {
@@ -183,7 +195,6 @@ void World::block_tcp(std::size_t a, std::size_t b) {
 
 void World::step_clock(std::size_t index, Duration by) {
     nodes_[index].offset += by;
-    stable_ = false;
     wake(index);
     later(Duration::zero(), [this, index] { step_plane(index); });
 }
@@ -230,6 +241,10 @@ void World::run_for(Duration span) {
         const Event event = events_.top();
         events_.pop();
         now_ = event.at;
+        if (now_ >= next_look_) {
+            next_look_ = now_ + kLook;
+            look();
+        }
         event.run();
     }
     now_ = end;
@@ -238,12 +253,9 @@ void World::run_for(Duration span) {
 bool World::run_until_converged(Duration span) {
     const TimePoint end = now_ + span;
     while (now_ < end && !stopped_) {
-        run_for(250ms);
-        if (!stable_ && weather_.loss == 0 && records_converged()) {
-            stable_ = true;
-            check_paths();
-        }
+        run_for(kLook);
         if (converged()) {
+            check_paths(true);
             return true;
         }
     }
@@ -272,6 +284,7 @@ void World::step(std::size_t index) {
     const TimePoint now = local_time(index);
     node.connector->tick(now);
     node.mesh->tick(now);
+    check_mesh(index);
     for (bool busy = true; busy;) {
         busy = false;
         for (const auto& action : node.mesh->take_actions()) {
@@ -288,7 +301,8 @@ void World::step(std::size_t index) {
         node.plane->set_routes(*routes, now);
         plan_plane(index);
     }
-    check_step(index);
+    check_plane(index);
+    check_routes(index);
     const TimePoint due = std::min(node.mesh->next_deadline(), node.connector->next_deadline());
     if (due != TimePoint::max()) {
         plan(index, std::max(due - node.offset, now_ + 1ms));
@@ -302,6 +316,7 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
     } else if (const auto* changed = std::get_if<mesh::RecordChanged>(&action)) {
         check_accepted(index, *changed->record);
         node.view_changed = true;
+        stable_ = stable_ && changed->record->kind != wire::kTopologyKind;
     } else if (const auto* told = std::get_if<mesh::NodeChanged>(&action)) {
         const auto info = node.mesh->node(told->node);
         if (info && !info->self) {
@@ -314,6 +329,7 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
         node.plane->on_gone(gone->node, local_time(index));
         node.forgotten[gone->node] = local_time(index) + kTombstone;
         node.view_changed = true;
+        stable_ = false;
         ++counted_["node_gone"];
     } else if (const auto* raised = std::get_if<mesh::EpochRaised>(&action)) {
         node.epoch = raised->epoch;
@@ -329,6 +345,8 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
 void World::carry_out(std::size_t index, const mesh::ConnectorAction& action) {
     if (const auto* wanted = std::get_if<mesh::Dial>(&action)) {
         dial(index, *wanted);
+    } else if (const auto* twice = std::get_if<mesh::IdentityTwice>(&action)) {
+        check_identity(index, twice->node);
     } else if (const auto* close = std::get_if<mesh::Close>(&action)) {
         const auto found = ends_.find(close->link);
         if (found != ends_.end()) {

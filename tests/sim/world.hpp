@@ -43,6 +43,9 @@ class World {
 
     void set_name(std::size_t node, const std::string& name) { nodes_[node].name = name; }
 
+    /** Before its start: the node is a copy of another one, keys and all, at another address. */
+    void copy_identity(std::size_t node, std::size_t of);
+
     /** Nothing passes between the two until heal(). */
     void cut(const std::set<std::size_t>& side);
     void heal();
@@ -88,11 +91,12 @@ class World {
     /** Why not converged, one sentence. */
     [[nodiscard]] std::string unconverged() const { return unconverged_; }
 
-    /** To be called when records have converged: follows next hops between all pairs. */
-    void check_paths();
     /** To be called when converged: a frame from each node to each other and one to all arrive
      * once. Empty, or what is missing. */
     std::string exchange_frames();
+
+    /** Frames to one node, all at once. */
+    void send_frames(std::size_t from, std::size_t to, unsigned count);
 
     /** How many frames were sent so far. */
     [[nodiscard]] std::uint64_t frames() const { return frames_.size(); }
@@ -123,6 +127,9 @@ class World {
     [[nodiscard]] std::uint64_t message_bytes() const { return message_bytes_; }
 
     [[nodiscard]] std::uint64_t datagrams() const { return datagrams_; }
+
+    /** Datagrams that relays passed on while all nodes were of one mind. */
+    [[nodiscard]] std::uint64_t calm_relays() const { return calm_relays_; }
 
     [[nodiscard]] std::mt19937_64& random() { return random_; }
 
@@ -157,7 +164,7 @@ class World {
     PlanePorts plane_ports(std::size_t node);
     void emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace);
     void arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace);
-    void capture(std::size_t to, const Endpoint& from, const Bytes& bytes);
+    void capture(const Captured& seen);
     void step_plane(std::size_t node);
     void plan_plane(std::size_t node);
     void send_frame(std::size_t from, std::optional<std::size_t> to);
@@ -174,14 +181,20 @@ class World {
     // invariants.cpp
     void violate(const char* name, const std::string& detail);
     void check_accepted(std::size_t node, const wire::Record& record);
-    void check_step(std::size_t node);
-    void check_trace(std::size_t node, const Trace& trace);
+    void check_mesh(std::size_t node);
+    void check_plane(std::size_t node);
+    void check_hop_limit(std::size_t from, const Trace& before, const Trace& after);
+    void check_relayed(std::size_t node, const Trace& trace);
+    void check_identity(std::size_t node, const NodeId& twice);
     void check_delivered(std::size_t node, const NodeId& from, const Frame& frame);
     void check_answered(std::size_t node, const NodeId& from, ByteView initiation);
     void check_survivors(std::size_t a, std::size_t b);
     [[nodiscard]] bool holds_what_the_other_dropped(std::size_t a, std::size_t b);
     void check_routes(std::size_t node);
     Distances true_distances(std::size_t node);
+    void look();
+    bool agree();
+    void check_paths(bool at_rest);
     bool lacks(std::string why);
     bool pair_converged(std::size_t a, std::size_t b);
     bool records_converged();
@@ -208,8 +221,14 @@ class World {
     std::vector<Sent> frames_;
     std::vector<Captured> captured_;
     std::map<std::uint64_t, InitOrder> initiations_;
-    /** Converged, in fair weather, and nothing was done to the world since. */
+    /** Nodes that a copy was made of. */
+    std::set<NodeId> copied_;
+    /** All nodes agree() since the last look(), and no routes have changed since. */
     bool stable_ = false;
+    /** Counts the phases in which stable_ is true. */
+    std::uint64_t calm_ = 0;
+    std::uint64_t calm_relays_ = 0;
+    TimePoint next_look_ = now_;
     LinkId next_link_ = 1;
     std::priority_queue<Event> events_;
     std::uint64_t order_ = 0;
