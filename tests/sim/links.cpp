@@ -153,7 +153,9 @@ void World::transmit(std::size_t from, const mesh::Send& send) {
     }
     const unsigned copies = chance() < weather_.duplication ? 2 : 1;
     for (unsigned i = 0; i < copies; ++i) {
-        later(latency(), [this, from, connection = connection, side = side, bytes = send.message] {
+        // What comes before the other end has learned that it is connected waits for that.
+        const Duration delay = std::max(latency(), connection->opens[1 - side] - now_);
+        later(delay, [this, from, connection = connection, side = side, bytes = send.message] {
             const End& to = connection->ends[1 - side];
             if (to.open && alive(to) && tcp_works(from, to.node)) {
                 nodes_[to.node].mesh->on_message(to.link, bytes, local_time(to.node));

@@ -301,6 +301,10 @@ TEST_CASE("two machines with one identity are noticed by others") {
     World world(151, 5);
     world.copy_identity(4, 3);
     weave::sim::boot(world);
+    world.run_for(20s);
+    world.cut({3}); // the copy takes its place for a while
+    world.run_for(30s);
+    world.heal();
     world.run_for(1min);
     CHECK(world.counted("identity_twice") > 0);
     world.stop(4, true);
