@@ -87,6 +87,21 @@ struct DropRow {
     std::string name; // stable, snake_case: the label of the metric
     std::string text; // the same for a person
     std::uint64_t count = 0;
+    std::vector<std::uint64_t> lanes; // the same lane by lane; empty for what no lane counts
+};
+
+/** What one worker thread of the data plane has done. */
+struct LaneRow {
+    std::uint32_t lane = 0;
+    std::uint64_t tap_reads = 0;         // frames and superframes from pods
+    std::uint64_t tap_writes = 0;        // frames and superframes to pods
+    std::uint64_t records_sealed = 0;    // datagrams sealed
+    std::uint64_t records_opened = 0;    // datagrams opened
+    std::uint64_t sends = 0;             // calls that sent a datagram or a train of them
+    std::uint64_t receives = 0;          // datagrams or trains received
+    std::uint64_t relayed = 0;           // datagrams passed on for others
+    std::uint64_t gso_fallbacks = 0;     // trains that the kernel refused and took one by one
+    std::uint64_t tap_gso_fallbacks = 0; // superframes written to the TAP one frame at a time
 };
 
 /** A pod interface on this host. */

@@ -46,6 +46,15 @@ class Page {
         out_ += name_ + "{" + label + "=" + quoted(text) + "} " + value + "\n";
     }
 
+    void sample(const char* label,
+                std::string_view text,
+                const char* other,
+                const std::string& number,
+                const std::string& value) {
+        out_ += name_ + "{" + label + "=" + quoted(text) + "," + other + "=" +
+                quoted(std::string_view{number}) + "} " + value + "\n";
+    }
+
     void single(const char* name, const char* type, const char* help, std::uint64_t value) {
         metric(name, type, help);
         sample(std::to_string(value));
@@ -153,10 +162,48 @@ void peer_metrics(Page& page, const std::vector<PeerRow>& rows) {
 }
 
 void drop_metrics(Page& page, const std::vector<DropRow>& rows) {
-    page.metric("weave_drops_total", "counter", "Packets dropped, by reason.");
+    page.metric("weave_drops_total", "counter", "Packets dropped, by reason and lane.");
     for (const DropRow& row : rows) {
-        page.sample("reason", row.name, std::to_string(row.count));
+        if (row.lanes.empty()) {
+            page.sample("reason", row.name, std::to_string(row.count));
+        }
+        for (std::size_t lane = 0; lane < row.lanes.size(); ++lane) {
+            page.sample(
+                "reason", row.name, "lane", std::to_string(lane), std::to_string(row.lanes[lane]));
+        }
     }
+}
+
+void lane_counter(Page& page,
+                  const std::vector<LaneRow>& rows,
+                  const char* name,
+                  const char* help,
+                  std::uint64_t LaneRow::*field) {
+    page.metric(name, "counter", help);
+    for (const LaneRow& row : rows) {
+        page.sample("lane", std::to_string(row.lane), std::to_string(row.*field));
+    }
+}
+
+void lane_metrics(Page& page, const std::vector<LaneRow>& rows) {
+    const auto counter = [&](const char* name, const char* help, std::uint64_t LaneRow::*field) {
+        lane_counter(page, rows, name, help, field);
+    };
+    counter("weave_lane_tap_reads_total", "Frames and superframes from pods.", &LaneRow::tap_reads);
+    counter("weave_lane_tap_writes_total", "Frames and superframes to pods.", &LaneRow::tap_writes);
+    counter("weave_lane_records_sealed_total", "Datagrams sealed.", &LaneRow::records_sealed);
+    counter("weave_lane_records_opened_total", "Datagrams opened.", &LaneRow::records_opened);
+    counter("weave_lane_sends_total",
+            "Calls that sent a datagram or a train of them.",
+            &LaneRow::sends);
+    counter("weave_lane_receives_total", "Datagrams or trains received.", &LaneRow::receives);
+    counter("weave_lane_relayed_total", "Datagrams passed on for other nodes.", &LaneRow::relayed);
+    counter("weave_lane_gso_fallbacks_total",
+            "Trains that the kernel refused and took one datagram at a time.",
+            &LaneRow::gso_fallbacks);
+    counter("weave_lane_tap_gso_fallbacks_total",
+            "Superframes written to the TAP one frame at a time.",
+            &LaneRow::tap_gso_fallbacks);
 }
 
 } // namespace
@@ -167,6 +214,7 @@ std::string render_prometheus(const NodeReport& report) {
     connection_metrics(page, report.connections);
     peer_metrics(page, report.peers);
     drop_metrics(page, report.drops);
+    lane_metrics(page, report.lanes);
     return page.take();
 }
 

@@ -101,6 +101,20 @@ template <class Row, class Visit> void visit_drop(Row& row, Visit visit) {
     visit("name", row.name);
     visit("text", row.text);
     visit("count", row.count);
+    visit("lanes", row.lanes);
+}
+
+template <class Row, class Visit> void visit_lane(Row& row, Visit visit) {
+    visit("lane", row.lane);
+    visit("tap_reads", row.tap_reads);
+    visit("tap_writes", row.tap_writes);
+    visit("records_sealed", row.records_sealed);
+    visit("records_opened", row.records_opened);
+    visit("sends", row.sends);
+    visit("receives", row.receives);
+    visit("relayed", row.relayed);
+    visit("gso_fallbacks", row.gso_fallbacks);
+    visit("tap_gso_fallbacks", row.tap_gso_fallbacks);
 }
 
 template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {
@@ -164,6 +178,10 @@ void from_json(const json& in, DropRow& value) {
     visit_drop(value, Reader{as_object(in)});
 }
 
+void to_json(json& out, const LaneRow& value) {
+    visit_lane(value, Writer{as_object(out)});
+}
+
 void to_json(json& out, const AttachmentRow& value) {
     visit_attachment(value, Writer{as_object(out)});
 }
@@ -180,7 +198,8 @@ void to_json(json& out, const NodeReport& value) {
            {"peers", value.peers},
            {"targets", value.targets},
            {"drops", value.drops},
-           {"attachments", value.attachments}};
+           {"attachments", value.attachments},
+           {"lanes", value.lanes}};
 }
 
 std::string json_text(const json& value) {

@@ -22,6 +22,7 @@ void to_json(nlohmann::json& out, const TargetRow& value);
 void from_json(const nlohmann::json& in, TargetRow& value);
 void to_json(nlohmann::json& out, const DropRow& value);
 void from_json(const nlohmann::json& in, DropRow& value);
+void to_json(nlohmann::json& out, const LaneRow& value);
 void to_json(nlohmann::json& out, const AttachmentRow& value);
 void from_json(const nlohmann::json& in, AttachmentRow& value);
 
@@ -36,6 +37,7 @@ struct NodeReport {
     std::vector<TargetRow> targets;
     std::vector<DropRow> drops;
     std::vector<AttachmentRow> attachments;
+    std::vector<LaneRow> lanes;
 };
 
 void to_json(nlohmann::json& out, const NodeReport& value);

@@ -97,6 +97,10 @@ MacAddress bridge_mac(const NodeId& node) {
     return local_mac(hash_text(node.octets));
 }
 
+MacAddress answer_mac(const NodeId& node) {
+    return local_mac(~hash_text(node.octets));
+}
+
 std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname) {
     const std::uint64_t hash = hash_text(as_bytes(std::to_string(netns_inode) + '|' + ifname));
     std::array<std::uint8_t, 5> octets;

@@ -15,11 +15,15 @@
 
 namespace weave::attach {
 
+/** What pods may send, so that it fits plain Ethernet when sealed: over IPv4, and over IPv6. */
+inline constexpr unsigned kMtu4 = 1376;
+inline constexpr unsigned kMtu6 = 1356;
+
 struct HostSettings {
     std::string bridge = "weave";
     std::string tap = "weave-tap";
     /** Of the bridge, the tap and both ends of each pod's link, in bytes. */
-    unsigned mtu = 1376;
+    unsigned mtu = kMtu4;
     /** The bridge's MAC address is derived from it, so that it survives a restart. */
     NodeId node;
 };
@@ -57,6 +61,9 @@ struct PreparedPod {
 
 /** 02 and five bytes of a hash of the node id. */
 MacAddress bridge_mac(const NodeId& node);
+
+/** Whom ICMP answers come from: another one, as the bridge would take its own for a loop. */
+MacAddress answer_mac(const NodeId& node);
 
 /** The host end's name for an interface of a network namespace: "wv" and ten hexadecimal digits. */
 std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname);

@@ -45,6 +45,10 @@ void Lanes::open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets,
     for (unsigned index = 0; index < count; ++index) {
         sockets.push_back(std::make_unique<os::UdpSocket>(os::UdpSocket::open(options)));
     }
+    if (const int granted = sockets.front()->receive_buffer(); granted < options.buffer_bytes) {
+        log::warning(
+            "event=small_receive_buffer bytes={} wanted={}", granted, options.buffer_bytes);
+    }
     if (count > 1) {
         os::attach_lane_steering(*sockets.front(), count);
     }
@@ -165,14 +169,6 @@ bool Lanes::inject_all(const std::function<void(dataplane::Injection&)>& fill) {
         all = inject(lane, fill) && all;
     }
     return all;
-}
-
-std::uint64_t Lanes::dropped(dataplane::Drop reason) const {
-    std::uint64_t sum = 0;
-    for (const auto& lane : lanes_) {
-        sum += lane->counters().dropped(reason);
-    }
-    return sum;
 }
 
 std::uint64_t Lanes::socket_drops() const {

@@ -57,8 +57,10 @@ class Lanes {
     /** Injections that found a lane's ring full. */
     [[nodiscard]] std::uint64_t injections_lost() const { return injections_lost_; }
 
-    /** Drops by reason, summed over lanes. */
-    [[nodiscard]] std::uint64_t dropped(dataplane::Drop reason) const;
+    [[nodiscard]] const dataplane::LaneCounters& counters(unsigned lane) const {
+        return lanes_[lane]->counters();
+    }
+
     /** Datagrams the kernel dropped at the sockets. */
     [[nodiscard]] std::uint64_t socket_drops() const;
 

@@ -175,7 +175,7 @@ void check(const Options& options) {
                             options.metrics_listen));
         }
     }
-    if (options.mtu < 1280 || options.mtu > 65000) {
+    if (options.mtu != 0 && (options.mtu < 1280 || options.mtu > 65000)) {
         throw ConfigError(fmt::format(
             "--mtu {} is outside 1280 to 65000: IPv6 needs 1280, and a record holds at most 65000",
             options.mtu));

@@ -20,6 +20,7 @@ WEAVE_OPTION(http_port,       std::uint16_t,            6784,          "--http-p
 WEAVE_OPTION(metrics_listen,  std::string,              {},            "--metrics-listen",  "WEAVE_METRICS_LISTEN",   "ADDRESS:PORT", "Serve /metrics, /healthz and /readyz, and nothing else, on this address too; never to pods.")
 WEAVE_OPTION(bridge,          std::string,              "weave",       "--bridge",          "WEAVE_BRIDGE",           "NAME",     "Name of the pod bridge.")
 WEAVE_OPTION(tap,             std::string,              "weave-tap",   "--tap",             "WEAVE_TAP",              "NAME",     "Name of the router's TAP port on the bridge.")
-WEAVE_OPTION(mtu,             std::uint16_t,            1376,          "--mtu",             "WEAVE_MTU",              "BYTES",    "MTU of pods.")
+WEAVE_OPTION(mtu,             std::uint16_t,            0,             "--mtu",             "WEAVE_MTU",              "BYTES",    "MTU of pods; 0: 1356 when at the start this host, or a peer given by its address, is reached by IPv6, else 1376; a bridge that has either keeps it.")
+WEAVE_OPTION(finish_checksums, bool,                    false,         "--finish-checksums", "WEAVE_FINISH_CHECKSUMS", "",        "Complete the checksums of all frames for this host's pods, for programs in them that read raw packets.")
 WEAVE_OPTION(lanes,           std::uint16_t,            0,             "--lanes",           "WEAVE_LANES",            "N",        "Worker lanes (threads) of the data plane; 0: one per two processors.")
 WEAVE_OPTION(log_level,       std::string,              "info",        "--log-level",       "WEAVE_LOG_LEVEL",        "LEVEL",    "debug, info, warning or error.")

@@ -53,7 +53,9 @@ void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
 
 void Peers::on_underlay(const std::set<IpAddress>& own, TimePoint now) {
     const auto gone = [&](const auto& entry) { return !own.contains(entry.second); };
-    table_changed_ = std::erase_if(locals_, gone) != 0 || table_changed_;
+    if (std::erase_if(locals_, gone) != 0) {
+        touch();
+    }
     for (auto& [node, peer] : peers_) {
         fit_to_interface(peer, now);
         run_path(peer, now);
@@ -84,13 +86,13 @@ void Peers::run_path(Peer& peer, TimePoint now) {
                 log::info("event=path node={} {}", peer.node.fingerprint(), path_fields(*use));
             }
             fit_to_interface(peer, now);
-            table_changed_ = true;
+            touch();
         } else if (const auto* mtu = std::get_if<session::Mtu>(&action)) {
-            peer.mtu = mtu->size;
-            table_changed_ = true;
+            peer.mtu = *mtu;
+            touch();
         } else if (std::holds_alternative<session::PathDown>(action)) {
             peer.heard.reset();
-            table_changed_ = true;
+            touch();
         }
         // What an action brought about comes behind it.
         for (session::PathAction& more : peer.path->take_actions()) {
@@ -119,13 +121,9 @@ void Peers::watch_direct(Peer& peer, TimePoint now) {
 void Peers::feed_traffic(Peer& peer, TimePoint now) {
     const auto totals = peer.state->totals();
     peer.path->on_traffic(totals.last_rx, totals.last_tx);
-    const std::uint64_t bytes = totals.tx_bytes - peer.seen_tx_bytes;
-    const std::uint64_t packets = totals.tx_packets - peer.seen_tx_packets;
-    if (packets > 0 && bytes / packets > 1000) {
+    if (std::exchange(peer.seen_large, totals.tx_large) != totals.tx_large) {
         peer.path->on_large_packets(now);
     }
-    peer.seen_tx_bytes = totals.tx_bytes;
-    peer.seen_tx_packets = totals.tx_packets;
     watch_session(peer, totals, now);
 }
 

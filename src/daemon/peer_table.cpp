@@ -28,7 +28,10 @@ dataplane::Path Peers::path_of(const Peer& peer) const {
     return path;
 }
 
-std::shared_ptr<const dataplane::PeerTable> Peers::table() const {
+const std::shared_ptr<const dataplane::PeerTable>& Peers::table() {
+    if (table_) {
+        return table_;
+    }
     std::vector<dataplane::PeerEntry> entries(slots_.size());
     std::vector<std::shared_ptr<dataplane::DataSession>> receiving;
     for (const auto& [node, peer] : peers_) {
@@ -36,7 +39,8 @@ std::shared_ptr<const dataplane::PeerTable> Peers::table() const {
         entry.node = node;
         entry.relay = relay_address(node);
         entry.path = path_of(peer);
-        entry.mtu = peer.mtu;
+        entry.mtu = peer.mtu.size;
+        entry.mtu_settled = peer.mtu.settled;
         entry.wants_broadcast = peer.wants_broadcast;
         entry.state = peer.state;
         entry.session = peer.sending;
@@ -44,7 +48,8 @@ std::shared_ptr<const dataplane::PeerTable> Peers::table() const {
             receiving.push_back(data);
         }
     }
-    return std::make_shared<dataplane::PeerTable>(std::move(entries), receiving);
+    table_ = std::make_shared<dataplane::PeerTable>(std::move(entries), receiving);
+    return table_;
 }
 
 std::vector<PeerView> Peers::view(TimePoint now) const {
@@ -53,7 +58,7 @@ std::vector<PeerView> Peers::view(TimePoint now) const {
         PeerView row;
         row.node = node;
         row.use = peer.path->in_use();
-        row.mtu = peer.mtu;
+        row.mtu = peer.mtu.size;
         row.rtt = peer.path->rtt();
         row.totals = peer.state->totals();
         row.has_session = peer.sending != nullptr;

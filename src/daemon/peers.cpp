@@ -75,7 +75,7 @@ Peers::Peer& Peers::make(const NodeId& node) {
         peer.node = node;
         peer.path = std::make_unique<session::PathMonitor>(path_settings_, randomize);
         peer.state = std::make_shared<dataplane::PeerState>(lanes_.count());
-        table_changed_ = true;
+        touch();
     }
     return peer;
 }
@@ -88,8 +88,9 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
         sessions_.close(node.id);
     }
     const bool wants = (node.flags & wire::Topology::kBridgePods) != 0;
-    table_changed_ = table_changed_ || wants != peer.wants_broadcast;
-    peer.wants_broadcast = wants;
+    if (std::exchange(peer.wants_broadcast, wants) != wants) {
+        touch();
+    }
     sessions_.set_peer(node.id, node.static_key, node.epoch);
     if (peer.candidates != node.endpoints) {
         peer.candidates = node.endpoints;
@@ -125,7 +126,7 @@ void Peers::on_node_gone(const NodeId& node) {
     sessions_.remove_peer(node);
     release_slot(peer->index);
     peers_.erase(node);
-    table_changed_ = true;
+    touch();
 }
 
 void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
@@ -136,6 +137,7 @@ void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
         if (hop != peer.next_hop) {
             peer.next_hop = hop;
             peer.path->set_relay(hop, now);
+            touch();
             if (hop && !sessions_.usable(node)) {
                 sessions_.open(node, now);
             }
@@ -160,7 +162,11 @@ void Peers::remember_local(const dataplane::Origin& origin) {
     if (locals_.size() >= kMaxLocals && !locals_.contains(origin.endpoint)) {
         locals_.clear(); // a cache: what is in use is learned again with the next datagram
     }
-    locals_[origin.endpoint] = origin.local;
+    IpAddress& local = locals_[origin.endpoint];
+    if (local != origin.local) {
+        local = origin.local;
+        touch();
+    }
 }
 
 std::optional<IpAddress> Peers::local_for(const Endpoint& to) const {
@@ -214,6 +220,12 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     case Kind::too_big:
         if (peer != nullptr) {
             peer->path->on_large_packets(now);
+        }
+        break;
+    case Kind::path_too_big:
+        if (peer != nullptr) {
+            peer->path->on_too_big(now);
+            run_path(*peer, now);
         }
         break;
     case Kind::seal_limit:
@@ -333,7 +345,7 @@ void Peers::perform(session::Install& action, TimePoint now) {
     rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;
     peer->installed = now;
-    table_changed_ = true;
+    touch();
     if (action.send_now) {
         const bool direct = action.from.kind == session::Origin::Kind::direct;
         peer->heard = action.from;
@@ -358,7 +370,7 @@ void Peers::perform(const session::Promote& action, TimePoint now) {
     const auto entry = peer->receiving.find(action.local_index);
     if (entry != peer->receiving.end()) {
         peer->sending = entry->second;
-        table_changed_ = true;
+        touch();
         peer->path->on_session(now);
         say_hello(*peer);
     }
@@ -376,10 +388,15 @@ void Peers::say_goodbye() {
     }
 }
 
+void Peers::touch() {
+    table_changed_ = true;
+    table_.reset();
+}
+
 /** Publishes the table first: what is injected now has to find the session in it. */
 void Peers::say_hello(Peer& peer) {
     table_changed_ = false;
-    events_.on_table_changed();
+    events_.publish_now();
     lanes_.inject(0, [&](Injection& out) {
         out.kind = Injection::Kind::record;
         out.peer = peer.index;
@@ -408,7 +425,7 @@ void Peers::perform(const session::Retire& action) {
         peer->open_again = {};
     }
     peer->receiving.erase(action.local_index);
-    table_changed_ = true;
+    touch();
 }
 
 void Peers::perform(const session::SessionDown& action) {
@@ -426,7 +443,7 @@ void Peers::perform(const session::SessionDown& action) {
             "event=session_down node={} reason={}", action.peer.fingerprint(), log::quoted(reason));
     }
     peer->sending.reset();
-    table_changed_ = true;
+    touch();
     if (action.reason != session::DownReason::gave_up) {
         peer->open_again = {};
     } else {

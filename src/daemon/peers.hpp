@@ -25,8 +25,10 @@ struct PeerEvents {
     std::function<void(const NodeId&, bool unreachable)> on_direct;
     /** MTU of the interface towards an endpoint, 0 when unknown. */
     std::function<std::uint16_t(const Endpoint&)> interface_mtu;
-    /** The peer table has to be published again. */
+    /** The peer table has to be published again, soon. */
     std::function<void()> on_table_changed;
+    /** The same, before this returns. */
+    std::function<void()> publish_now;
 };
 
 /** One row for status pages. */
@@ -73,7 +75,8 @@ class Peers {
     [[nodiscard]] bool reaches(const NodeId& node) const;
     /** kNoPeer when unknown. */
     [[nodiscard]] dataplane::PeerIndex index_of(const NodeId& node) const;
-    [[nodiscard]] std::shared_ptr<const dataplane::PeerTable> table() const;
+    /** The same one as long as nothing in it changed. */
+    [[nodiscard]] const std::shared_ptr<const dataplane::PeerTable>& table();
     [[nodiscard]] std::vector<PeerView> view(TimePoint now) const;
 
     [[nodiscard]] std::uint64_t handshakes() const { return handshakes_; }
@@ -101,14 +104,13 @@ class Peers {
         bool wants_broadcast = true;
         /** Lanes could not be told yet that what waits can go. */
         bool flush_owed = false;
-        std::uint16_t mtu = 1280;
+        session::Mtu mtu{1280, false};
         std::optional<TimePoint> installed;
         /** Since when there is no direct path. */
         std::optional<TimePoint> undirected_since;
         /** What the mesh was told last; nothing yet after a node came back. */
         std::optional<bool> told_unreachable;
-        std::uint64_t seen_tx_bytes = 0;
-        std::uint64_t seen_tx_packets = 0;
+        std::uint64_t seen_large = 0;
     };
 
     Peer* find(const NodeId& node);
@@ -135,6 +137,7 @@ class Peers {
     void send_datagram(const Endpoint& to, ByteView bytes);
     void send_relayed(const NodeId& via, dataplane::PeerIndex destination, ByteView bytes);
     void answer(const session::Origin& to, ByteView bytes);
+    void touch();
     void say_hello(Peer& peer);
     void flush(Peer& peer);
     [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
@@ -157,7 +160,9 @@ class Peers {
     std::uint64_t rekeys_ = 0;
     EventCounts counted_;
     log::RateLimit rate_;
+    /** Not published yet. */
     bool table_changed_ = false;
+    std::shared_ptr<const dataplane::PeerTable> table_;
 };
 
 } // namespace weave::daemon

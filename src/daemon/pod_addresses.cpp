@@ -98,9 +98,7 @@ void Router::publish_addresses() {
         return; // what peers do not know of must not be believed to work here
     }
     owners_.set_local(own);
-    if (owners_.table() != snapshot_.addresses) {
-        publish_snapshot();
-    }
+    publish_soon();
     if (const bool pods = !own.macs.empty(); std::exchange(bridge_pods_, pods) != pods) {
         publish_topology();
     }

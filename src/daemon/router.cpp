@@ -19,6 +19,8 @@ namespace weave::daemon {
 namespace {
 
 constexpr auto kNewcomer = std::chrono::seconds(10);
+/** The one next hop of routed mode, the same on every node. */
+constexpr MacAddress kRouterMac{{0x02, 0x77, 0x76, 0, 0, 1}};
 constexpr auto kTick = std::chrono::milliseconds(50);
 
 /** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
@@ -52,7 +54,7 @@ attach::HostSettings host_settings(const Options& options, const NodeState& stat
     attach::HostSettings settings;
     settings.bridge = options.bridge;
     settings.tap = options.tap;
-    settings.mtu = options.mtu;
+    settings.mtu = options.mtu != 0 ? options.mtu : automatic_mtu(options, state.targets());
     settings.node = state.identity().id();
     return settings;
 }
@@ -131,6 +133,7 @@ void Router::start() {
         [this] { publish_addresses(); });
     publish_topology();
     publish_addresses();
+    publish_snapshot();
     lanes_->on_tap_gone([this] {
         failure_ = fmt::format("the TAP device {} was removed: start weaved again to make it anew",
                                options_.tap);
@@ -174,7 +177,7 @@ void Router::make_mesh() {
     events.on_node = [this](const mesh::NodeInfo& node) {
         peers_->on_node(node, Clock::now());
         owners_.set_index(node.id, peers_->index_of(node.id));
-        publish_snapshot();
+        publish_soon();
     };
     events.on_gone = [this](const NodeId& node) { on_node_gone(node); };
     events.on_record = [this](const wire::RecordPtr& record) { on_record(record); };
@@ -212,7 +215,8 @@ void Router::make_lanes() {
         mesh_->mark_unreachable(node, unreachable);
     };
     events.interface_mtu = [this](const Endpoint& to) { return underlay_->mtu_towards(to); };
-    events.on_table_changed = [this] { publish_snapshot(); };
+    events.on_table_changed = [this] { publish_soon(); };
+    events.publish_now = [this] { publish_snapshot(); };
     peers_ = std::make_unique<Peers>(*lanes_,
                                      settings,
                                      session_local(state_, cluster_),
@@ -220,7 +224,9 @@ void Router::make_lanes() {
                                      std::move(events));
     dataplane::Settings data;
     data.own_relay = relay_address(state_.identity().id());
+    data.router_mac = kRouterMac;
     data.bridge_mac = attach::bridge_mac(state_.identity().id());
+    data.finish_checksums = options_.finish_checksums;
     snapshot_.settings = std::make_shared<dataplane::Settings>(data);
 }
 
@@ -321,25 +327,37 @@ void Router::on_record(const wire::RecordPtr& record) {
     }
     if (const auto addresses = wire::decode_addresses(record->tlvs())) {
         owners_.set(record->node, peers_->index_of(record->node), *addresses);
-        publish_snapshot();
+        publish_soon();
     }
 }
 
 void Router::on_node_gone(const NodeId& node) {
     owners_.forget(node);
     peers_->on_node_gone(node);
-    publish_snapshot();
+    publish_soon();
+}
+
+/** Changes come in bursts, a node's records above all: one snapshot carries all of a turn. */
+void Router::publish_soon() {
+    if (!std::exchange(publishing_, true)) {
+        boost::asio::post(io_, [this] {
+            publishing_ = false;
+            publish_snapshot();
+        });
+    }
 }
 
 void Router::publish_snapshot() {
-    snapshot_.peers = peers_->table();
-    snapshot_.addresses = owners_.table();
-    lanes_->cell().publish(snapshot_);
+    dataplane::Snapshot next{peers_->table(), owners_.table(), snapshot_.settings};
+    if (next.peers != snapshot_.peers || next.addresses != snapshot_.addresses) {
+        snapshot_ = std::move(next);
+        lanes_->cell().publish(snapshot_);
+    }
 }
 
 void Router::answer_too_big(const dataplane::Punt& punt) {
     const auto answer = dataplane::too_big_answer(
-        punt.view(), punt.mtu, attach::bridge_mac(state_.identity().id()), std::nullopt);
+        punt.view(), punt.mtu, attach::answer_mac(state_.identity().id()));
     if (punt.is_tx && answer) {
         lanes_->inject(0, [&](dataplane::Injection& out) {
             out.kind = dataplane::Injection::Kind::tap_frame;

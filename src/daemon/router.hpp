@@ -56,6 +56,7 @@ class Router {
     void publish_topology();
     void on_record(const wire::RecordPtr& record);
     void on_node_gone(const NodeId& node);
+    void publish_soon();
     void publish_snapshot();
     void answer_too_big(const dataplane::Punt& punt);
     // pod_addresses.cpp: what this node announces, and what it refuses to
@@ -88,6 +89,7 @@ class Router {
     void fill_targets(api::NodeReport& report, TimePoint now);
     void fill_warnings(NodeStatus& status, TimePoint now);
     void fill_drops(api::NodeReport& report);
+    void fill_lanes(api::NodeReport& report, TimePoint now);
     std::string path_text(const session::Use& use);
     std::string name_of(const NodeId& node);
 
@@ -116,6 +118,8 @@ class Router {
     std::vector<Prefix> exposed_;
     Owners owners_;
     dataplane::Snapshot snapshot_;
+    /** A publication is on its way. */
+    bool publishing_ = false;
 };
 
 } // namespace weave::daemon

@@ -241,21 +241,57 @@ void Router::fill_targets(api::NodeReport& report, TimePoint now) {
 void Router::fill_drops(api::NodeReport& report) {
     for (std::size_t i = 0; i < dataplane::kDropCount; ++i) {
         const auto reason = static_cast<dataplane::Drop>(i);
-        report.drops.push_back({std::string{dataplane::name(reason)},
-                                std::string{dataplane::text(reason)},
-                                lanes_->dropped(reason)});
+        DropRow row{
+            std::string{dataplane::name(reason)}, std::string{dataplane::text(reason)}, 0, {}};
+        for (unsigned lane = 0; lane < lanes_->count(); ++lane) {
+            row.lanes.push_back(lanes_->counters(lane).dropped(reason));
+            row.count += row.lanes.back();
+        }
+        report.drops.push_back(std::move(row));
     }
     report.drops.push_back({"injection_full",
                             "a lane is behind; a handshake, probe or other message of the control "
                             "thread was dropped",
-                            lanes_->injections_lost()});
+                            lanes_->injections_lost(),
+                            {}});
     for (const Refusal& refusal : refusals()) {
         std::uint64_t count = 0;
         for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
             const auto entry = counted->find(refusal.name);
             count += entry == counted->end() ? 0 : entry->second;
         }
-        report.drops.push_back({std::string{refusal.name}, std::string{refusal.text}, count});
+        report.drops.push_back({std::string{refusal.name}, std::string{refusal.text}, count, {}});
+    }
+}
+
+void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
+    bool no_trains = false;
+    bool no_superframes = false;
+    for (unsigned lane = 0; lane < lanes_->count(); ++lane) {
+        const dataplane::LaneCounters& counted = lanes_->counters(lane);
+        report.lanes.push_back({lane,
+                                counted.tap_reads.value(),
+                                counted.tap_writes.value(),
+                                counted.records_sealed.value(),
+                                counted.records_opened.value(),
+                                counted.sends.value(),
+                                counted.receives.value(),
+                                counted.relayed.value(),
+                                counted.gso_fallbacks.value(),
+                                counted.tap_gso_fallbacks.value()});
+        const std::chrono::nanoseconds until{counted.no_trains_until.value()};
+        no_trains = no_trains || now < TimePoint{until};
+        no_superframes = no_superframes || counted.tap_refuses.value() != 0;
+    }
+    if (no_trains) {
+        report.status.warnings.emplace_back(
+            "the kernel refuses trains of datagrams (UDP GSO) to some peer, which are sent one by "
+            "one: transmit checksum offload of the interface to it may be off");
+    }
+    if (no_superframes) {
+        report.status.warnings.emplace_back(
+            "the kernel refuses superframes on the TAP, which are written one frame at a time: "
+            "another kernel version may take them");
     }
 }
 
@@ -270,6 +306,7 @@ api::NodeReport Router::report() {
         out.attachments.push_back(row_of(pod));
     }
     fill_status(out, now);
+    fill_lanes(out, now);
     return out;
 }
 

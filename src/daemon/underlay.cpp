@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/underlay.hpp"
 
+#include "attach/host.hpp"
 #include "daemon/log.hpp"
 #include "os/udp_socket.hpp"
 #include "wire/record.hpp"
@@ -69,6 +70,31 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
     }
     std::sort(out.begin(), out.end());
     return out;
+}
+
+std::uint16_t automatic_mtu(const std::vector<Endpoint>& own,
+                            const std::vector<std::string>& targets,
+                            unsigned bridge_mtu) {
+    if (bridge_mtu == attach::kMtu4 || bridge_mtu == attach::kMtu6) {
+        return static_cast<std::uint16_t>(bridge_mtu);
+    }
+    const auto is_v6 = [](const Endpoint& endpoint) { return endpoint.address.is_v6(); };
+    const auto names_v6 = [&](const std::string& text) {
+        const auto endpoint = Endpoint::parse(text, 1);
+        return endpoint && is_v6(*endpoint);
+    };
+    const bool v6 = std::any_of(own.begin(), own.end(), is_v6) ||
+                    std::any_of(targets.begin(), targets.end(), names_v6);
+    return v6 ? attach::kMtu6 : attach::kMtu4;
+}
+
+std::uint16_t automatic_mtu(const Options& options, std::vector<std::string> targets) {
+    os::Netlink netlink = os::Netlink::open();
+    const auto bridge = netlink.link(options.bridge);
+    targets.insert(targets.end(), options.peers.begin(), options.peers.end());
+    return automatic_mtu(underlay_endpoints(options, netlink.links(), netlink.addresses()),
+                         targets,
+                         bridge ? bridge->mtu : 0);
 }
 
 Underlay::Underlay(boost::asio::io_context& io,

@@ -27,6 +27,17 @@ std::vector<Endpoint> underlay_endpoints(const Options& options,
                                          const std::vector<os::LinkAddress>& addresses,
                                          const std::vector<os::Route>& routes);
 
+/**
+ * The MTU of pods when none is given: less where an IPv6 underlay is in sight, of this host or of a
+ * peer that is named by an IPv6 address. A bridge that is there and has either keeps what it has,
+ * so that pods' interfaces do not change under them. Throws std::system_error.
+ */
+std::uint16_t automatic_mtu(const Options& options, std::vector<std::string> targets);
+/** The same of what was found. */
+std::uint16_t automatic_mtu(const std::vector<Endpoint>& own,
+                            const std::vector<std::string>& targets,
+                            unsigned bridge_mtu);
+
 /** Follows the addresses of the host. Control thread only. */
 class Underlay {
   public:

@@ -37,7 +37,9 @@ struct alignas(64) LaneCounters {
     Counter receives;          ///< datagrams or trains received
     Counter relayed;           ///< datagrams forwarded for others
     Counter gso_fallbacks;     ///< trains that were sent again one datagram at a time
-    Counter tap_gso_fallbacks; ///< superframes that were written again one frame at a time
+    Counter tap_gso_fallbacks; ///< superframes that were written one frame at a time
+    Counter no_trains_until;   ///< Clock time in nanoseconds; until then some peer gets no trains
+    Counter tap_refuses;       ///< 1 while superframes are kept from the TAP
 
     void drop(Drop reason, std::uint64_t amount = 1) {
         drops[static_cast<std::size_t>(reason)].add(amount);

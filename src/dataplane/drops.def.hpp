@@ -12,6 +12,8 @@ DROP(local_destination, "the destination is attached to this node")
 DROP(source_not_attached, "a local frame bears a source address another node owns")
 DROP(source_not_owned, "a peer sent a frame whose source address it does not own")
 DROP(too_big, "the frame does not fit the path and may not be fragmented")
+DROP(size_unmeasured,
+     "the frame does not fit what is proved of the path, whose size is being searched")
 DROP(malformed_frame, "the frame is not valid Ethernet or bears a bad offload header")
 DROP(malformed_datagram, "the datagram is shorter than its header")
 DROP(malformed_record, "an opened record does not parse")

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::size_t kDrainFrames = 64;
 constexpr std::size_t kDrainBytes = 512 * 1024;
-/** RFC 8200 5: no sender of IPv6 goes below. */
-constexpr std::size_t kLeastMtu6 = 1280;
 
 } // namespace
 
@@ -49,10 +47,8 @@ std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan f
         counters_.drop(Drop::malformed_frame);
         return std::nullopt;
     }
-    const bool finish =
-        out.offload == Offload::other ||
-        (out.offload == Offload::partial &&
-         (snapshot_->settings->finish_checksums || reader_checks_sums(frame, *packet)));
+    const bool finish = out.offload == Offload::other ||
+                        (out.offload == Offload::partial && reader_checks_sums(frame, *packet));
     if (finish) {
         finish_checksum(frame, vnet.csum_start, vnet.csum_offset);
         out.vnet = {};
@@ -81,13 +77,12 @@ void Egress::handle(const VnetHeader& vnet, ByteSpan frame) {
     if (!out) {
         return;
     }
-    const Settings& settings = *snapshot_->settings;
     const MacAddress mac = mac_at(frame.data());
     const bool group = mac.is_group();
-    const Destination to{group, mac == settings.router_mac, group ? kNoPeer : owner_of(*out)};
+    const bool routed = mac == snapshot_->settings->router_mac;
+    const Destination to{group, routed, group ? kNoPeer : owner_of(*out)};
     std::span<const PeerIndex> peers;
-    if (const auto reason =
-            recipients(to, settings.flood_unknown, snapshot_->peers->broadcast(), peers)) {
+    if (const auto reason = recipients(to, snapshot_->peers->broadcast(), peers)) {
         counters_.drop(*reason);
         return;
     }
@@ -136,29 +131,46 @@ void Egress::send_super(const Route& route, const Outgoing& out) {
     const std::size_t piece =
         tcp ? std::min<std::size_t>(out.vnet.gso_size, fits) : out.vnet.gso_size;
     auto segmenter = Segmenter::create(out.frame, out.packet, piece);
-    if (!segmenter || piece > fits) {
-        refuse_too_big(route.index, out, route.room);
-        return;
+    if (segmenter && piece <= fits) {
+        send_pieces(route, *segmenter);
+    } else if (segmenter && !tcp) {
+        send_datagrams(route, *segmenter);
+    } else {
+        refuse_too_big(route, out);
     }
-    send_pieces(route, *segmenter);
+}
+
+/** Each is what it would be if its sender had not handed over many at once. */
+void Egress::send_datagrams(const Route& route, Segmenter& segmenter) {
+    for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {
+        Outgoing one{{}, frame, segmenter.packet(), Offload::partial};
+        one.vnet.csum_start = one.packet.l4;
+        one.vnet.csum_offset = one.packet.checksum_offset();
+        one.packet.end = frame.size();
+        if (frame.size() + wire::kRecordHeaderSize <= route.room) {
+            outbox_.send_frame(route, frame, wire::kNeedsChecksum);
+        } else {
+            send_large(route, one);
+        }
+    }
 }
 
 void Egress::send_pieces(const Route& route, Segmenter& segmenter) {
-    const bool finish = snapshot_->settings->finish_checksums;
-    const Packet& packet = segmenter.packet();
     for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {
-        if (finish) {
-            finish_checksum(frame, packet.l4, packet.checksum_offset());
-        }
-        outbox_.send_frame(route, frame, finish ? std::uint8_t{0} : wire::kNeedsChecksum);
+        outbox_.send_frame(route, frame, wire::kNeedsChecksum);
     }
 }
 
-/** TCP over IPv6 where less than IPv6's least MTU fits: its sender would not believe the truth. */
+/**
+ * TCP whose sender cannot be told what fits: over IPv6 where that is less than IPv6's least MTU,
+ * which it would not believe, and while the size of the path is being searched.
+ */
 bool Egress::send_cut(const Route& route, const Outgoing& out) {
     const std::size_t overhead = wire::kRecordHeaderSize + out.packet.payload;
-    const bool narrow = route.room < wire::kRecordHeaderSize + out.packet.l3 + kLeastMtu6;
-    if (out.packet.version != 6 || !out.packet.is_tcp() || !narrow || route.room <= overhead) {
+    const bool narrow = out.packet.version == 6 &&
+                        route.room < wire::kRecordHeaderSize + out.packet.l3 + kLeastMtu6;
+    const bool untold = narrow || !route.settled;
+    if (!out.packet.is_tcp() || !untold || route.room <= overhead) {
         return false;
     }
     auto segmenter =
@@ -175,30 +187,40 @@ void Egress::send_large(const Route& route, const Outgoing& out) {
     }
     const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
     const std::size_t mtu = route.room > overhead ? route.room - overhead : 0;
-    auto fragmenter = Fragmenter::create(out.frame, out.packet, mtu);
-    if (!fragmenter) {
-        refuse_too_big(route.index, out, route.room);
-        return;
+    auto fragmenter = Fragmenter::create(out.frame, out.packet, mtu, fragment_id_);
+    if (fragmenter) {
+        ++fragment_id_;
+        send_fragments(route, out, *fragmenter);
+    } else {
+        refuse_too_big(route, out);
     }
+}
+
+void Egress::send_fragments(const Route& route, const Outgoing& out, Fragmenter& fragmenter) {
     if (out.offload == Offload::partial) {
         finish_checksum(out.frame.first(out.packet.end), out.vnet.csum_start, out.vnet.csum_offset);
     }
-    for (ByteSpan frame = fragmenter->next(); !frame.empty(); frame = fragmenter->next()) {
+    for (ByteSpan frame = fragmenter.next(); !frame.empty(); frame = fragmenter.next()) {
         outbox_.send_frame(route, frame, 0);
     }
 }
 
-void Egress::refuse_too_big(PeerIndex peer, const Outgoing& out, std::size_t room) {
+/** A sender keeps for ten minutes what it is told: it is told nothing that was not measured. */
+void Egress::refuse_too_big(const Route& route, const Outgoing& out) {
     constexpr std::size_t kQuoted = 256;
+    if (!route.settled) {
+        counters_.drop(Drop::size_unmeasured);
+        return;
+    }
     counters_.drop(Drop::too_big);
-    if (!too_big_.allow(now_)) {
+    if (!too_big_.allow(mac_at(out.frame.data() + 6), now_)) {
         return;
     }
     const std::size_t overhead = wire::kRecordHeaderSize + out.packet.l3;
-    const std::size_t fits = room > overhead ? room - overhead : 0;
+    const std::size_t fits = route.room > overhead ? route.room - overhead : 0;
     const ByteView start = ByteView{out.frame}.first(std::min(out.frame.size(), kQuoted));
     punter_.punt(Punt::Kind::too_big, start, [&](Punt& punt) {
-        punt.peer = peer;
+        punt.peer = route.index;
         punt.mtu =
             static_cast<std::uint16_t>(out.packet.version == 6 ? std::max(fits, kLeastMtu6) : fits);
         punt.is_tx = true;
@@ -207,7 +229,8 @@ void Egress::refuse_too_big(PeerIndex peer, const Outgoing& out, std::size_t roo
 
 void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
     counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
-    const auto added = pending_.add(peer, out.vnet, out.frame, now_);
+    const auto added =
+        pending_.add(peer, snapshot_->peers->peer(peer)->state, out.vnet, out.frame, now_);
     counters_.drop(Drop::queue_full, added.dropped);
     if (added.ask) {
         punter_.punt(Punt::Kind::need_session, {}, [&](Punt& punt) { punt.peer = peer; });

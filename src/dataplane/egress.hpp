@@ -8,28 +8,31 @@
 #include "dataplane/tap_port.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <span>
 
 namespace weave::dataplane {
 
-/** How often a lane lets senders be told that a frame was too big. */
+/** How often a lane lets senders be told that a frame was too big. Senders share a few buckets, so
+ * that one that does not listen does not silence the answers for all. */
 class TooBigLimit {
   public:
     static constexpr int kBurst = 20;
     static constexpr Duration kEach = std::chrono::milliseconds{10};
 
-    bool allow(TimePoint now) {
-        next_ = std::max(next_, now - (kBurst - 1) * kEach);
-        if (next_ > now) {
+    bool allow(const MacAddress& sender, TimePoint now) {
+        TimePoint& next = next_[std::hash<MacAddress>{}(sender) % next_.size()];
+        next = std::max(next, now - (kBurst - 1) * kEach);
+        if (next > now) {
             return false;
         }
-        next_ += kEach;
+        next += kEach;
         return true;
     }
 
   private:
-    TimePoint next_{};
+    std::array<TimePoint, 16> next_{};
 };
 
 /** The way out: frames from the TAP, to the peers that own their destinations. */
@@ -67,7 +70,9 @@ class Egress {
     void wait_for_session(PeerIndex peer, const Outgoing& out);
     bool send_cut(const Route& route, const Outgoing& out);
     void send_pieces(const Route& route, Segmenter& segmenter);
-    void refuse_too_big(PeerIndex peer, const Outgoing& out, std::size_t room);
+    void send_datagrams(const Route& route, Segmenter& segmenter);
+    void send_fragments(const Route& route, const Outgoing& out, Fragmenter& fragmenter);
+    void refuse_too_big(const Route& route, const Outgoing& out);
 
     TapPort& tap_;
     Outbox& outbox_;
@@ -77,6 +82,8 @@ class Egress {
     const Snapshot* snapshot_ = nullptr;
     TimePoint now_{};
     TooBigLimit too_big_;
+    /** Of IPv6 packets that are fragmented here. */
+    std::uint32_t fragment_id_ = 0;
     /** The read buffer, and a second one for frames that go to several peers. */
     Bytes buffer_;
     Bytes copy_;

@@ -40,10 +40,10 @@ template <class Peers> std::vector<PeerIndex> group_takers(const Peers& peers) {
  * arguments.
  */
 inline std::optional<Drop> recipients(const Destination& to,
-                                      bool flood_unknown,
                                       std::span<const PeerIndex> takers,
                                       std::span<const PeerIndex>& out) {
-    if (to.group || (to.owner == kNoPeer && flood_unknown && !to.routed)) {
+    // An unknown MAC goes to all, as a switch does with one that it has not learnt yet.
+    if (to.group || (to.owner == kNoPeer && !to.routed)) {
         out = takers;
         return std::nullopt;
     }

@@ -95,30 +95,24 @@ Bytes answer_v6(const Tins::EthernetII& ethernet,
 
 } // namespace
 
-std::optional<Bytes> too_big_answer(ByteView start,
-                                    std::uint16_t mtu,
-                                    const MacAddress& router_mac,
-                                    const std::optional<IpAddress>& router_ip) {
+std::optional<Bytes> too_big_answer(ByteView start, std::uint16_t mtu, const MacAddress& from) {
     // Only the beginning is there, so lengths are not judged.
     const auto packet = parse_frame(start, true);
     if (!packet || !may_answer(start, *packet)) {
         return std::nullopt;
     }
     const IpAddress to = *source_ip(start, *packet);
-    IpAddress from = *destination_ip(start, *packet);
-    if (router_ip && router_ip->is_v4() == to.is_v4()) {
-        from = *router_ip;
-    }
+    const IpAddress tried = *destination_ip(start, *packet);
     const bool v4 = packet->version == 4;
-    if (from.is_multicast()) {
+    if (tried.is_multicast()) {
         return std::nullopt;
     }
     const Tins::EthernetII ethernet{Tins::HWAddress<6>{mac_at(start.data() + 6).octets.data()},
-                                    Tins::HWAddress<6>{router_mac.octets.data()}};
+                                    Tins::HWAddress<6>{from.octets.data()}};
     const ByteView ip = start.subspan(packet->l3);
     const ByteView quoted = ip.first(std::min(ip.size(), v4 ? kQuotedV4 : kQuotedV6));
-    return v4 ? answer_v4(ethernet, from, to, mtu, quoted)
-              : answer_v6(ethernet, from, to, mtu, quoted);
+    return v4 ? answer_v4(ethernet, tried, to, mtu, quoted)
+              : answer_v6(ethernet, tried, to, mtu, quoted);
 }
 
 } // namespace weave::dataplane

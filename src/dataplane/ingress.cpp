@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/ingress.hpp"
 
+#include "dataplane/checksum.hpp"
 #include "dataplane/equal.hpp"
 #include "dataplane/forwarding.hpp"
 #include "dataplane/packet.hpp"
@@ -16,6 +17,19 @@ bool same_way(const Origin& a, const Origin& b) {
 }
 
 } // namespace
+
+std::array<std::uint8_t, Ingress::Group::kMax> Ingress::Group::order() const {
+    std::array<std::uint8_t, kMax> places;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::size_t at = i;
+        while (disordered && at > 0 && items[places[at - 1]].counter > items[i].counter) {
+            places[at] = places[at - 1];
+            --at;
+        }
+        places[at] = static_cast<std::uint8_t>(i);
+    }
+    return places;
+}
 
 Ingress::Ingress(
     const Config& config, Merger& merger, Outbox& outbox, Punter& punter, LaneCounters& counters)
@@ -142,10 +156,14 @@ void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t oute
     item.counter = counter;
     item.ad = datagram.data();
     item.ad_len = wire::kDataHeaderSize;
+    group_.disordered = group_.count != 0 &&
+                        (group_.disordered || counter < group_.items[group_.count - 1].counter);
     group_.sizes[group_.count++] = static_cast<std::uint16_t>(outer_size);
 }
 
 void Ingress::open_group() {
+    // What the network swapped is put in order again, so that it can be joined.
+    const auto order = group_.order();
     const std::size_t count = std::exchange(group_.count, 0);
     DataSession* session = group_.session;
     if (count == 0 || session == nullptr) {
@@ -155,7 +173,7 @@ void Ingress::open_group() {
     receiver.key.open_batch(std::span{group_.items}.first(count));
     std::size_t opened = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const crypto::OpenItem& item = group_.items[i];
+        const crypto::OpenItem& item = group_.items[order[i]];
         if (!item.ok) {
             counters_.drop(Drop::bad_tag);
             receiver.failures.add();
@@ -163,7 +181,7 @@ void Ingress::open_group() {
             counters_.drop(Drop::replayed);
         } else {
             ++opened;
-            take_records({item.out, item.len - wire::kTagSize}, *session, group_.sizes[i]);
+            take_records({item.out, item.len - wire::kTagSize}, *session, group_.sizes[order[i]]);
         }
     }
     if (opened != 0) {
@@ -266,7 +284,12 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
                   settings.bridge_mac.octets.end(),
                   record.body.begin());
     }
-    if (!merger_.add(record.body, *packet, (record.flags & wire::kNeedsChecksum) != 0)) {
+    bool partial = (record.flags & wire::kNeedsChecksum) != 0;
+    if (partial && settings.finish_checksums && packet->payload != 0) {
+        finish_checksum(record.body.first(packet->end), packet->l4, packet->checksum_offset());
+        partial = false;
+    }
+    if (!merger_.add(record.body, *packet, partial)) {
         counters_.drop(Drop::malformed_record);
         return;
     }

@@ -43,9 +43,14 @@ class Ingress {
         std::uint32_t receiver = 0;
         Origin origin;
         std::size_t count = 0;
+        /** Some datagram came before one that was sealed earlier. */
+        bool disordered = false;
         std::array<crypto::OpenItem, kMax> items;
         /** Outermost IP packet each came in, in bytes. */
         std::array<std::uint16_t, kMax> sizes;
+
+        /** The places of all items, in the order in which they were sealed. */
+        [[nodiscard]] std::array<std::uint8_t, kMax> order() const;
     };
 
     void dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size);

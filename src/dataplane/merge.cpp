@@ -67,12 +67,13 @@ bool same_ip_fields(ByteView first, ByteView next, const Packet& packet, std::si
            first[ip + 8] == next[ip + 8] && ids;
 }
 
-/** Same acknowledgement, window, header size, options, and flags but for what may end a run. */
+/** Same acknowledgement, window, header size, options, and flags but for what may end a run. CWR
+ * and ECE count packets (accurate ECN): none may get lost in, or out of, a superframe. */
 bool same_tcp_fields(ByteView first, ByteView next, const Packet& packet) {
     const std::size_t tcp = packet.l4;
     const auto changed = static_cast<std::uint8_t>(first[tcp + 13] ^ next[tcp + 13]);
     return same<5>(first, next, tcp + 8) && same<2>(first, next, tcp + 14) &&
-           (changed & static_cast<std::uint8_t>(~(kFin | kPsh | kCwr))) == 0 &&
+           (changed & static_cast<std::uint8_t>(~(kFin | kPsh))) == 0 &&
            (next[tcp + 13] & kCwr) == 0 && same<2>(first, next, tcp + 18) &&
            same_options(first, next, tcp + 20, packet.payload);
 }
@@ -218,7 +219,6 @@ void Merger::write(Run& run) {
         l4[13] |=
             static_cast<std::uint8_t>(tcp_flags(run.frames[count - 1], packet) & (kFin | kPsh));
         vnet.gso_type = packet.version == 4 ? kGsoTcp4 : kGsoTcp6;
-        vnet.gso_type |= (l4[13] & kCwr) != 0 ? kGsoEcn : std::uint8_t{0};
     } else {
         store_be16(l4 + 4, l4_size);
         vnet.gso_type = kGsoUdp;

@@ -16,6 +16,10 @@ std::uint64_t nanoseconds(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch() / std::chrono::nanoseconds{1});
 }
 
+/** Where the path monitor goes first when the size in use fails, and where it ends. */
+constexpr std::uint16_t kUsualMtu = 1280;
+constexpr std::uint16_t kLeastMtu = 576;
+
 std::size_t room_for(std::uint16_t mtu, const Route& route) {
     const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
                                  (route.hop != nullptr ? wire::kRelayOverhead : 0);
@@ -33,6 +37,7 @@ std::optional<Drop> route_through(const PeerTable& peers, PeerIndex via, Route& 
         return Drop::no_session;
     }
     route.hop = hop->session.get();
+    route.first = hop->state.get();
     route.to = hop->path.endpoint;
     route.source = hop->path.source;
     return std::nullopt;
@@ -54,6 +59,7 @@ std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& r
     case Path::Kind::none:
         return Drop::no_path;
     case Path::Kind::direct:
+        route.first = peer->state.get();
         route.to = peer->path.endpoint;
         route.source = peer->path.source;
         break;
@@ -64,6 +70,8 @@ std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& r
         break;
     }
     route.room = room_for(peer->mtu, route);
+    route.settled = peer->mtu_settled;
+    route.large = room_for(peer->mtu > kUsualMtu ? kUsualMtu : kLeastMtu, route);
     return std::nullopt;
 }
 
@@ -154,6 +162,9 @@ void Outbox::seal(const Route& route, ByteView plaintext) {
         return;
     }
     counters_.records_sealed.add();
+    if (route.room != 0 && plaintext.size() > route.large) {
+        route.peer->state->lane(config_.lane).tx_large.add();
+    }
     if (route.hop != nullptr &&
         !wrap(
             route, at, inner_size, settings_->relay_ttl, route.peer->relay, settings_->own_relay)) {
@@ -223,6 +234,17 @@ void Outbox::send_plain(const Endpoint& to, const IpAddress& source, ByteView da
     }
 }
 
+/** The interface became narrower than the path's size: the path monitor hears it at once. */
+void Outbox::report_too_big() {
+    constexpr Duration kTellAgain = std::chrono::milliseconds{10};
+    // A probe, which has no room, says so by its loss.
+    if (train_.room == 0 || now_ - too_big_told_ < kTellAgain) {
+        return;
+    }
+    too_big_told_ = now_;
+    punter_.punt(Punt::Kind::path_too_big, {}, [&](Punt& punt) { punt.peer = train_.index; });
+}
+
 int Outbox::transmit(ByteView bytes, std::uint16_t segment) {
     constexpr int kAttempts = 4;
     constexpr int kWaitMilliseconds = 5;
@@ -251,22 +273,28 @@ int Outbox::transmit(ByteView bytes, std::uint16_t segment) {
 
 void Outbox::send_train_now() {
     constexpr Duration kSpareTrains = std::chrono::seconds{60};
-    TimePoint& spare_until = no_trains_until_[train_.to.address.is_v4() ? 0 : 1];
+    // What refused a train, an interface or a driver, is a matter of the way to this peer.
+    PeerState::LanePart* way =
+        train_.first == nullptr ? nullptr : &train_.first->lane(config_.lane);
     const auto result = send_train(
         [this](ByteView bytes, std::uint16_t segment) { return transmit(bytes, segment); },
         ByteView{arena_}.first(used_),
         segment_,
-        now_ < spare_until);
+        way != nullptr && now_ < way->no_trains_until);
     counters_.sends.add(result.sends);
     if (result.fell_back) {
         counters_.gso_fallbacks.add();
         // EMSGSIZE speaks of one path's size; the others of the interface.
-        if (result.error != EMSGSIZE && result.lost == 0) {
-            spare_until = now_ + kSpareTrains;
+        if (way != nullptr && result.error != EMSGSIZE && result.lost == 0) {
+            way->no_trains_until = now_ + kSpareTrains;
+            counters_.no_trains_until.set(nanoseconds(way->no_trains_until));
         }
     }
     if (result.lost != 0) {
         counters_.drop(result.error == EMSGSIZE ? Drop::too_big : Drop::send_failed, result.lost);
+        if (result.error == EMSGSIZE) {
+            report_too_big();
+        }
     }
     used_ = count_ = segment_ = 0;
     closed_ = false;

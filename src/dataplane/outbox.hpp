@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/equal.hpp"
+#include "dataplane/handoff.hpp"
 #include "dataplane/punter.hpp"
 #include "dataplane/snapshot.hpp"
 #include "os/udp_socket.hpp"
@@ -18,10 +19,15 @@ struct Route {
     const PeerEntry* peer = nullptr;
     DataSession* session = nullptr;
     DataSession* hop = nullptr; ///< relayed: the session with the next hop
+    PeerState* first = nullptr; ///< of the peer that gets the datagram: itself or the hop
     Endpoint to;
     IpAddress source; ///< unspecified = the kernel's choice
     /** The largest plaintext of a datagram that fits the path, in bytes; 0 when nothing does. */
     std::size_t room = 0;
+    /** A larger one shows whether the path still carries what it is taken to carry. */
+    std::size_t large = 0;
+    /** `room` was measured: senders may be told of it. */
+    bool settled = true;
 
     [[nodiscard]] bool same_target(const Route& other) const {
         return session == other.session && hop == other.hop && index == other.index &&
@@ -74,7 +80,9 @@ class Outbox {
   private:
     static constexpr std::size_t kTrainBytes = 65000;
     static constexpr std::size_t kTrainFrames = 64;
-    static constexpr std::size_t kSharedBytes = 16384;
+    /** A datagram that comes to another lane than its own must fit the way there. */
+    static constexpr std::size_t kSharedBytes =
+        Handoff::kMaxDatagram - wire::kDataOverhead - wire::kRelayOverhead;
 
     void seal_shared();
     /** Room for a datagram of `size` bytes behind the current train, which is sent first where it
@@ -89,6 +97,7 @@ class Outbox {
               const RelayAddress& from);
     /** False: the key may seal no more. It was counted, and the control thread told. */
     bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item);
+    void report_too_big();
     void send_train_now();
     int transmit(ByteView bytes, std::uint16_t segment);
 
@@ -103,8 +112,7 @@ class Outbox {
     std::size_t segment_ = 0;
     std::size_t count_ = 0;
     bool closed_ = false;
-    /** Interfaces that refused trains are spared them for a while; by address family. */
-    std::array<TimePoint, 2> no_trains_until_{};
+    TimePoint too_big_told_{};
 
     Route shared_;
     std::size_t shared_used_ = 0;

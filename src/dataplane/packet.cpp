@@ -80,7 +80,7 @@ void read_ipv6(ByteView frame, Packet& packet, bool super) {
         packet.protocol = frame[at];
         at += (frame[at + 1] + 1u) * 8;
     }
-    packet.fragment = packet.protocol == 44;
+    packet.fragment = packet.protocol == kProtocolFragment;
     if (!packet.fragment && !is_extension(packet.protocol) && at < 2048) {
         read_transport(frame, packet, at);
     }

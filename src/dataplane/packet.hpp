@@ -13,8 +13,12 @@ namespace weave::dataplane {
 
 inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
+inline constexpr std::uint8_t kProtocolFragment = 44;
 inline constexpr std::uint8_t kProtocolIcmp6 = 58;
 inline constexpr std::uint16_t kEtherArp = 0x0806;
+
+/** RFC 8200 5: no sender of IPv6 goes below. */
+inline constexpr std::size_t kLeastMtu6 = 1280;
 
 inline std::uint16_t load_be16(const std::uint8_t* at) {
     return static_cast<std::uint16_t>(at[0] << 8 | at[1]);

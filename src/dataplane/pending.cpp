@@ -10,12 +10,15 @@ namespace weave::dataplane {
 void PendingFrames::drop_oldest(Queue& queue) {
     const std::size_t size = queue.frames.front().bytes.size();
     queue.frames.pop_front();
-    queue.bytes -= size;
+    queue.state->waiting().leave(size);
     total_ -= size;
 }
 
-PendingFrames::Added
-PendingFrames::add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now) {
+PendingFrames::Added PendingFrames::add(PeerIndex peer,
+                                        const std::shared_ptr<PeerState>& state,
+                                        const VnetHeader& vnet,
+                                        ByteView frame,
+                                        TimePoint now) {
     constexpr Duration kAskAgain = std::chrono::seconds{1};
     Added out;
     Queue* made = nullptr;
@@ -26,29 +29,27 @@ PendingFrames::add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimeP
         return out;
     }
     Queue& queue = *made;
+    queue.state = state;
     if (queue.asked == TimePoint{} || now - queue.asked >= kAskAgain) {
         queue.asked = now;
         out.ask = true;
     }
 #ifndef WEAVE_BREAK_PENDING_LIMIT // the simulator proves that it notices this missing
-    while (!queue.frames.empty() &&
-           (queue.frames.size() == kMaxFrames || queue.bytes + frame.size() > kMaxBytes ||
-            total_ + frame.size() > kMaxTotalBytes)) {
-        drop_oldest(queue);
+    while (total_ + frame.size() > kMaxTotalBytes || !state->waiting().enter(frame.size())) {
         ++out.dropped;
+        if (queue.frames.empty()) {
+            return out;
+        }
+        drop_oldest(queue);
     }
 #endif
-    if (total_ + frame.size() > kMaxTotalBytes) {
-        ++out.dropped;
-        return out;
-    }
     try {
         queue.frames.push_back({vnet, Bytes(frame.begin(), frame.end()), now});
     } catch (const std::bad_alloc&) {
+        state->waiting().leave(frame.size());
         ++out.dropped;
         return out;
     }
-    queue.bytes += frame.size();
     total_ += frame.size();
     return out;
 }
@@ -70,7 +71,10 @@ std::deque<PendingFrames::Frame> PendingFrames::take(PeerIndex peer) {
         return {};
     }
     std::deque<Frame> frames = std::move(found->second.frames);
-    total_ -= found->second.bytes;
+    for (const Frame& frame : frames) {
+        found->second.state->waiting().leave(frame.bytes.size());
+        total_ -= frame.bytes.size();
+    }
     queues_.erase(found);
     return frames;
 }
@@ -78,8 +82,12 @@ std::deque<PendingFrames::Frame> PendingFrames::take(PeerIndex peer) {
 PendingFrames::Sizes PendingFrames::sizes() const {
     Sizes out;
     for (const auto& [peer, queue] : queues_) {
+        std::size_t bytes = 0;
+        for (const Frame& frame : queue.frames) {
+            bytes += frame.bytes.size();
+        }
         out.frames = std::max(out.frames, queue.frames.size());
-        out.bytes = std::max(out.bytes, queue.bytes);
+        out.bytes = std::max(out.bytes, bytes);
     }
     out.total = total_;
     return out;

@@ -5,18 +5,18 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "dataplane/packet.hpp"
-#include "dataplane/tables.hpp"
+#include "dataplane/snapshot.hpp"
 
 #include <deque>
+#include <memory>
 #include <unordered_map>
 
 namespace weave::dataplane {
 
-/** Frames that wait for a data session: bounded per peer and in all, the oldest goes first. */
+/** Frames that wait for a data session: bounded per peer, over all lanes, and in all; the oldest of
+ * this lane's goes first. */
 class PendingFrames {
   public:
-    static constexpr std::size_t kMaxFrames = 64;
-    static constexpr std::size_t kMaxBytes = 256 * 1024;
     static constexpr std::size_t kMaxTotalBytes = 16 * 1024 * 1024;
     static constexpr Duration kMaxAge = std::chrono::seconds{5};
 
@@ -33,7 +33,11 @@ class PendingFrames {
 
     /** A frame for which there is no memory is dropped and counted like one for which there is no
      * room. */
-    Added add(PeerIndex peer, const VnetHeader& vnet, ByteView frame, TimePoint now);
+    Added add(PeerIndex peer,
+              const std::shared_ptr<PeerState>& state,
+              const VnetHeader& vnet,
+              ByteView frame,
+              TimePoint now);
     /** Drops a peer's frames that are older than kMaxAge; returns how many. */
     std::size_t drop_stale(PeerIndex peer, TimePoint now);
     /** Takes all frames of a peer, oldest first. */
@@ -50,8 +54,8 @@ class PendingFrames {
 
   private:
     struct Queue {
+        std::shared_ptr<PeerState> state;
         std::deque<Frame> frames;
-        std::size_t bytes = 0;
         TimePoint asked{};
     };
 

@@ -42,6 +42,7 @@ struct Punt {
         probe_ack,    ///< peer answered probe `id`, which arrived there `size` bytes long
         close,        ///< peer closed session local_index
         too_big,      ///< a frame (its first bytes) does not fit `mtu` bytes of IP; see is_tx
+        path_too_big, ///< the kernel sends no datagram of the size of peer's path
         seal_limit,   ///< the key of session local_index is used up, or too old
     };
     Kind kind = Kind::handshake;

@@ -5,6 +5,7 @@
 #include "dataplane/checksum.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace weave::dataplane {
 namespace {
@@ -13,6 +14,11 @@ constexpr std::uint8_t kTcpFin = 0x01;
 constexpr std::uint8_t kTcpPsh = 0x08;
 constexpr std::uint8_t kTcpCwr = 0x80;
 constexpr std::size_t kTcpFlags = 13;
+constexpr std::size_t kHeader4 = 20;
+constexpr std::size_t kHeader6 = 40;
+constexpr std::size_t kFragmentHeader = 8;
+constexpr std::uint16_t kMoreFragments = 0x2000;
+constexpr std::size_t kMaxPacket = 65535;
 
 } // namespace
 
@@ -90,47 +96,83 @@ ByteSpan Segmenter::next() {
     return {start, packet_.payload + length};
 }
 
+Fragmenter::Fragmenter(ByteSpan frame, const Packet& packet)
+    : frame_(frame)
+    , v6_(packet.version == 6)
+    , ip_at_(packet.l3)
+    , header_size_(packet.l3 + (v6_ ? kHeader6 + kFragmentHeader : kHeader4))
+    , from_(packet.l3 + (v6_ ? kHeader6 : kHeader4))
+    , end_(packet.end) {
+    std::copy_n(frame.data(), from_, header_.data());
+}
+
 std::optional<Fragmenter>
-Fragmenter::create(ByteSpan frame, const Packet& packet, std::size_t mtu) {
+Fragmenter::create(ByteSpan frame, const Packet& packet, std::size_t mtu, std::uint32_t id) {
     constexpr std::uint16_t kDontFragment = 0x4000;
-    constexpr std::size_t kMaxPacket = 65535;
-    if (packet.version != 4 || packet.extended || mtu < 28) {
+    if (packet.version == 6) {
+        return create_v6(frame, packet, mtu, id);
+    }
+    if (packet.version != 4 || packet.extended || mtu < kHeader4 + 8) {
         return std::nullopt;
     }
     const std::uint16_t field = load_be16(frame.data() + packet.l3 + 6);
+    Fragmenter out{frame, packet};
+    out.position_ = (field & 0x1fffu) * 8;
+    out.more_ = (field & kMoreFragments) != 0;
+    out.piece_ = (mtu - kHeader4) / 8 * 8;
     // A fragment that ends beyond the largest packet has no offsets for all of its pieces.
-    const std::size_t packet_end = (field & 0x1fffu) * 8 + (packet.end - packet.l3);
-    if ((field & kDontFragment) != 0 || packet_end > kMaxPacket) {
-        return std::nullopt;
-    }
-    return Fragmenter{frame, packet, (mtu - 20) / 8 * 8};
+    const bool too_long = out.position_ + (packet.end - packet.l3) > kMaxPacket;
+    return (field & kDontFragment) != 0 || too_long ? std::nullopt : std::optional{out};
 }
 
-Fragmenter::Fragmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
-    : frame_(frame)
-    , header_size_(packet.l3 + 20u)
-    , ip_at_(packet.l3)
-    , end_(packet.end)
-    , piece_(piece)
-    , flags_and_offset_(load_be16(frame.data() + packet.l3 + 6)) {
-    std::copy_n(frame.data(), header_size_, header_.data());
+std::optional<Fragmenter>
+Fragmenter::create_v6(ByteSpan frame, const Packet& packet, std::size_t mtu, std::uint32_t id) {
+    if (packet.extended || packet.end - packet.l3 > kLeastMtu6 ||
+        mtu < kHeader6 + kFragmentHeader + 8) {
+        return std::nullopt;
+    }
+    Fragmenter out{frame, packet};
+    std::uint8_t* next_header = out.header_.data() + packet.l3 + 6;
+    std::uint8_t* fragment = out.header_.data() + out.from_;
+    out.piece_ = (mtu - kHeader6 - kFragmentHeader) / 8 * 8;
+    if (!packet.fragment) {
+        fragment[0] = std::exchange(*next_header, kProtocolFragment);
+        fragment[1] = 0;
+        store_be32(fragment + 4, id);
+        return out;
+    }
+    if (packet.end - out.from_ < kFragmentHeader) {
+        return std::nullopt;
+    }
+    std::copy_n(frame.data() + out.from_, kFragmentHeader, fragment);
+    out.position_ = load_be16(fragment + 2) & 0xfff8u;
+    out.more_ = (load_be16(fragment + 2) & 1) != 0;
+    out.from_ += kFragmentHeader;
+    const bool too_long = out.position_ + (packet.end - out.from_) > kMaxPacket;
+    return too_long ? std::nullopt : std::optional{out};
+}
+
+void Fragmenter::stamp(std::uint8_t* ip, std::size_t length, bool last) const {
+    const std::size_t position = position_ + offset_;
+    if (v6_) {
+        store_be16(ip + 4, kFragmentHeader + length);
+        store_be16(ip + kHeader6 + 2, position | (last ? 0u : 1u));
+    } else {
+        store_be16(ip + 2, kHeader4 + length);
+        store_be16(ip + 6, position / 8 | (last ? 0u : kMoreFragments));
+        set_ipv4_checksum(ip);
+    }
 }
 
 ByteSpan Fragmenter::next() {
-    constexpr std::uint16_t kMoreFragments = 0x2000;
-    const std::size_t total = end_ - header_size_;
+    const std::size_t total = end_ - from_;
     if (offset_ >= total) {
         return {};
     }
     const std::size_t length = std::min(piece_, total - offset_);
-    std::uint8_t* start = frame_.data() + offset_;
+    std::uint8_t* start = frame_.data() + from_ + offset_ - header_size_;
     std::copy_n(header_.data(), header_size_, start);
-    std::uint8_t* ip = start + ip_at_;
-    const bool last = offset_ + length == total && (flags_and_offset_ & kMoreFragments) == 0;
-    const std::size_t position = (flags_and_offset_ & 0x1fffu) + offset_ / 8;
-    store_be16(ip + 2, 20 + length);
-    store_be16(ip + 6, position | (last ? 0u : kMoreFragments));
-    set_ipv4_checksum(ip);
+    stamp(start + ip_at_, length, offset_ + length == total && !more_);
     offset_ += length;
     return {start, header_size_ + length};
 }

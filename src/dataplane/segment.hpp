@@ -52,26 +52,37 @@ class Segmenter {
 };
 
 /**
- * Fragments an IPv4 frame in place, the same way; each fragment's packet has at most `mtu` bytes.
- * The transport checksum must be complete. nullopt when the packet may not be fragmented (DF), has
- * options, is not whole IPv4, or is a fragment of one that would be too long.
+ * Fragments an IP frame in place, the same way; each fragment's packet has at most `mtu` bytes. The
+ * transport checksum must be complete. IPv4: nullopt when the packet may not be fragmented (DF),
+ * has options, is not whole, or is a fragment of one that would be too long. IPv6, whose senders
+ * fragment themselves: for packets of at most 1280 bytes, which every one may send, without
+ * extension headers but a fragment's. Their headers grow: the 12 bytes in front of the frame are
+ * overwritten.
  */
 class Fragmenter {
   public:
-    static std::optional<Fragmenter> create(ByteSpan frame, const Packet& packet, std::size_t mtu);
+    /** `id` tells an IPv6 packet's fragments from those of others. */
+    static std::optional<Fragmenter>
+    create(ByteSpan frame, const Packet& packet, std::size_t mtu, std::uint32_t id);
     ByteSpan next();
 
   private:
-    Fragmenter(ByteSpan frame, const Packet& packet, std::size_t piece);
+    Fragmenter(ByteSpan frame, const Packet& packet);
+    static std::optional<Fragmenter>
+    create_v6(ByteSpan frame, const Packet& packet, std::size_t mtu, std::uint32_t id);
+    void stamp(std::uint8_t* ip, std::size_t length, bool last) const;
 
     ByteSpan frame_;
-    std::size_t header_size_;
+    bool v6_;
     std::size_t ip_at_;
+    std::size_t header_size_; ///< of each fragment
+    std::size_t from_;        ///< where what is cut begins
     std::size_t end_;
-    std::size_t piece_;
+    std::size_t piece_ = 0;
     std::size_t offset_ = 0;
-    std::uint16_t flags_and_offset_;
-    std::array<std::uint8_t, 64> header_;
+    std::size_t position_ = 0; ///< of the first piece in the whole packet, in bytes
+    bool more_ = false;        ///< it is not the packet's last fragment
+    std::array<std::uint8_t, 80> header_;
 };
 
 } // namespace weave::dataplane

@@ -27,6 +27,7 @@ PeerState::Totals PeerState::totals() const {
     for (const LanePart& part : parts_) {
         sum.tx_bytes += part.tx_bytes.value();
         sum.tx_packets += part.tx_packets.value();
+        sum.tx_large += part.tx_large.value();
         sum.rx_bytes += part.rx_bytes.value();
         sum.rx_packets += part.rx_packets.value();
         sum.last_tx = std::max(sum.last_tx, time_of(part.last_tx.value()));

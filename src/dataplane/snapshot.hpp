@@ -11,6 +11,7 @@
 #include "wire/packet.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -31,14 +32,43 @@ struct Path {
     PeerIndex via = kNoPeer; ///< relay: the next hop, itself a peer with a direct path
 };
 
+/** The bound on frames that all lanes together keep for a peer without a session. Any thread. */
+class WaitingRoom {
+  public:
+    static constexpr std::size_t kMaxFrames = 64;
+    static constexpr std::size_t kMaxBytes = 256 * 1024;
+
+    /** False when there is no room. */
+    bool enter(std::size_t bytes) {
+        const std::size_t frames = frames_.fetch_add(1) + 1;
+        const std::size_t total = bytes_.fetch_add(bytes) + bytes;
+        if (frames <= kMaxFrames && total <= kMaxBytes) {
+            return true;
+        }
+        leave(bytes);
+        return false;
+    }
+
+    void leave(std::size_t bytes) {
+        frames_.fetch_sub(1);
+        bytes_.fetch_sub(bytes);
+    }
+
+  private:
+    std::atomic<std::size_t> frames_{0};
+    std::atomic<std::size_t> bytes_{0};
+};
+
 /** What lanes keep about a peer from snapshot to snapshot. Each lane writes its own part only. */
 class PeerState {
   public:
     struct alignas(64) LanePart {
         Counter tx_bytes, tx_packets; ///< inner frames and their bytes, chunks counted one by one
+        Counter tx_large;             ///< datagrams that need the size the path is taken to carry
         Counter rx_bytes, rx_packets;
-        Counter last_tx, last_rx; ///< Clock time in nanoseconds, 0 = never
-        Endpoint reported;        ///< the lane's own: the endpoint last punted as roamed
+        Counter last_tx, last_rx;    ///< Clock time in nanoseconds, 0 = never
+        TimePoint no_trains_until{}; ///< the lane's own: the way to the peer refused trains
+        Endpoint reported;           ///< the lane's own: the endpoint last punted as roamed
     };
 
     explicit PeerState(unsigned lanes)
@@ -48,8 +78,10 @@ class PeerState {
 
     [[nodiscard]] unsigned lanes() const { return static_cast<unsigned>(parts_.size()); }
 
+    [[nodiscard]] WaitingRoom& waiting() { return waiting_; }
+
     struct Totals {
-        std::uint64_t tx_bytes = 0, tx_packets = 0, rx_bytes = 0, rx_packets = 0;
+        std::uint64_t tx_bytes = 0, tx_packets = 0, rx_bytes = 0, rx_packets = 0, tx_large = 0;
         TimePoint last_tx{}, last_rx{};
     };
 
@@ -58,6 +90,7 @@ class PeerState {
 
   private:
     std::vector<LanePart> parts_;
+    WaitingRoom waiting_;
 };
 
 struct PeerEntry {
@@ -66,6 +99,8 @@ struct PeerEntry {
     Path path;
     /** Path MTU in bytes: the largest IP packet, headers included, that the first hop carries. */
     std::uint16_t mtu = 1280;
+    /** `mtu` was measured; while it is being searched nobody is told of it. */
+    bool mtu_settled = true;
     bool wants_broadcast = true;
     std::shared_ptr<PeerState> state;
     /** The session frames are sealed under; empty until one is up (a responder's: once promoted).
@@ -113,11 +148,9 @@ struct Settings {
     MacAddress router_mac{};
     /** What the receiver puts in place of router_mac. */
     MacAddress bridge_mac{};
-    /** Send frames to MACs nobody owns to every peer that takes group frames. */
-    bool flood_unknown = true;
     /** Refuse source IPs that no node owns (link-local and unspecified ones always pass). */
     bool strict_source = true;
-    /** Finish every checksum before sealing (for pods that read raw frames). */
+    /** Finish every checksum before a frame goes to the TAP (for pods that read raw frames). */
     bool finish_checksums = false;
     /** Hop limit of relayed datagrams. */
     std::uint8_t relay_ttl = wire::kRelayTtl;

@@ -54,14 +54,23 @@ void TapPort::write(const VnetHeader& vnet,
             counters_.tap_writes.add();
             return;
         }
-        if (!super || (errno != EINVAL && errno != EIO)) {
+        // EIO is an interface that is down.
+        if (!super || errno != EINVAL) {
             counters_.drop(Drop::tap_write_failed, frames.size());
             return;
         }
-        avoid_super_ = kRetryAfter;
+        // Where a single frame is refused, too, the superframe was not to blame.
+        avoid_super_ = write_singles(vnet, frames) ? kRetryAfter : 0;
+    } else {
+        write_singles(vnet, frames);
+        --avoid_super_;
     }
-    --avoid_super_;
+    counters_.tap_refuses.set(avoid_super_ != 0 ? 1 : 0);
+}
+
+bool TapPort::write_singles(const VnetHeader& vnet, std::span<const ByteView> frames) {
     counters_.tap_gso_fallbacks.add();
+    bool all = true;
     VnetHeader single;
     single.flags = vnet.flags;
     single.csum_start = vnet.csum_start;
@@ -72,8 +81,10 @@ void TapPort::write(const VnetHeader& vnet,
             counters_.tap_writes.add();
         } else {
             counters_.drop(Drop::tap_write_failed);
+            all = false;
         }
     }
+    return all;
 }
 
 } // namespace weave::dataplane

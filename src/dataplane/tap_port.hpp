@@ -39,6 +39,7 @@ class TapPort : public FrameSink {
 
   private:
     bool write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
+    bool write_singles(const VnetHeader& vnet, std::span<const ByteView> frames);
 
     int fd_;
     bool gone_ = false;

@@ -180,8 +180,6 @@ class Mesh {
     /** All known nodes, ourselves included, in order of id. Recomputed at most once per change. */
     std::vector<NodeInfo> nodes();
     std::optional<NodeInfo> node(const NodeId& id);
-    /** Nodes with this shown name or plain name; the holder of the plain name first. */
-    std::vector<NodeId> find_name(const std::string& name);
     /** Cached; a new object after a change. Never null. */
     RoutesPtr routes();
 

@@ -209,19 +209,6 @@ std::optional<NodeInfo> Mesh::node(const NodeId& id) {
     return found == infos_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::vector<NodeId> Mesh::find_name(const std::string& name) {
-    refresh_view();
-    std::vector<NodeId> out;
-    for (const auto& [id, info] : infos_) {
-        if (info.shown_name == name) {
-            out.insert(out.begin(), id);
-        } else if (info.name == name) {
-            out.push_back(id);
-        }
-    }
-    return out;
-}
-
 RoutesPtr Mesh::routes() {
     refresh_view();
     return routes_;

@@ -187,7 +187,7 @@ void UdpSocket::configure(const UdpOptions& options) {
         require_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, "IP_MTU_DISCOVER");
         require_option(fd, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS");
     }
-    gro_ = set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+    set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
 }
 
 UdpSocket UdpSocket::open(const UdpOptions& options) {

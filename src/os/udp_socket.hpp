@@ -99,9 +99,6 @@ class UdpSocket {
 
     [[nodiscard]] int send_buffer() const { return send_buffer_; }
 
-    /** The kernel coalesces trains on receipt. */
-    [[nodiscard]] bool has_gro() const { return gro_; }
-
     /**
      * Sends one datagram, or, when segment_size is not 0 and the data is longer, a train of
      * datagrams of segment_size bytes (at most 64, 65507 bytes in all). `source` picks the local
@@ -129,7 +126,6 @@ class UdpSocket {
     int receive_buffer_ = 0;
     int send_buffer_ = 0;
     bool v6_ = false;
-    bool gro_ = false;
 };
 
 /**

@@ -54,10 +54,11 @@ struct Use {
     bool operator==(const Use&) const = default;
 };
 
-/** The greatest IP packet that gets through on the path in use: proved, or that of the interface
- * while the first proof is on its way. */
+/** The greatest IP packet to send on the path in use. */
 struct Mtu {
     std::uint16_t size = 0;
+    /** Probes proved it, and no search that would change it runs: worth telling to others. */
+    bool settled = false;
 };
 
 /** Some path works again, or none does any more. */
@@ -151,10 +152,12 @@ class PathMonitor {
     };
 
     struct MtuSearch {
-        std::uint16_t current = 0; ///< announced to the driver
+        std::uint16_t current = 0; ///< to send at most
         std::uint16_t low = 0;     ///< proved, or assumed
         std::uint16_t high = 0;    ///< fails (exclusive upper bound)
         std::uint16_t probing = 0; ///< size in flight; 0: none
+        bool proved = false;       ///< `current` is
+        Mtu announced;             ///< to the driver
         unsigned lost = 0;         ///< probes of `probing` that were lost while a small one was not
         std::uint64_t probe_id = 0;
         std::uint64_t small_id = 0;
@@ -191,6 +194,7 @@ class PathMonitor {
     void rest(TimePoint now);
     void fall_back(TimePoint now);
     void set_mtu(std::uint16_t size);
+    void announce(bool settled);
     [[nodiscard]] TimePoint mtu_deadline() const;
 
     PathSettings settings_;

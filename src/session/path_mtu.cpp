@@ -28,16 +28,21 @@ void PathMonitor::set_mtu(std::uint16_t size) {
     if (Way* way = active(); way != nullptr) {
         way->mtu = size;
     }
-    if (size != mtu_.current) {
-        mtu_.current = size;
-        actions_.emplace_back(Mtu{size});
+    mtu_.current = size;
+}
+
+void PathMonitor::announce(bool settled) {
+    Mtu& told = mtu_.announced;
+    if (told.size != mtu_.current || told.settled != settled) {
+        told = {mtu_.current, settled};
+        actions_.emplace_back(told);
     }
 }
 
 /**
  * A way whose size is not known yet is taken for as wide as its interface, and that is verified at
- * once: what a pod is told when its packet is too big it keeps for ten minutes, so nothing is said
- * before something was measured.
+ * once: what a pod is told when its packet is too big it keeps for ten minutes, so nothing is
+ * settled before it was measured.
  */
 void PathMonitor::restart_mtu(Way& way, TimePoint now) {
     const std::uint16_t top = settings_.interface_mtu;
@@ -49,7 +54,8 @@ void PathMonitor::restart_mtu(Way& way, TimePoint now) {
     mtu_.next = now;
     mtu_.raise_at = TimePoint::max();
     mtu_.current = known;
-    actions_.emplace_back(Mtu{known});
+    mtu_.proved = way.mtu > settings_.base_mtu;
+    announce(false);
 }
 
 void PathMonitor::set_interface_mtu(std::uint16_t size, TimePoint now) {
@@ -65,7 +71,8 @@ void PathMonitor::set_interface_mtu(std::uint16_t size, TimePoint now) {
 }
 
 void PathMonitor::on_large_packets(TimePoint now) {
-    mtu_.large_until = now + settings_.mtu_verify;
+    // A sender that gets no answer sends less and less often: it must not fall asleep in between.
+    mtu_.large_until = now + settings_.mtu_verify * 2;
     if (mtu_.probing == 0 && up() && mtu_.next > now + settings_.mtu_verify) {
         mtu_.next = now + jittered(settings_.mtu_verify);
     }
@@ -87,6 +94,8 @@ void PathMonitor::fall_back(TimePoint now) {
     mtu_.low = std::min(base, failed);
     mtu_.high = failed;
     set_mtu(mtu_.low);
+    mtu_.proved = mtu_.low <= kSmallest;
+    announce(false);
     mtu_.next = now;
 }
 
@@ -130,6 +139,8 @@ void PathMonitor::search_on(TimePoint now) {
         send_mtu_probe(way, kEthernet, now);
     } else if (mtu_.high - mtu_.low > kFineEnough && mtu_.low < top) {
         send_mtu_probe(way, static_cast<std::uint16_t>((mtu_.low + mtu_.high) / 2), now);
+    } else if (!mtu_.proved) {
+        send_mtu_probe(way, mtu_.current, now);
     } else if (now >= mtu_.raise_at && mtu_.low < top) {
         mtu_.raise_at = TimePoint::max();
         mtu_.high = static_cast<std::uint16_t>(top + 1);
@@ -143,6 +154,11 @@ void PathMonitor::search_on(TimePoint now) {
 
 /** Nothing to search now: verify while it matters, and look upwards again after a while. */
 void PathMonitor::rest(TimePoint now) {
+    if (!mtu_.proved) {
+        mtu_.next = now;
+        return;
+    }
+    announce(true);
     if (mtu_.low >= settings_.interface_mtu) {
         mtu_.raise_at = TimePoint::max();
     } else if (mtu_.raise_at == TimePoint::max()) {
@@ -157,8 +173,10 @@ void PathMonitor::rest(TimePoint now) {
 void PathMonitor::mtu_answered(TimePoint now) {
     const std::uint16_t size = std::exchange(mtu_.probing, std::uint16_t{0});
     set_mtu(std::max(size, mtu_.current));
+    mtu_.proved = mtu_.proved || size == mtu_.current;
     mtu_.low = std::max(mtu_.low, size);
     if (mtu_.low < settings_.interface_mtu && mtu_.high - mtu_.low > kFineEnough) {
+        announce(false);
         mtu_.next = now;
     } else {
         rest(now);

@@ -91,11 +91,36 @@ void send_super(Frame& frame, Offload offload, std::size_t room, bool join_udp) 
     merge_again(frames, join_udp);
 }
 
+/** Of a packet that is no fragment yet; others only have to stay within their bounds. */
+void check_fragments6(Fragmenter& fragmenter,
+                      const Packet& packet,
+                      ByteView before,
+                      std::size_t mtu) {
+    Bytes payload;
+    for (ByteSpan one = fragmenter.next(); !one.empty(); one = fragmenter.next()) {
+        scribble_before(one);
+        const auto fragment = parse_frame(one);
+        FUZZ_CHECK(fragment && fragment->version == 6 && fragment->end == one.size());
+        FUZZ_CHECK(fragment->fragment && one.size() - packet.l3 <= mtu);
+        const unsigned field = load_be16(&one[packet.l3 + 42u]);
+        FUZZ_CHECK(packet.fragment || (field & 0xfff8u) == payload.size());
+        append(payload, one.subspan(packet.l3 + 48u));
+        const bool last = payload.size() == packet.end - packet.l3 - 40u;
+        FUZZ_CHECK(packet.fragment || ((field & 1) != 0) == !last);
+    }
+    FUZZ_CHECK(packet.fragment ||
+               same(payload, before.subspan(packet.l3 + 40u, packet.end - packet.l3 - 40u)));
+}
+
 void send_fragments(Frame& frame, std::size_t mtu) {
     const Packet& packet = frame.packet;
     const Bytes before = copy(frame.view());
-    auto fragmenter = Fragmenter::create(frame.view(), packet, mtu);
+    auto fragmenter = Fragmenter::create(frame.view(), packet, mtu, 7);
     if (!fragmenter) {
+        return;
+    }
+    if (packet.version == 6) {
+        check_fragments6(*fragmenter, packet, before, mtu);
         return;
     }
     constexpr unsigned kMoreFragments = 0x2000;

@@ -80,7 +80,6 @@ void World::check_mesh(std::size_t index) {
 
 /** So is what sessions, paths and waiting frames take. */
 void World::check_plane(std::size_t index) {
-    using Pending = dataplane::PendingFrames;
     const Node& node = nodes_[index];
     const PlaneSizes plane = node.plane->sizes();
     const auto bound = [&](std::size_t size, std::size_t limit, const char* what) {
@@ -94,9 +93,9 @@ void World::check_plane(std::size_t index) {
           "handshakes and sessions");
     bound(plane.path.ways, session::PathSettings{}.max_candidates + 1, "ways to a peer");
     bound(plane.path.flying, session::PathMonitor::Sizes::kMaxFlying, "probes on a way");
-    bound(plane.pending.frames, Pending::kMaxFrames, "waiting frames for a peer");
-    bound(plane.pending.bytes, Pending::kMaxBytes, "waiting bytes for a peer");
-    bound(plane.pending.total, Pending::kMaxTotalBytes, "waiting bytes");
+    bound(plane.pending.frames, dataplane::WaitingRoom::kMaxFrames, "waiting frames for a peer");
+    bound(plane.pending.bytes, dataplane::WaitingRoom::kMaxBytes, "waiting bytes for a peer");
+    bound(plane.pending.total, dataplane::PendingFrames::kMaxTotalBytes, "waiting bytes");
     if (node.plane->most_keys() > kMaxKeys) {
         violate("bounded_keys", node.name + " holds too many keys for one peer");
     }

@@ -349,12 +349,13 @@ std::vector<dataplane::PeerIndex> Plane::group_takers() const {
 void Plane::send_frame(const std::optional<NodeId>& to, const Frame& frame, TimePoint now) {
     dataplane::Destination destination;
     destination.group = !to;
+    destination.routed = to.has_value();
     if (const Peer* owner = to ? find(*to) : nullptr) {
         destination.owner = owner->index;
     }
     const auto takers = group_takers();
     std::span<const dataplane::PeerIndex> peers;
-    if (const auto reason = dataplane::recipients(destination, false, takers, peers)) {
+    if (const auto reason = dataplane::recipients(destination, takers, peers)) {
         ports_.count(name(*reason));
         return;
     }

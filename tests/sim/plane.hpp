@@ -128,6 +128,7 @@ class Plane {
     struct Peer {
         NodeId node;
         dataplane::PeerIndex index = dataplane::kNoPeer;
+        std::shared_ptr<dataplane::PeerState> state = std::make_shared<dataplane::PeerState>(1);
         /** Frames do, for a way or keys. */
         bool waiting = false;
         std::unique_ptr<session::PathMonitor> path;

@@ -119,7 +119,7 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
     const auto way = way_in_use(peer);
     if (!way || !peer.sending) {
         pending_.drop_stale(peer.index, now);
-        pending_.add(peer.index, {}, frame, now);
+        pending_.add(peer.index, peer.state, {}, frame, now);
         peer.waiting = true;
         sessions_.open(peer.node, now);
         return;

@@ -133,7 +133,8 @@ std::vector<TargetRow> make_targets() {
 }
 
 std::vector<DropRow> make_drops() {
-    return {{"replay", "a packet came twice", 4}, {"no_route", "no node has the address", 13}};
+    return {{"replay", "a packet came twice", 4, {3, 1}},
+            {"no_route", "no node has the address", 13, {}}};
 }
 
 std::vector<AttachmentRow> make_attachments() {
@@ -146,13 +147,18 @@ std::vector<AttachmentRow> make_attachments() {
             {"4026532300-net1", "net1", "wv5e6f7a8b", "02:11:22:33:44:66", {}, 4026532300}};
 }
 
+std::vector<LaneRow> make_lanes() {
+    return {{0, 10, 9, 8, 7, 6, 5, 4, 3, 2}, {1, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+}
+
 NodeReport make_report() {
     return {make_status(),
             make_connections(),
             make_peers(),
             make_targets(),
             make_drops(),
-            make_attachments()};
+            make_attachments(),
+            make_lanes()};
 }
 
 } // namespace

@@ -41,7 +41,7 @@ TEST_CASE("options and peers are read") {
     CHECK(line.options.name == "one");
     CHECK(line.options.advertise == std::vector<std::string>{"192.0.2.1", "[2001:db8::1]:9"});
     CHECK(line.options.peers.size() == 5);
-    CHECK(line.options.mtu == 1376);
+    CHECK(line.options.mtu == 0);
 }
 
 TEST_CASE("an option weaved does not know, or a value of the wrong type, ends it with status 2") {

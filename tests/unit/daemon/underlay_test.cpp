@@ -83,3 +83,16 @@ TEST_CASE("what the user advertises is told, and nothing else") {
     options.advertise = {"203.0.113.7", "203.0.113.7:7000"};
     CHECK(told(options) == "203.0.113.7:6783 203.0.113.7:7000 ");
 }
+
+TEST_CASE("the pods' MTU leaves room for an IPv6 underlay where one is in sight") {
+    const Endpoint v4 = *Endpoint::parse("192.0.2.1", 6783);
+    const Endpoint v6 = *Endpoint::parse("[2001:db8::1]", 6783);
+    CHECK(daemon::automatic_mtu({v4}, {"192.0.2.2", "host.example"}, 0) == 1376);
+    CHECK(daemon::automatic_mtu({v4, v6}, {}, 0) == 1356);
+    CHECK(daemon::automatic_mtu({v4}, {"[2001:db8::2]:6783"}, 0) == 1356);
+    CHECK(daemon::automatic_mtu({v4}, {"2001:db8::2"}, 0) == 1356);
+    // What pods have already stays; what somebody else chose does not bind.
+    CHECK(daemon::automatic_mtu({v4, v6}, {}, 1376) == 1376);
+    CHECK(daemon::automatic_mtu({v4}, {}, 1356) == 1356);
+    CHECK(daemon::automatic_mtu({v4}, {}, 1500) == 1376);
+}

@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "dataplane/egress.hpp"
+#include "dataplane/handoff.hpp"
 #include "dataplane/pending.hpp"
 #include "dataplane/punter.hpp"
 #include "frames.hpp"
@@ -7,7 +9,37 @@
 
 #include <doctest/doctest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 namespace weave::dataplane::test {
+namespace {
+
+/** The UDP payload of an IPv6 packet from its fragments on the TAP, whose checksum is checked. */
+Bytes reassembled6(const std::vector<Bytes>& messages) {
+    constexpr std::size_t kIp = sizeof(VnetHeader) + 14;
+    Bytes whole;
+    for (const Bytes& message : messages) {
+        const bool last = &message == &messages.back();
+        const std::uint16_t field = load_be16(&message[kIp + 42]);
+        REQUIRE(message[kIp + 6] == kProtocolFragment);
+        CHECK(load_be16(&message[kIp + 4]) == message.size() - kIp - 40);
+        CHECK(load_be32(&message[kIp + 44]) == load_be32(&messages[0][kIp + 44]));
+        CHECK((field & 1) == (last ? 0 : 1));
+        if (whole.empty()) {
+            whole.assign(message.begin() + sizeof(VnetHeader), message.begin() + kIp + 40);
+            whole[14 + 6] = message[kIp + 40];
+        }
+        CHECK((field & 0xfff8u) == whole.size() - 54);
+        whole.insert(whole.end(), message.begin() + kIp + 48, message.end());
+    }
+    store_be16(&whole[14 + 4], whole.size() - 54);
+    CHECK(messages.size() == 2);
+    CHECK(checksums_are_right(whole));
+    return payload_of(whole);
+}
+
+} // namespace
 
 TEST_CASE("senders are told of too big frames in bounds, which others' events do not suffer from") {
     Node a{1};
@@ -46,7 +78,20 @@ TEST_CASE("handshakes fill half of the punt ring, and what peers cause finds the
     CHECK_FALSE(punt(Punt::Kind::probe_ack));
 }
 
-TEST_CASE("IPv6 on an underlay that is too narrow for it: TCP is cut, others are told 1280") {
+TEST_CASE("a sender that does not listen does not silence the answers for others") {
+    TooBigLimit limit;
+    const TimePoint now = Clock::now();
+    const MacAddress deaf{{2, 0, 0, 0, 0, 1}};
+    while (limit.allow(deaf, now)) {
+    }
+    int others = 0;
+    for (std::uint8_t i = 2; i < 34; ++i) {
+        others += limit.allow({{2, 0, 0, 0, 0, i}}, now) ? 1 : 0;
+    }
+    CHECK(others > 16);
+}
+
+TEST_CASE("IPv6 on an underlay that is too narrow for it: TCP is cut, others are fragmented") {
     Node a{1};
     Node b{2};
     join(a, b);
@@ -66,11 +111,132 @@ TEST_CASE("IPv6 on an underlay that is too narrow for it: TCP is cut, others are
     }
     spec.partial = true;
     spec.protocol = kProtocolUdp;
-    a.pod_sends(tap_message(spec, pattern(1232), 0));
+    // As much as every sender may send: in fragments.
+    const Bytes payload = pattern(1232);
+    a.pod_sends(tap_message(spec, payload, 0));
+    a.step();
+    b.step();
+    CHECK(reassembled6(b.pod_receives()) == payload);
+    CHECK(a.dropped(Drop::too_big) == 0);
+    // More: the sender is told.
+    a.pod_sends(tap_message(spec, pattern(1233), 0));
     a.step();
     const auto punt = a.punted(Punt::Kind::too_big);
     REQUIRE(punt.has_value());
     CHECK(punt->mtu == 1280);
+}
+
+TEST_CASE("while the path's size is being searched nobody is told of it") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    a.peers[0].mtu = 1280;
+    a.peers[0].mtu_settled = false;
+    a.publish();
+    FrameSpec spec = from_a_to_b(a, b);
+    const Bytes payload = pattern(1300);
+    a.pod_sends(tap_message(spec, payload, 0));
+    a.step();
+    b.step();
+    CHECK(joined_payloads(delivered(b)) == payload);
+    spec.protocol = kProtocolUdp;
+    a.pod_sends(tap_message(spec, payload, 0));
+    a.step();
+    CHECK(a.dropped(Drop::size_unmeasured) == 1);
+    CHECK(a.dropped(Drop::too_big) == 0);
+    CHECK_FALSE(a.punted(Punt::Kind::too_big).has_value());
+    a.peers[0].mtu_settled = true;
+    a.publish();
+    a.pod_sends(tap_message(spec, payload, 0));
+    a.step();
+    CHECK(a.punted(Punt::Kind::too_big).has_value());
+}
+
+TEST_CASE("UDP of a superframe is fragmented like UDP that comes alone") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    a.peers[0].mtu = 1280;
+    a.publish();
+    FrameSpec spec = from_a_to_b(a, b);
+    spec.protocol = kProtocolUdp;
+    spec.dont_fragment = false;
+    a.pod_sends(tap_message(spec, pattern(3000), 1300));
+    a.step();
+    b.step();
+    CHECK(a.dropped(Drop::too_big) == 0);
+    // Two datagrams of 1300 bytes in two fragments each, and one of 400.
+    CHECK(b.pod_receives().size() == 5);
+    spec.dont_fragment = true;
+    a.pod_sends(tap_message(spec, pattern(3000), 1300));
+    a.step();
+    CHECK(a.punted(Punt::Kind::too_big).has_value());
+}
+
+TEST_CASE("datagrams that need the path's whole size are counted") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    const auto large = [&](std::size_t size) {
+        a.pod_sends(plain(make_raw(a.pod_mac, b.pod_mac, size)));
+        a.step();
+        return a.peers[0].state->totals().tx_large;
+    };
+    CHECK(large(100) == 0);
+    CHECK(large(1280 - 60 - 4) == 0);
+    CHECK(large(1280 - 60 - 3) == 1);
+    a.peers[0].mtu = 1280;
+    a.publish();
+    CHECK(large(600) == 2);
+}
+
+TEST_CASE("a datagram that the kernel finds too big is reported") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    a.peers[0].mtu = 65535;
+    a.publish();
+    // Options make the packet larger than the loopback interface carries.
+    const Bytes options(8, 1);
+    REQUIRE(::setsockopt(a.udp.fd(), IPPROTO_IP, IP_OPTIONS, options.data(), 8) == 0);
+    a.pod_sends(plain(make_raw(a.pod_mac, b.pod_mac, 65470)));
+    a.step();
+    const auto punt = a.punted(Punt::Kind::path_too_big);
+    REQUIRE(punt.has_value());
+    CHECK(punt->peer == 0);
+}
+
+TEST_CASE("what waits for a peer is bounded over all lanes") {
+    const auto state = std::make_shared<PeerState>(2);
+    const TimePoint now = Clock::now();
+    PendingFrames lanes[2];
+    std::size_t dropped = 0;
+    for (int i = 0; i < 100; ++i) {
+        dropped += lanes[i % 2].add(1, state, {}, Bytes(100), now).dropped;
+    }
+    CHECK(dropped == 36);
+    CHECK(lanes[0].take(1).size() + lanes[1].take(1).size() == 64);
+    CHECK(lanes[0].add(1, state, {}, Bytes(100), now).dropped == 0);
+    // A lane that holds nothing cannot make room where others hold all.
+    for (int i = 0; i < 64; ++i) {
+        lanes[0].add(1, state, {}, Bytes(100), now);
+    }
+    CHECK(lanes[1].add(1, state, {}, Bytes(100), now).dropped == 1);
+}
+
+TEST_CASE("however many small frames share a datagram, it fits the way to another lane") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    a.peers[0].mtu = 65000;
+    a.publish();
+    for (int i = 0; i < 30; ++i) {
+        a.pod_sends(plain(make_raw(a.pod_mac, b.pod_mac, 1000)));
+    }
+    a.step();
+    const std::uint64_t sealed = a.lane->counters().records_sealed.value();
+    CHECK(sealed >= (30 * 1004 + Handoff::kMaxDatagram - 1) / Handoff::kMaxDatagram);
+    CHECK(sealed < 10);
 }
 
 TEST_CASE("a TAP that goes away is told once and left alone") {
@@ -164,8 +330,9 @@ TEST_CASE("frames that waited too long are not sent any more") {
     PendingFrames pending;
     const TimePoint start = Clock::now();
     const Bytes frame(100);
-    pending.add(1, {}, frame, start);
-    pending.add(1, {}, frame, start + std::chrono::seconds{3});
+    const auto state = std::make_shared<PeerState>(1);
+    pending.add(1, state, {}, frame, start);
+    pending.add(1, state, {}, frame, start + std::chrono::seconds{3});
     CHECK(pending.drop_stale(1, start + std::chrono::seconds{5}) == 0);
     CHECK(pending.drop_stale(1, start + std::chrono::seconds{6}) == 1);
     CHECK(pending.drop_stale(2, start + std::chrono::seconds{6}) == 0);

@@ -23,11 +23,11 @@ struct Answer {
     std::optional<Drop> reason;
 };
 
-Answer ask(const Destination& to, bool flood_unknown) {
+Answer ask(const Destination& to) {
     static constexpr std::array<PeerIndex, 2> kTakers{0, 3};
     std::span<const PeerIndex> out;
     Answer answer;
-    answer.reason = recipients(to, flood_unknown, kTakers, out);
+    answer.reason = recipients(to, kTakers, out);
     answer.peers.assign(out.begin(), out.end());
     return answer;
 }
@@ -37,19 +37,18 @@ Answer ask(const Destination& to, bool flood_unknown) {
 TEST_CASE("group frames go to each peer that takes them, once") {
     const std::vector<Entry> peers{{true, true}, {true, false}, {false, true}, {true, true}};
     CHECK(group_takers(peers) == std::vector<PeerIndex>{0, 3});
-    CHECK(ask({true, false, kNoPeer}, false).peers == std::vector<PeerIndex>{0, 3});
+    CHECK(ask({true, false, kNoPeer}).peers == std::vector<PeerIndex>{0, 3});
 }
 
 TEST_CASE("a frame goes to the owner of its destination alone") {
-    CHECK(ask({false, false, 1}, true).peers == std::vector<PeerIndex>{1});
-    CHECK(ask({false, true, 1}, true).peers == std::vector<PeerIndex>{1});
-    CHECK(ask({false, false, kLocalPeer}, true).reason == Drop::local_destination);
+    CHECK(ask({false, false, 1}).peers == std::vector<PeerIndex>{1});
+    CHECK(ask({false, true, 1}).peers == std::vector<PeerIndex>{1});
+    CHECK(ask({false, false, kLocalPeer}).reason == Drop::local_destination);
 }
 
-TEST_CASE("a frame for nobody known is flooded where that is wanted, and never by its IP address") {
-    CHECK(ask({false, false, kNoPeer}, true).peers == std::vector<PeerIndex>{0, 3});
-    CHECK(ask({false, false, kNoPeer}, false).reason == Drop::no_route);
-    CHECK(ask({false, true, kNoPeer}, true).reason == Drop::no_route);
+TEST_CASE("a frame for nobody known goes to all, but not by its IP address") {
+    CHECK(ask({false, false, kNoPeer}).peers == std::vector<PeerIndex>{0, 3});
+    CHECK(ask({false, true, kNoPeer}).reason == Drop::no_route);
 }
 
 TEST_CASE("a relay lowers the hop limit and gives nothing back to whom it came from") {

@@ -247,6 +247,57 @@ TEST_CASE("DHCP gets its checksum finished before it is sealed") {
     CHECK(checksums_are_right(ByteView{got[0]}.subspan(sizeof(VnetHeader))));
 }
 
+TEST_CASE("where pods read raw packets every checksum is complete") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    b.settings.finish_checksums = true;
+    b.publish();
+    const Bytes payload = pattern(5000);
+    a.pod_sends(tap_message(from_a_to_b(a, b), payload, 1300));
+    a.step();
+    b.step();
+    Bytes whole;
+    for (const Bytes& message : b.pod_receives()) {
+        CHECK(message[0] == 0); // nothing is left to the reader
+        const ByteView frame = ByteView{message}.subspan(sizeof(VnetHeader));
+        CHECK(checksums_are_right(frame));
+        const Bytes part = payload_of(frame);
+        whole.insert(whole.end(), part.begin(), part.end());
+    }
+    CHECK(whole == payload);
+}
+
+TEST_CASE("what the network swapped is joined in the order in which it was sealed") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    os::UdpOptions options;
+    options.bind = {*IpAddress::parse("127.0.0.1"), 0};
+    options.reuse_port = false;
+    const auto wire_tap = os::UdpSocket::open(options);
+    a.peers[0].path.endpoint = wire_tap.local();
+    a.publish();
+    const Bytes payload = pattern(6500);
+    a.pod_sends(tap_message(from_a_to_b(a, b), payload, 1300));
+    a.step();
+    os::ReceiveSlots slots;
+    const auto received = wire_tap.receive(slots);
+    REQUIRE(received.datagrams.size() == 1);
+    const ByteSpan train = received.datagrams[0].bytes;
+    const std::size_t each = received.datagrams[0].segment_size;
+    REQUIRE((train.size() + each - 1) / each == 5);
+    for (const std::size_t at : {3u, 1u, 0u, 4u, 2u}) {
+        const ByteSpan one = train.subspan(at * each, std::min(each, train.size() - at * each));
+        const iovec data{one.data(), one.size()};
+        REQUIRE(wire_tap.send(b.endpoint(), std::nullopt, {&data, 1}) == 0);
+    }
+    b.step();
+    CHECK(b.lane->counters().records_opened.value() == 5);
+    CHECK(b.lane->counters().tap_writes.value() == 1);
+    CHECK(joined_payloads(delivered(b)) == payload);
+}
+
 TEST_CASE("a probe is answered the way it came, with the size it arrived in") {
     Node a{1};
     Node b{2};

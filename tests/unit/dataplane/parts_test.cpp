@@ -4,14 +4,19 @@
 #include "dataplane/checksum.hpp"
 #include "dataplane/icmp.hpp"
 #include "dataplane/snapshot_cell.hpp"
+#include "dataplane/tap_port.hpp"
 #include "dataplane/train.hpp"
 #include "frames.hpp"
+#include "os/fd.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cerrno>
 #include <chrono>
 #include <thread>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace weave::dataplane::test {
 namespace {
@@ -181,11 +186,60 @@ TEST_CASE("a train that meets another error is lost whole; one datagram has no f
     CHECK(send_train(fine, Bytes(250), 100, true).sends == 3);
 }
 
+TEST_CASE("a TAP that refuses superframes gets single frames, until it is asked again") {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    const os::UniqueFd tap{ends[0]};
+    const os::UniqueFd pod{ends[1]};
+    LaneCounters counters;
+    TapPort port{tap.get(), counters};
+    const Bytes frame(100);
+    const std::vector<ByteView> frames(3, frame);
+    const iovec fine{const_cast<std::uint8_t*>(frame.data()), frame.size()};
+    // No system call takes this many bytes: EINVAL.
+    const iovec refused{fine.iov_base, SIZE_MAX};
+    const auto write = [&](const iovec& whole, std::span<const ByteView> of) {
+        port.write({}, {&whole, 1}, of);
+        std::array<std::uint8_t, 200> taken;
+        while (::read(pod.get(), taken.data(), taken.size()) > 0) {
+        }
+    };
+    write(fine, frames);
+    CHECK(counters.tap_writes.value() == 1);
+    // A single one that is refused is lost, and says nothing of superframes.
+    write(refused, std::span{frames}.first(1));
+    CHECK(counters.dropped(Drop::tap_write_failed) == 1);
+    CHECK(counters.tap_refuses.value() == 0);
+    write(refused, frames);
+    CHECK(counters.tap_gso_fallbacks.value() == 1);
+    CHECK(counters.tap_writes.value() == 4);
+    CHECK(counters.tap_refuses.value() == 1);
+    for (int i = 0; i < 20000 && counters.tap_refuses.value() != 0; ++i) {
+        write(fine, frames);
+    }
+    CHECK(counters.tap_refuses.value() == 0);
+    const std::uint64_t fallbacks = counters.tap_gso_fallbacks.value();
+    write(fine, frames);
+    CHECK(counters.tap_gso_fallbacks.value() == fallbacks);
+}
+
+TEST_CASE("a TAP that is down is not one that refuses superframes") {
+    LaneCounters counters;
+    TapPort port{-1, counters};
+    const Bytes frame(100);
+    const ByteView frames[] = {frame, frame};
+    const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
+    errno = EIO;
+    port.write({}, {&whole, 1}, frames);
+    CHECK(counters.dropped(Drop::tap_write_failed) == 2);
+    CHECK(counters.tap_gso_fallbacks.value() == 0);
+}
+
 TEST_CASE("too big: the sender of an IPv4 packet hears the MTU") {
     const MacAddress router = *MacAddress::parse("02:77:76:00:00:01");
     FrameSpec spec;
     const Bytes frame = make_frame(spec, pattern(1460));
-    const auto answer = too_big_answer(ByteView{frame}.first(256), 1400, router, std::nullopt);
+    const auto answer = too_big_answer(ByteView{frame}.first(256), 1400, router);
     REQUIRE(answer.has_value());
     const auto packet = parse_frame(*answer);
     REQUIRE(packet->version == 4);
@@ -206,7 +260,7 @@ TEST_CASE("too big: the sender of an IPv6 packet hears the MTU") {
     spec.source = *IpAddress::parse("fd00::10");
     spec.destination = *IpAddress::parse("fd00::11");
     const Bytes frame = make_frame(spec, pattern(1460));
-    const auto answer = too_big_answer(ByteView{frame}.first(256), 1380, router, std::nullopt);
+    const auto answer = too_big_answer(ByteView{frame}.first(256), 1380, router);
     REQUIRE(answer.has_value());
     const auto packet = parse_frame(*answer);
     REQUIRE(packet->version == 6);
@@ -225,15 +279,13 @@ TEST_CASE("too big: errors, group addresses and what is no IP get no answer") {
     spec.protocol = 1;
     Bytes error = make_frame(spec, pattern(100));
     error[34] = 3;
-    CHECK_FALSE(too_big_answer(error, 1400, router, std::nullopt).has_value());
+    CHECK_FALSE(too_big_answer(error, 1400, router).has_value());
     spec.protocol = kProtocolUdp;
     spec.destination = *IpAddress::parse("224.0.0.1");
     spec.to = *MacAddress::parse("01:00:5e:00:00:01");
-    CHECK_FALSE(
-        too_big_answer(make_frame(spec, pattern(9)), 1400, router, std::nullopt).has_value());
-    CHECK_FALSE(
-        too_big_answer(make_raw(spec.from, spec.to, 80), 1400, router, std::nullopt).has_value());
-    CHECK_FALSE(too_big_answer({}, 1400, router, std::nullopt).has_value());
+    CHECK_FALSE(too_big_answer(make_frame(spec, pattern(9)), 1400, router).has_value());
+    CHECK_FALSE(too_big_answer(make_raw(spec.from, spec.to, 80), 1400, router).has_value());
+    CHECK_FALSE(too_big_answer({}, 1400, router).has_value());
 }
 
 TEST_CASE("too big: IPv4-mapped addresses in IPv6 packets get no answer") {
@@ -244,9 +296,9 @@ TEST_CASE("too big: IPv4-mapped addresses in IPv6 packets get no answer") {
     spec.destination = *IpAddress::parse("fd00::b");
     for (const std::size_t address : {14u + 8u, 14u + 24u}) {
         Bytes frame = make_frame(spec, pattern(100));
-        CHECK(too_big_answer(frame, 1400, router, std::nullopt).has_value());
+        CHECK(too_big_answer(frame, 1400, router).has_value());
         std::copy(mapped.begin(), mapped.end(), &frame[address]);
-        CHECK_FALSE(too_big_answer(frame, 1400, router, std::nullopt).has_value());
+        CHECK_FALSE(too_big_answer(frame, 1400, router).has_value());
     }
 }
 

@@ -78,6 +78,36 @@ TEST_CASE("a path that shrinks under large packets is noticed, and found again w
     CHECK(world.monitor.mtu() == 1500);
 }
 
+TEST_CASE("only what was proved, at the end of a search, is settled") {
+    for (const std::uint16_t size : std::initializer_list<std::uint16_t>{1000, 1400, 1500}) {
+        CAPTURE(size);
+        World world = settled();
+        CHECK(world.settled_at == std::vector<std::uint16_t>{1500});
+        world.settled_at.clear();
+        world.traffic = world.large = true;
+        world.roads[kNear].mtu = size;
+        world.pass(20s);
+        if (size == 1500) {
+            CHECK(world.settled_at.empty());
+        } else {
+            REQUIRE(world.settled_at.size() == 1);
+            CHECK(world.settled_at[0] <= size);
+            CHECK(world.settled_at[0] + 10 > size);
+        }
+    }
+}
+
+TEST_CASE("one large packet now and then is enough to notice that none gets through") {
+    World world = settled();
+    world.traffic = true;
+    world.roads[kNear].mtu = 1400;
+    for (int i = 0; i < 3; ++i) {
+        world.monitor.on_large_packets(world.now);
+        world.pass(2500ms);
+    }
+    CHECK(world.monitor.mtu() <= 1400);
+}
+
 TEST_CASE("loss of everything is not taken for a black hole") {
     for (auto offset = 60ms; offset < 2400ms; offset += 60ms) {
         CAPTURE(offset.count());

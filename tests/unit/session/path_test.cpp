@@ -16,7 +16,8 @@ TEST_CASE("a candidate that answers is used, with the interface's size proved") 
     REQUIRE(world.monitor.rtt());
     CHECK(*world.monitor.rtt() <= 3ms);
     // Once: no pod is told a smaller size that nobody measured.
-    CHECK(world.mtus == std::vector<std::uint16_t>{1500});
+    CHECK(world.mtus == std::vector<std::uint16_t>{1500, 1500}); // assumed, then settled
+    CHECK(world.settled_at == std::vector<std::uint16_t>{1500});
 }
 
 TEST_CASE("an idle path costs few probes") {

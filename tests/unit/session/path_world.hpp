@@ -51,6 +51,9 @@ struct World {
                 ++uses;
             } else if (const auto* mtu = std::get_if<Mtu>(&action)) {
                 mtus.push_back(mtu->size);
+                if (mtu->settled) {
+                    settled_at.push_back(mtu->size);
+                }
             } else if (std::get_if<PathDown>(&action) != nullptr) {
                 downs.push_back(now);
             } else {
@@ -108,6 +111,7 @@ struct World {
     bool large = false;
     std::vector<std::pair<TimePoint, SendProbe>> flying;
     std::vector<std::uint16_t> mtus;
+    std::vector<std::uint16_t> settled_at;
     std::vector<std::uint16_t> sizes;
     std::vector<TimePoint> downs;
     int probes = 0;
