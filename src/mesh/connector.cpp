@@ -158,6 +158,7 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
                                   connected.dial.has_value(),
                                   connected.local_nonce ^ connected.remote_nonce,
                                   connected.boot_epoch + connected.own_boot_epoch,
+                                  connected.remote_instance,
                                   now};
     settle_duplicate(connected, copy);
     satisfied(connected.node);
@@ -175,6 +176,10 @@ void Connector::settle_duplicate(const Connected& connected, const std::optional
     const LinkId before = held->second;
     const bool replaced = survives(links_.at(connected.link), links_.at(before));
     held->second = replaced ? connected.link : before;
+    std::vector<Process>& seen = processes_[connected.node];
+    if (!replaced && seen.size() > 1 && links_.at(before).instance != connected.remote_instance) {
+        std::iter_swap(seen.rbegin(), seen.rbegin() + 1); // who lost is not the newest
+    }
     Close close{replaced ? before : connected.link,
                 replaced ? "replaced by another connection of the same nodes"
                          : "the nodes are already connected",

@@ -209,6 +209,7 @@ class Connector {
         std::uint64_t order = 0;
         /** Sum of the boot epochs: the same at both ends, greater after a restart of either. */
         std::uint64_t epochs = 0;
+        std::uint32_t instance = 0;
         TimePoint since;
     };
 

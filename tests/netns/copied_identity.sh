@@ -7,18 +7,7 @@ source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/meanwhile.sh"
 begin ping
 
-host a 1
-host b 2
-host c 3
-host x 4
-start a
-start b "$(address a)"
-start c "$(address a)"
-pod a p1 10.32.0.1/12
-pod b p2 10.32.0.2/12
-pod c p3 10.32.0.3/12
-expect "the first ping passes" eventually 5 pings p1 10.32.0.3
-expect "and another" eventually 5 pings p2 10.32.0.3
+three_hosts_and_a_stranger
 shows() { ctl "$1" status ${2:+"$2"} | grep -i -e "$3"; }
 meanwhile_begin p1 10.32.0.3 a c
 id=$(ctl b status | sed -n 's/^node id: *//p')
@@ -29,6 +18,7 @@ for name in b x a; do
     expect "$name warns that an identity is used twice" eventually 15 shows "$name" "" "warning:.*identity"
     cat "$folder/try.out"
 done
+expect "a counts it" counted a mesh_identity_twice
 stop x >/dev/null
 expect "b is what it was" shows b "" "$id"
 expect "without the copy b is reached again" eventually 15 pings p2 10.32.0.1

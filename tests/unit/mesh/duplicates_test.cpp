@@ -141,3 +141,19 @@ TEST_CASE("a process that was followed by another and is back was copied") {
     hears(8, 4, 73);
     CHECK(end.twice == 2);
 }
+
+TEST_CASE("a copy whose links always lose is noticed when it comes again") {
+    std::mt19937_64 random(1);
+    End end(0, random);
+    const auto hears = [&](LinkId link, std::uint64_t epoch, std::uint32_t instance) {
+        end.hears({.link = link, .epochs = {1, epoch}, .instances = {1, instance}},
+                  TimePoint{} + 1h);
+    };
+    hears(1, 5, 71);
+    hears(2, 3, 72);
+    hears(3, 5, 71);
+    CHECK(end.twice == 0);
+    hears(4, 3, 72);
+    CHECK(end.twice == 1);
+    CHECK(end.codes.back() == wire::NoticeCode::identity_twice);
+}
