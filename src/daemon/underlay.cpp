@@ -92,9 +92,10 @@ std::uint16_t automatic_mtu(const Options& options, std::vector<std::string> tar
     os::Netlink netlink = os::Netlink::open();
     const auto bridge = netlink.link(options.bridge);
     targets.insert(targets.end(), options.peers.begin(), options.peers.end());
-    return automatic_mtu(underlay_endpoints(options, netlink.links(), netlink.addresses()),
-                         targets,
-                         bridge ? bridge->mtu : 0);
+    return automatic_mtu(
+        underlay_endpoints(options, netlink.links(), netlink.addresses(), netlink.routes()),
+        targets,
+        bridge ? bridge->mtu : 0);
 }
 
 Underlay::Underlay(boost::asio::io_context& io,

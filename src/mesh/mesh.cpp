@@ -217,6 +217,8 @@ void Mesh::raise_epoch(std::uint64_t above, TimePoint now) {
 
 void Mesh::tick(TimePoint now) {
     now_ = now;
+    refresh_view();
+    claim_name(now);
     if (now >= reissue_at_) {
         reissue(now);
     }
@@ -230,7 +232,6 @@ void Mesh::tick(TimePoint now) {
         forget_dead(now);
     }
     refresh_view();
-    claim_name(now);
     for (auto& [id, link] : links_) {
         flush(id, link, now);
     }

@@ -106,7 +106,8 @@ void Mesh::update_names() {
 void Mesh::claim_name(TimePoint now) {
     const auto self = infos_.find(self_);
     if (self == infos_.end()) {
-        return;
+        claim_name_at_ = std::max(claim_name_at_, now + settings_.claim_name_after);
+        return; // not said yet
     }
     const bool shown = self->second.shown_name == self->second.name;
     if (!shown) {

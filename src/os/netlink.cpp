@@ -128,6 +128,21 @@ bool parse_address(const nlmsghdr* message, LinkAddress& out) {
     return true;
 }
 
+bool parse_route(const nlmsghdr* message, Route& out) {
+    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+    const bool v4 = info->rtm_family == AF_INET;
+    if ((!v4 && info->rtm_family != AF_INET6) || info->rtm_type != RTN_UNICAST) {
+        return false;
+    }
+    const auto table = attributes_of<RTA_MAX + 1>(message, sizeof *info);
+    const IpAddress any = v4 ? IpAddress::v4({}) : IpAddress::v6({});
+    out.destination = {ip_of(table[RTA_DST]).value_or(any), info->rtm_dst_len};
+    out.gateway = ip_of(table[RTA_GATEWAY]);
+    out.index = u32_of(table[RTA_OIF]);
+    out.table = u32_of(table[RTA_TABLE], info->rtm_table);
+    return true;
+}
+
 void put_bridge_data(nlmsghdr* message) {
     nlattr* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_str(message, IFLA_INFO_KIND, "bridge");
@@ -443,6 +458,11 @@ std::vector<LinkAddress> Netlink::addresses(int netns_id) {
         mnl_attr_put_u32(request.get(), IFA_TARGET_NETNSID, static_cast<std::uint32_t>(netns_id));
     }
     return dump<LinkAddress>(request.get(), "addresses", parse_address);
+}
+
+std::vector<Route> Netlink::routes() {
+    Request request{RTM_GETROUTE, 0, rtmsg{}};
+    return dump<Route>(request.get(), "routes", parse_route);
 }
 
 } // namespace weave::os

@@ -45,6 +45,7 @@ struct Route {
     Prefix destination;
     std::optional<IpAddress> gateway;
     unsigned index = 0;
+    unsigned table = 254; ///< what routes() read; add_route() knows the main table only
 };
 
 struct BridgeSpec {
@@ -107,6 +108,8 @@ class Netlink {
     /** The named link; throws when there is none. */
     Link require_link(const std::string& name);
     std::vector<LinkAddress> addresses(int netns_id = -1);
+    /** Unicast routes of all tables, both families. */
+    std::vector<Route> routes();
 
   private:
     struct Close {

@@ -36,7 +36,7 @@ void check(const daemon::Cluster& cluster, ByteView bytes) {
     for (std::size_t i = 0; i < secrets.size(); ++i) {
         FUZZ_CHECK(secrets[i].at("id").is_number_unsigned());
         FUZZ_CHECK(secrets[i].at("id").get<std::uint64_t>() == cluster.secrets[i].id);
-        FUZZ_CHECK(to_hex(cluster.secrets[i].key.view()).size() == 64);
+        FUZZ_CHECK(to_hex(cluster.secrets[i].key->view()).size() == 64);
     }
     FUZZ_CHECK(secrets.size() == 1 || cluster.secrets[0].id != cluster.secrets[1].id);
 }

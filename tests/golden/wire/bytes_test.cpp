@@ -216,8 +216,11 @@ void add_records(Listing& listing) {
 }
 
 void add_link_messages(Listing& listing) {
-    listing.add("link-hello", wire::encode_hello(as_bytes("x")));
-    listing.add("link-close", wire::encode_close("reason"));
+    const wire::Notice copied{
+        wire::NoticeCode::identity_twice, IpAddress::v4({192, 0, 2, 7}), "why"};
+    listing.add("link-notice", wire::encode_notice(wire::LinkMessageKind::notice, copied));
+    const wire::Notice stops{wire::NoticeCode::shutting_down, std::nullopt, "reason"};
+    listing.add("link-close", wire::encode_notice(wire::LinkMessageKind::close, stops));
     wire::BucketDigest buckets;
     for (std::size_t i = 0; i < buckets.hashes.size(); ++i) {
         buckets.hashes[i] = i;

@@ -82,6 +82,7 @@ struct Host {
         events.on_direct = [](const NodeId&, bool) {};
         events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
         events.on_table_changed = [this] { publish(); };
+        events.publish_now = [this] { publish(); };
         peers = std::make_unique<Peers>(
             lanes, settings, local_of(identity), session::PathSettings{}, std::move(events));
         publish();

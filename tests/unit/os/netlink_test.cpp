@@ -97,6 +97,11 @@ TEST_CASE("addresses and routes are added once, and addresses taken away once") 
         }
         CHECK(netlink.add_route(route));
         CHECK_FALSE(netlink.add_route(route));
+        const auto routes = netlink.routes();
+        CHECK(std::any_of(routes.begin(), routes.end(), [&](const Route& it) {
+            return it.destination == route.destination && it.index == link.index &&
+                   it.gateway == route.gateway && it.table == 254;
+        }));
     }
     const Prefix prefix = *Prefix::parse("fd00:1::1/64");
     CHECK(netlink.delete_address(link, prefix));

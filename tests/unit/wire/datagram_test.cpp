@@ -74,7 +74,8 @@ TEST_CASE("a response is cut where it should be") {
     header.type = DatagramType::response;
     Bytes bytes = header.encode();
     bytes.insert(bytes.end(), {0x80, 0, 0, 1});
-    bytes.resize(bytes.size() + 57 + 2 * kMacSize, 0xcc);
+    bytes.resize(bytes.size() + 57 + kMacSize, 0xcc);
+    bytes.resize(bytes.size() + kMacSize);
     const auto view = ResponseView::parse(bytes);
     REQUIRE(view);
     CHECK(view->receiver_index == 0x01000080);
@@ -83,6 +84,8 @@ TEST_CASE("a response is cut where it should be") {
     for (std::size_t size = 0; size < 116; ++size) {
         CHECK_FALSE(ResponseView::parse(ByteView{bytes}.first(size)));
     }
+    bytes.back() = 1; // a response bears no mac2
+    CHECK_FALSE(ResponseView::parse(bytes));
 }
 
 TEST_CASE("handshake payloads round-trip, and tolerate what later versions append") {
@@ -121,7 +124,7 @@ TEST_CASE("cookie replies and refusals round-trip at exactly their size") {
     bytes = refusal.encode();
     CHECK(to_hex(bytes) == "0604000080000000");
     CHECK(Refusal::parse(bytes) == refusal);
-    bytes[1] = 5;
+    bytes[1] = kLastRefusalCode + 1;
     CHECK_FALSE(Refusal::parse(bytes));
     bytes[1] = 0;
     CHECK_FALSE(Refusal::parse(bytes));
