@@ -28,7 +28,8 @@ Connector::Connector(const NodeId& self,
                      ConnectorSettings settings)
     : self_(self)
     , random_(std::move(random))
-    , settings_(settings) {}
+    , settings_(settings)
+    , processes_(settings.max_nodes) {}
 
 bool Connector::add_target(const Endpoint& endpoint, TimePoint now) {
     const auto found = targets_.find(endpoint);
@@ -109,7 +110,7 @@ void Connector::on_discovered(const NodeId& node,
 }
 
 void Connector::on_gone(const NodeId& node) {
-    processes_.erase(node);
+    processes_.forget(node);
     const auto found = nodes_.find(node);
     if (found != nodes_.end()) {
         cancel_dials(found->second);
@@ -152,7 +153,11 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
         goal->reason = "another node answers at " + connected.remote.text();
         finish_round(*goal, now);
     }
-    const std::optional<Endpoint> copy = note_process(connected);
+    const std::optional<Endpoint> copy =
+        processes_.heard(connected.node, connected.remote_instance, connected.remote, now);
+    if (copy) {
+        actions_.emplace_back(IdentityTwice{connected.node, connected.remote, *copy});
+    }
     links_[connected.link] = Link{connected.node,
                                   connected.remote,
                                   connected.dial.has_value(),
@@ -160,12 +165,14 @@ void Connector::on_connected(const Connected& connected, TimePoint now) {
                                   connected.boot_epoch + connected.own_boot_epoch,
                                   connected.remote_instance,
                                   now};
-    settle_duplicate(connected, copy);
+    settle_duplicate(connected, copy, now);
     satisfied(connected.node);
 }
 
 /** Keeps one link to the node. When two processes use its identity, both are told of the other. */
-void Connector::settle_duplicate(const Connected& connected, const std::optional<Endpoint>& copy) {
+void Connector::settle_duplicate(const Connected& connected,
+                                 const std::optional<Endpoint>& copy,
+                                 TimePoint now) {
     const auto [held, first] = link_of_.try_emplace(connected.node, connected.link);
     if (first) {
         if (copy) {
@@ -176,9 +183,8 @@ void Connector::settle_duplicate(const Connected& connected, const std::optional
     const LinkId before = held->second;
     const bool replaced = survives(links_.at(connected.link), links_.at(before));
     held->second = replaced ? connected.link : before;
-    std::vector<Process>& seen = processes_[connected.node];
-    if (!replaced && seen.size() > 1 && links_.at(before).instance != connected.remote_instance) {
-        std::iter_swap(seen.rbegin(), seen.rbegin() + 1); // who lost is not the newest
+    if (!replaced && links_.at(before).instance != connected.remote_instance) {
+        processes_.lost(connected.node, now);
     }
     Close close{replaced ? before : connected.link,
                 replaced ? "replaced by another connection of the same nodes"
@@ -191,33 +197,6 @@ void Connector::settle_duplicate(const Connected& connected, const std::optional
         actions_.emplace_back(TellCopied{held->second, links_.at(close.link).remote.address});
     }
     actions_.emplace_back(std::move(close));
-}
-
-/** After a restart the process before is heard of no more; one that comes back was never gone. */
-std::optional<Endpoint> Connector::note_process(const Connected& connected) {
-    if (!processes_.contains(connected.node) && processes_.size() >= settings_.max_nodes) {
-        return std::nullopt;
-    }
-    std::vector<Process>& seen = processes_[connected.node];
-    const auto same = [&](const Process& it) { return it.instance == connected.remote_instance; };
-    const auto found = std::find_if(seen.begin(), seen.end(), same);
-    std::optional<Endpoint> other;
-#ifdef WEAVE_BREAK_NEWEST_PROCESS // the simulator proves that it notices
-    const bool replaced = found != seen.end();
-#else
-    const bool replaced = found != seen.end() && std::next(found) != seen.end();
-#endif
-    if (replaced) {
-        other = seen.back().at;
-        actions_.emplace_back(IdentityTwice{connected.node, connected.remote, *other});
-    }
-    if (found != seen.end()) {
-        seen.erase(found);
-    } else if (seen.size() == ConnectorSizes::kMaxProcesses) {
-        seen.erase(seen.begin());
-    }
-    seen.push_back({connected.remote_instance, connected.remote});
-    return other;
 }
 
 bool Connector::survives(const Link& challenger, const Link& holder) {

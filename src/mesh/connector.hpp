@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "mesh/link_id.hpp"
+#include "mesh/processes.hpp"
 #include "mesh/sizes.hpp"
 #include "wire/link_message.hpp"
 
@@ -213,16 +214,9 @@ class Connector {
         TimePoint since;
     };
 
-    /** The processes that spoke for one node, the newest last: a later one replaces an earlier,
-     * which then is silent. */
-    struct Process {
-        std::uint32_t instance = 0;
-        Endpoint at;
-    };
-
-    /** Returns where another live process with the same identity is, if there is one. */
-    std::optional<Endpoint> note_process(const Connected& connected);
-    void settle_duplicate(const Connected& connected, const std::optional<Endpoint>& copy);
+    void settle_duplicate(const Connected& connected,
+                          const std::optional<Endpoint>& copy,
+                          TimePoint now);
     void run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now);
     void finish_round(Goal& goal, TimePoint now);
@@ -255,7 +249,7 @@ class Connector {
     std::map<DialId, Dialing> dialing_;
     std::map<LinkId, Link> links_;
     std::map<NodeId, LinkId> link_of_;
-    std::map<NodeId, std::vector<Process>> processes_;
+    Processes processes_;
     DialId next_dial_ = 1;
     std::vector<ConnectorAction> actions_;
 };

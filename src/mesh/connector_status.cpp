@@ -38,10 +38,8 @@ ConnectorSizes Connector::sizes() const {
     out.nodes = nodes_.size();
     out.dials = dialing_.size();
     out.links = links_.size();
-    out.processes = processes_.size();
-    for (const auto& [node, processes] : processes_) {
-        out.most_processes = std::max(out.most_processes, processes.size());
-    }
+    out.processes = processes_.nodes();
+    out.most_processes = processes_.most_of_a_node();
     out.self_endpoints = self_endpoints_.size();
     return out;
 }

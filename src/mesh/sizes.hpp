@@ -23,16 +23,13 @@ struct MeshSizes {
 
 struct ConnectorSizes {
     static constexpr std::size_t kMaxSelfEndpoints = 64;
-    /** Processes remembered of a node; more machines than that with one identity are told of in
-     * turn. */
-    static constexpr std::size_t kMaxProcesses = 4;
 
     std::size_t targets = 0;
     std::size_t nodes = 0;
     std::size_t dials = 0; ///< at most one per target, and ConnectorSettings::max_dials
     std::size_t links = 0;
-    std::size_t processes = 0; ///< nodes with processes: at most ConnectorSettings::max_nodes
-    std::size_t most_processes = 0;
+    std::size_t processes = 0;      ///< nodes with processes: at most ConnectorSettings::max_nodes
+    std::size_t most_processes = 0; ///< of one node: at most Processes::kMaxOfNode
     std::size_t self_endpoints = 0;
 };
 

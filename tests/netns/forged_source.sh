@@ -33,7 +33,7 @@ for name in p1 p3; do
     background+=($!)
     eventually 5 grep -q listening "$folder/$name.tcpdump"
 done
-meanwhile_begin p1 10.32.0.3 a b c
+meanwhile_begin p1 10.32.0.3 a c
 
 # forged WHERE COUNTER WHAT KIND ARGUMENTS...: p2 sends frames of this kind; each is counted on host WHERE
 forged() {

@@ -71,7 +71,7 @@ void World::check_mesh(std::size_t index) {
     bound(connector.dials, dials, "dials");
     bound(connector.links, mesh.links, "links");
     bound(connector.processes, node_limit_, "nodes with processes");
-    bound(connector.most_processes, mesh::ConnectorSizes::kMaxProcesses, "processes of a node");
+    bound(connector.most_processes, mesh::Processes::kMaxOfNode, "processes of a node");
     bound(connector.self_endpoints, mesh::ConnectorSizes::kMaxSelfEndpoints, "own addresses");
     if (store.nodes().size() > node_limit_) {
         violate("bounded_store", node.name + " knows more nodes than the limit");
