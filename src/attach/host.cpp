@@ -303,7 +303,8 @@ PreparedPod Host::prepare_pod(int netns_fd, const PodSpec& spec) {
         }
         return out;
     } catch (...) {
-        if (!old) {
+        const auto now = netlink_.link(host_ifname(inode, spec.ifname));
+        if (now && (!old || old->index != now->index)) {
             detach_pod(inode, spec.ifname); // half an attachment is none
         }
         throw;
@@ -342,6 +343,12 @@ std::vector<std::string> Host::detach_all(std::uint64_t netns_inode) {
     return names;
 }
 
+std::vector<Link> Host::ports() {
+    std::vector<Link> out = netlink_.links();
+    std::erase_if(out, [](const Link& link) { return !is_port(link); });
+    return out;
+}
+
 std::vector<Attachment> Host::list() {
     struct Inside {
         std::vector<Link> links;
@@ -372,6 +379,7 @@ std::vector<Attachment> Host::list() {
                 }
             }
         } catch (const std::system_error&) {
+            pods.erase(port.peer_netns_id);
             continue; // the namespace went away while we looked
         }
         out.push_back(std::move(entry));

@@ -118,6 +118,8 @@ class Host {
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
     /** Detaches whatever we put into the namespace; returns the names the interfaces were given. */
     std::vector<std::string> detach_all(std::uint64_t netns_inode);
+    /** The host ends of pods' interfaces. */
+    std::vector<os::Link> ports();
     /** All attachments, read from the kernel. */
     std::vector<Attachment> list();
 

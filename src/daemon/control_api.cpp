@@ -94,12 +94,11 @@ Reply Router::handle_connect(const api::Request& request) {
     const auto peers = request.params.value("peers", std::vector<std::string>{});
     try {
         std::for_each(peers.begin(), peers.end(), check_peer);
+        const bool replace = request.params.value("replace", false);
+        return Reply::ok({{"added", mesh_->targets().connect(peers, replace, "connect")}});
     } catch (const ConfigError& error) {
         return Reply::error("invalid", error.what());
     }
-    const unsigned added =
-        mesh_->targets().connect(peers, request.params.value("replace", false), "connect");
-    return Reply::ok({{"added", added}});
 }
 
 Reply Router::handle_forget(const api::Request& request) {

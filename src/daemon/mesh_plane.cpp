@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace weave::daemon {
 namespace {
@@ -214,8 +215,8 @@ void MeshPlane::on_dial_failed(net::LinkId link,
     dials_.erase(dial);
     dialled_.erase(id);
     const bool refused = refusal && !retry_helps(*refusal);
-    if (rate_.allow("dial", now)) {
-        log::info("event=connect_failed reason={}", log::quoted(reason));
+    if (rate_.allow("dial " + to.address.text(), now)) {
+        log::info("event=connect_failed address={} reason={}", to.text(), log::quoted(reason));
     }
     if (refusal == session::ControlFailure::identity_elsewhere) {
         note_copy(mesh_.self(), {to}, now);
@@ -273,6 +274,7 @@ void MeshPlane::carry_out(const mesh::ConnectorAction& action, TimePoint now) {
         log::debug("event=link_closed link={} reason={}", close->link, log::quoted(close->reason));
         links_.close(close->link, farewell(*close));
         mesh_.on_link_down(close->link);
+        connector_.on_closed(close->link, mesh::Failure::duplicate, close->reason, now);
     } else if (const auto* tell = std::get_if<mesh::TellCopied>(&action)) {
         links_.send(tell->link,
                     wire::encode_notice(wire::LinkMessageKind::notice,
@@ -288,6 +290,7 @@ void MeshPlane::note_copy(const NodeId& node, const std::vector<Endpoint>& at, T
     static constexpr std::size_t kMaxCopied = 16;
     static constexpr std::size_t kMaxPlaces = 8;
     ++counted_["mesh_identity_twice"];
+    std::ignore = copied_identities(now); // makes room
     if (!copied_.contains(node) && copied_.size() >= kMaxCopied) {
         return;
     }

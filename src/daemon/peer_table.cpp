@@ -61,7 +61,6 @@ std::vector<PeerView> Peers::view(TimePoint now) const {
         row.mtu = peer.mtu.size;
         row.rtt = peer.path->rtt();
         row.totals = peer.state->totals();
-        row.has_session = peer.sending != nullptr;
         if (peer.sending) {
             row.key_age = now - *peer.installed;
             row.suite = peer.sending->suite();

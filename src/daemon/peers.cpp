@@ -124,9 +124,11 @@ void Peers::on_node_gone(const NodeId& node) {
         return;
     }
     sessions_.remove_peer(node);
-    release_slot(peer->index);
+    const dataplane::PeerIndex index = peer->index;
     peers_.erase(node);
     touch();
+    events_.publish_now(); // before lanes forget the slot, or one may queue for it again
+    release_slot(index);
 }
 
 void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
@@ -141,8 +143,10 @@ void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
             if (hop && !sessions_.usable(node)) {
                 sessions_.open(node, now);
             }
+            run_path(peer, now);
         }
     }
+    run_sessions(now);
 }
 
 bool Peers::reaches(const NodeId& node) const {
@@ -240,6 +244,7 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
 void Peers::on_first_record(Peer& peer, const dataplane::Punt& punt, TimePoint now) {
     remember_local(punt.origin);
     peer.heard = to_session(punt.origin);
+    touch();
     if (punt.origin.kind == dataplane::Origin::Kind::direct) {
         peer.path->on_received(punt.origin.endpoint, now);
     }
@@ -344,9 +349,9 @@ void Peers::perform(session::Install& action, TimePoint now) {
     ++handshakes_;
     rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;
-    peer->installed = now;
     touch();
     if (action.send_now) {
+        peer->installed = now;
         const bool direct = action.from.kind == session::Origin::Kind::direct;
         peer->heard = action.from;
         if (answering_ && direct) {
@@ -370,6 +375,7 @@ void Peers::perform(const session::Promote& action, TimePoint now) {
     const auto entry = peer->receiving.find(action.local_index);
     if (entry != peer->receiving.end()) {
         peer->sending = entry->second;
+        peer->installed = now;
         touch();
         peer->path->on_session(now);
         say_hello(*peer);
@@ -454,6 +460,18 @@ void Peers::perform(const session::SessionDown& action) {
     }
 }
 
+/** A lane that is idle does not look at what waits in it, and all lanes share the room. */
+void Peers::drop_stale(Peer& peer, TimePoint now) {
+    if (!peer.state->waiting().occupied() || now < peer.next_drop) {
+        return;
+    }
+    peer.next_drop = now + std::chrono::seconds(1);
+    lanes_.inject_all([&](Injection& out) {
+        out.kind = Injection::Kind::drop_stale;
+        out.peer = peer.index;
+    });
+}
+
 void Peers::tick(TimePoint now) {
     for (const dataplane::PeerIndex index : std::exchange(releasing_, {})) {
         release_slot(index);
@@ -467,6 +485,7 @@ void Peers::tick(TimePoint now) {
             peer.open_again = now + kOpenAgain;
             sessions_.open(node, now);
         }
+        drop_stale(peer, now);
     }
     sessions_.tick(now);
     run_sessions(now);

@@ -40,7 +40,6 @@ struct PeerView {
     dataplane::PeerState::Totals totals;
     std::optional<Duration> key_age;
     std::optional<crypto::Suite> suite;
-    bool has_session = false;
 };
 
 /**
@@ -100,6 +99,7 @@ class Peers {
         std::vector<Endpoint> candidates;
         std::optional<NodeId> next_hop;
         TimePoint open_again{};
+        TimePoint next_drop{};
         std::uint64_t epoch = 0;
         bool wants_broadcast = true;
         /** Lanes could not be told yet that what waits can go. */
@@ -140,6 +140,7 @@ class Peers {
     void touch();
     void say_hello(Peer& peer);
     void flush(Peer& peer);
+    void drop_stale(Peer& peer, TimePoint now);
     [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
     void remember_local(const dataplane::Origin& origin);
     [[nodiscard]] std::optional<IpAddress> local_for(const Endpoint& to) const;

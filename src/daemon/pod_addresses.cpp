@@ -45,9 +45,9 @@ std::vector<attach::Attachment> Router::attachments() {
 /** On disk before it is acknowledged. Links that are gone are left out. */
 void Router::remember_given(const attach::Attachment& pod, const std::vector<Prefix>& addresses) {
     std::map<std::string, GivenAddresses> after;
-    for (const attach::Attachment& each : host_.list()) {
-        const auto entry = state_.given().find(each.host_ifname);
-        if (entry != state_.given().end() && entry->second.host_mac == each.host_mac) {
+    for (const os::Link& port : host_.ports()) {
+        const auto entry = state_.given().find(port.name);
+        if (entry != state_.given().end() && entry->second.host_mac == port.mac) {
             after.insert(*entry);
         }
     }

@@ -110,7 +110,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
     status.warnings = notices_;
     for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
-        if (node.shown_name != node.name) {
+        if (node.shown_name != node.name && (node.self || node.reachable)) {
             status.warnings.push_back(fmt::format(
                 "two nodes are named '{}'; {}, {}, is shown as {}: start one with another --name",
                 node.name,

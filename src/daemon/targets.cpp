@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/targets.hpp"
 
+#include "daemon/options.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -74,8 +76,15 @@ Targets::connect(const std::vector<std::string>& peers, bool replace, const std:
             gone.push_back(text);
         }
     }
+    if (const std::size_t most = mesh::ConnectorSettings{}.max_targets; kept.size() > most) {
+        throw ConfigError(fmt::format(
+            "these would be {} targets and {} is the most: forget some, peers find each other",
+            kept.size(),
+            most));
+    }
     // On disk before anything is done: what cannot be kept is not acknowledged.
     state_.save_targets({kept.begin(), kept.end()});
+    std::for_each(gone.begin(), gone.end(), [this](const std::string& text) { drop(text); });
     unsigned added = 0;
     for (const std::string& text : given) {
         const auto [entry, inserted] = targets_.try_emplace(text, Target{origin, {}, {}});
@@ -85,7 +94,6 @@ Targets::connect(const std::vector<std::string>& peers, bool replace, const std:
         }
         resolve(text);
     }
-    std::for_each(gone.begin(), gone.end(), [this](const std::string& text) { drop(text); });
     on_change_();
     return added;
 }

@@ -40,8 +40,8 @@ class Targets {
             std::function<void()> on_change,
             net::NameLookup::Lookup lookup = net::NameLookup::system_lookup);
 
-    /** Returns how many were new. Throws std::system_error, with nothing changed, when they cannot
-     * be written to the state folder. */
+    /** Returns how many were new. Throws, with nothing changed, std::system_error when they cannot
+     * be written to the state folder and ConfigError when they are too many. */
     unsigned
     connect(const std::vector<std::string>& peers, bool replace, const std::string& origin);
     /** Returns those that are no targets; nothing is changed when there are any. Throws like

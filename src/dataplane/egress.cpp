@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/egress.hpp"
 
+#include "crypto/init.hpp"
 #include "dataplane/checksum.hpp"
 #include "dataplane/forwarding.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace weave::dataplane {
 namespace {
@@ -21,7 +23,12 @@ Egress::Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& count
     , punter_(punter)
     , counters_(counters)
     , buffer_(TapPort::kBufferSize)
-    , copy_(TapPort::kBufferSize) {}
+    , copy_(TapPort::kBufferSize) {
+    // Lanes share the pods' addresses, and a start follows another: each begins somewhere else.
+    std::array<std::uint8_t, sizeof fragment_id_> random{};
+    crypto::random_bytes(random);
+    fragment_id_ = wire::load_u32(random.data());
+}
 
 bool Egress::drain() {
     std::size_t bytes = 0;
@@ -246,6 +253,11 @@ void Egress::flush_pending(PeerIndex peer) {
             send_to(peer, *out);
         }
     }
+}
+
+/** Of a flow that has ended: its frames would keep those of other lanes out. */
+void Egress::drop_stale(PeerIndex peer) {
+    counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
 }
 
 void Egress::drop_pending(PeerIndex peer) {

@@ -49,6 +49,7 @@ class Egress {
     bool drain();
     /** Sends what waited for a session with `peer`. */
     void flush_pending(PeerIndex peer);
+    void drop_stale(PeerIndex peer);
     void drop_pending(PeerIndex peer);
 
   private:

@@ -201,6 +201,9 @@ void Lane::Impl::inject(const Injection& injection) {
     case Injection::Kind::flush_pending:
         egress_.flush_pending(injection.peer);
         break;
+    case Injection::Kind::drop_stale:
+        egress_.drop_stale(injection.peer);
+        break;
     case Injection::Kind::drop_pending:
         egress_.drop_pending(injection.peer);
         break;

@@ -29,7 +29,13 @@ PendingFrames::Added PendingFrames::add(PeerIndex peer,
         return out;
     }
     Queue& queue = *made;
-    queue.state = state;
+    if (queue.state != state) { // the slot has another peer now
+        while (!queue.frames.empty()) {
+            drop_oldest(queue);
+            ++out.dropped;
+        }
+        queue.state = state;
+    }
     if (queue.asked == TimePoint{} || now - queue.asked >= kAskAgain) {
         queue.asked = now;
         out.ask = true;

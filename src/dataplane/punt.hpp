@@ -70,6 +70,7 @@ struct Injection {
         relayed,       ///< wrap `bytes` (a handshake) for `peer` under the session with hop `via`
         tap_frame,     ///< write `bytes`, a whole Ethernet frame with final checksums, to the TAP
         flush_pending, ///< the session of `peer` is up: send the frames that waited
+        drop_stale,    ///< drop what has waited for `peer` for too long
         drop_pending,  ///< there will be no session with `peer` for now: drop what waits
     };
     Kind kind = Kind::datagram;

@@ -49,6 +49,8 @@ class WaitingRoom {
         return false;
     }
 
+    [[nodiscard]] bool occupied() const { return frames_.load() != 0; }
+
     void leave(std::size_t bytes) {
         frames_.fetch_sub(1);
         bytes_.fetch_sub(bytes);

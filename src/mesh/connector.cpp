@@ -64,19 +64,6 @@ bool Connector::forget(const Endpoint& endpoint) {
     return true;
 }
 
-void Connector::replace(const std::vector<Endpoint>& endpoints, TimePoint now) {
-    for (const Endpoint& old : targets()) {
-        if (std::find(endpoints.begin(), endpoints.end(), old) == endpoints.end()) {
-            forget(old);
-        }
-    }
-    for (const Endpoint& endpoint : endpoints) {
-        if (!targets_.contains(endpoint)) {
-            add_target(endpoint, now);
-        }
-    }
-}
-
 void Connector::on_discovered(const NodeId& node,
                               const std::vector<Endpoint>& endpoints,
                               TimePoint now) {

@@ -144,9 +144,6 @@ class Connector {
     /** Stops dialling it; a link that stands stays, as the mesh keeps one to every node. False when
      * unknown. */
     bool forget(const Endpoint& endpoint);
-    void replace(const std::vector<Endpoint>& endpoints, TimePoint now);
-    /** What the driver persists, in order. */
-    [[nodiscard]] std::vector<Endpoint> targets() const;
 
     /** The endpoints a node advertises; replaces what was known of it. An empty list is kept: it
      * may dial us. */

@@ -6,10 +6,6 @@
 
 namespace weave::mesh {
 
-std::vector<Endpoint> Connector::targets() const {
-    return target_order_;
-}
-
 TimePoint Connector::deadline_of(const Goal& goal) const {
     const bool all_dialed = goal.in_round && goal.next_candidate >= goal.candidates.size();
     if (goal.candidates.empty() || connected(goal) || (all_dialed && !goal.dials.empty())) {

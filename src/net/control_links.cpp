@@ -132,8 +132,9 @@ void ControlLinks::State::report_pressure(const Link& link) {
 }
 
 void ControlLinks::State::end(const std::shared_ptr<Link>& link, const std::string& reason) {
+    release(*link);
     link->shut();
-    if (links.erase(link->id) > 0) { // else its owner closed it
+    if (links.erase(link->id) > 0 && link->up) { // else its owner closed it, or never heard of it
         events.on_down(link->id, reason);
     }
 }
