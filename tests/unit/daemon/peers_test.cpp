@@ -151,7 +151,7 @@ struct Host {
 
     [[nodiscard]] bool has_session() const {
         const auto rows = peers->view(now());
-        return !rows.empty() && rows.front().has_session;
+        return !rows.empty() && rows.front().suite.has_value();
     }
 
     [[nodiscard]] std::uint64_t counted(const char* name) const {
