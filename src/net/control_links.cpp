@@ -186,7 +186,7 @@ Endpoint ControlLinks::listen(const Endpoint& endpoint) {
         acceptor->bind(local, error);
     }
     if (!error) {
-        acceptor->listen(512, error);
+        acceptor->listen(asio::socket_base::max_listen_connections, error);
     }
     if (error) {
         throw std::system_error(std::error_code(error),
