@@ -16,10 +16,6 @@ std::uint64_t nanoseconds(TimePoint time) {
     return static_cast<std::uint64_t>(time.time_since_epoch() / std::chrono::nanoseconds{1});
 }
 
-/** Where the path monitor goes first when the size in use fails, and where it ends. */
-constexpr std::uint16_t kUsualMtu = 1280;
-constexpr std::uint16_t kLeastMtu = 576;
-
 std::size_t room_for(std::uint16_t mtu, const Route& route) {
     const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
                                  (route.hop != nullptr ? wire::kRelayOverhead : 0);
@@ -71,7 +67,7 @@ std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& r
     }
     route.room = room_for(peer->mtu, route);
     route.settled = peer->mtu_settled;
-    route.large = room_for(peer->mtu > kUsualMtu ? kUsualMtu : kLeastMtu, route);
+    route.large = room_for(peer->mtu > wire::kBaseMtu ? wire::kBaseMtu : wire::kLeastMtu, route);
     return std::nullopt;
 }
 

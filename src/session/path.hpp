@@ -4,6 +4,7 @@
 
 #include "base/time.hpp"
 #include "session/types.hpp"
+#include "wire/packet.hpp"
 
 #include <optional>
 #include <variant>
@@ -26,7 +27,7 @@ struct PathSettings {
      */
     double switch_ratio = 0.7;
     /** Sizes are of whole IP packets, headers included. */
-    std::uint16_t base_mtu = 1280;
+    std::uint16_t base_mtu = wire::kBaseMtu;
     std::uint16_t interface_mtu = 1500;
     Duration mtu_verify = std::chrono::seconds(2);
     Duration mtu_raise = std::chrono::seconds(60);

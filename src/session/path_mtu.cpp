@@ -17,8 +17,6 @@ namespace {
 constexpr std::uint16_t kFineEnough = 8;
 /** Tried before halving: most underlays are plain Ethernet, or a tunnel over it. */
 constexpr std::uint16_t kEthernet = 1500;
-/** No underlay is assumed to carry less (RFC 791). */
-constexpr std::uint16_t kSmallest = 576;
 /** A loopback interface claims 65536, which no UDP datagram fills. */
 constexpr std::uint16_t kLargestMtu = 65000;
 
@@ -60,7 +58,7 @@ void PathMonitor::restart_mtu(Way& way, TimePoint now) {
 
 void PathMonitor::set_interface_mtu(std::uint16_t size, TimePoint now) {
     size = std::min(size, kLargestMtu);
-    if (size == settings_.interface_mtu || size < kSmallest) {
+    if (size == settings_.interface_mtu || size < wire::kLeastMtu) {
         return;
     }
     settings_.interface_mtu = size;
@@ -88,13 +86,13 @@ void PathMonitor::on_too_big(TimePoint now) {
  */
 void PathMonitor::fall_back(TimePoint now) {
     const std::uint16_t failed = mtu_.current;
-    const std::uint16_t base = failed > settings_.base_mtu ? settings_.base_mtu : kSmallest;
+    const std::uint16_t base = failed > settings_.base_mtu ? settings_.base_mtu : wire::kLeastMtu;
     mtu_.probing = 0;
     mtu_.lost = 0;
     mtu_.low = std::min(base, failed);
     mtu_.high = failed;
     set_mtu(mtu_.low);
-    mtu_.proved = mtu_.low <= kSmallest;
+    mtu_.proved = mtu_.low <= wire::kLeastMtu;
     announce(false);
     mtu_.next = now;
 }

@@ -47,6 +47,11 @@ inline constexpr std::size_t kRelaySourceOffset = 22;
 /** Hops a relayed datagram may take; the first hop writes it. */
 inline constexpr std::uint8_t kRelayTtl = 8;
 
+/** IP packets of this size pass on nearly every underlay (RFC 8200), and of the least on every one
+ * (RFC 791): where a path goes, in this order, when the size in use fails. */
+inline constexpr std::uint16_t kBaseMtu = 1280;
+inline constexpr std::uint16_t kLeastMtu = 576;
+
 inline std::uint16_t load_u16(const std::uint8_t* at) {
     return static_cast<std::uint16_t>(at[0] | (at[1] << 8));
 }
