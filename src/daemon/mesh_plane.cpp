@@ -324,9 +324,31 @@ void MeshPlane::on_node_changed(const NodeId& node, TimePoint now) {
 }
 
 void MeshPlane::run_mesh(TimePoint now) {
-    if (std::exchange(running_, true)) {
+    if (running_) {
         return; // an action's effect came back: the outer call takes what it added
     }
+    settle_mesh(now);
+    if (const auto routes = mesh_.routes(); routes != routes_) {
+        routes_ = routes;
+        events_.on_routes(*routes);
+    }
+    run_connector(now);
+}
+
+/** Carries out what the machine asks for until it asks for nothing more. */
+void MeshPlane::settle_mesh(TimePoint now) {
+    struct Running { // ends on a throw too
+        bool& flag;
+
+        explicit Running(bool& running)
+            : flag(running) {
+            flag = true;
+        }
+
+        ~Running() { flag = false; }
+    };
+
+    const Running running{running_};
     mesh_.tick(now);
     for (auto actions = mesh_.take_actions(); !actions.empty(); actions = mesh_.take_actions()) {
         for (const mesh::MeshAction& action : actions) {
@@ -334,12 +356,6 @@ void MeshPlane::run_mesh(TimePoint now) {
         }
         mesh_.tick(now);
     }
-    running_ = false;
-    if (const auto routes = mesh_.routes(); routes != routes_) {
-        routes_ = routes;
-        events_.on_routes(*routes);
-    }
-    run_connector(now);
 }
 
 void MeshPlane::carry_out(const mesh::MeshAction& action, TimePoint now) {

@@ -119,6 +119,7 @@ class MeshPlane {
                     const std::string& reason);
     void run_connector(TimePoint now);
     void run_mesh(TimePoint now);
+    void settle_mesh(TimePoint now);
     void on_node_changed(const NodeId& node, TimePoint now);
     void note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now);
     void carry_out(const mesh::ConnectorAction& action, TimePoint now);
