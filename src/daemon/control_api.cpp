@@ -180,6 +180,9 @@ Reply Router::handle_expose(const api::Request& request, bool expose) {
     const std::vector<Prefix> given = parse_addresses(request.params);
     std::vector<Prefix> after = before;
     for (const Prefix& prefix : given) {
+        if (const std::string bad = attach::check_address(prefix); expose && !bad.empty()) {
+            return Reply::error("invalid", bad);
+        }
         const bool was = std::erase(after, prefix) > 0;
         if (!expose && !was) {
             return Reply::error(

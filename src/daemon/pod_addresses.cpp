@@ -108,11 +108,6 @@ void Router::publish_addresses() {
  * host end; nullopt when nothing does. */
 std::optional<api::Reply> Router::refuse_addresses(const std::vector<Prefix>& addresses,
                                                    const std::string& interface) {
-    for (const Prefix& prefix : addresses) {
-        if (const std::string bad = attach::check_address(prefix); !bad.empty()) {
-            return api::Reply::error("invalid", bad);
-        }
-    }
     for (const std::string& taken :
          {used_by_a_host(addresses), used_elsewhere(addresses), used_here(addresses, interface)}) {
         if (!taken.empty()) {
