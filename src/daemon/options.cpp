@@ -13,6 +13,8 @@
 #include <cctype>
 #include <charconv>
 #include <cstdio>
+#include <stdexcept>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -21,11 +23,48 @@ namespace {
 
 constexpr std::size_t kMaxHostName = 253; // DNS
 
-/** Numbers are checked before they are converted, as "could not convert" helps nobody. */
-template <class Type> void expect_type(CLI::Option& option) {
-    if constexpr (std::is_same_v<Type, std::uint16_t>) {
-        option.check(CLI::Range(0, 65535).description(""));
+/** What a number may be. */
+struct Bounds {
+    std::string_view flag;
+    std::uint16_t least;
+    std::uint16_t most;
+    bool or_zero;
+};
+
+constexpr std::array kBounds{
+    Bounds{"--port", 1, 65535, false},
+    Bounds{"--http-port", 1, 65535, true},
+    Bounds{"--mtu", 1280, 65000, true}, // IPv6 needs 1280, a record holds 65000
+    Bounds{"--lanes", 1, 64, true},
+};
+
+/** Before the text is converted, as "could not convert" helps nobody. */
+void check_number(const Bounds& bounds, const std::string& text) {
+    std::uint16_t number = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, number);
+    const bool good = parsed.ec == std::errc{} && parsed.ptr == end;
+    if (good &&
+        ((number >= bounds.least && number <= bounds.most) || (number == 0 && bounds.or_zero))) {
+        return;
     }
+    throw ConfigError(fmt::format("{} '{}' is not a number from {} to {}{}",
+                                  bounds.flag,
+                                  text,
+                                  bounds.least,
+                                  bounds.most,
+                                  bounds.or_zero ? ", or 0" : ""));
+}
+
+void expect_number(CLI::Option& option, std::string_view flag) {
+    const Bounds* const bounds = std::ranges::find(kBounds, flag, &Bounds::flag);
+    if (bounds == kBounds.end()) {
+        throw std::logic_error(fmt::format("{} has no bounds", flag));
+    }
+    option.check([bounds](const std::string& text) {
+        check_number(*bounds, text);
+        return std::string{};
+    });
 }
 
 template <class Field>
@@ -47,7 +86,9 @@ void declare(CLI::App& app,
                                       std::vector<std::string>>) { // an empty list shows as []
             option.capture_default_str();
         }
-        expect_type<Field>(option);
+        if constexpr (std::is_same_v<Field, std::uint16_t>) {
+            expect_number(option, flag);
+        }
     }
 }
 
@@ -155,9 +196,6 @@ void check(const Options& options) {
             fmt::format("--bridge and --tap are both '{}': give two names", options.tap));
     }
     check_log_level(options.log_level);
-    if (options.port == 0) {
-        throw ConfigError("--port 0 is not a port: give a number from 1 to 65535");
-    }
     if (!Prefix::parse(options.ipalloc_range)) {
         throw ConfigError(
             fmt::format("--ipalloc-range '{}' is not a prefix: write it as 10.32.0.0/12",
@@ -174,14 +212,6 @@ void check(const Options& options) {
                 fmt::format("--metrics-listen '{}' is not ADDRESS:PORT: write it as 10.0.0.1:6782",
                             options.metrics_listen));
         }
-    }
-    if (options.mtu != 0 && (options.mtu < 1280 || options.mtu > 65000)) {
-        throw ConfigError(fmt::format(
-            "--mtu {} is outside 1280 to 65000: IPv6 needs 1280, and a record holds at most 65000",
-            options.mtu));
-    }
-    if (options.lanes > 64) {
-        throw ConfigError("--lanes is at most 64");
     }
     if (options.name.size() > 63) {
         throw ConfigError("--name is longer than 63 characters: give a shorter label");
@@ -252,6 +282,10 @@ CommandLine parse_command_line(int argc, char** argv) {
         line.exit_now = true;
         app.exit(wanted);
         return line;
+    } catch (const CLI::ConversionError& error) { // "...: --flag = text"; numbers do not get here
+        const std::string text = error.what();
+        throw ConfigError(fmt::format("a switch's environment variable is true or false{}",
+                                      text.substr(std::min(text.find(':'), text.size()))));
     } catch (const CLI::ParseError& error) {
         line.exit_now = true;
         line.exit_code = 2;

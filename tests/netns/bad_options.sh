@@ -55,7 +55,9 @@ bad=(
     "70000 --port=70000"
     "-1 --http-port=-1"
     "--mtu --mtu=100"
+    "65000 --mtu=99999"
     "--lanes --lanes=65"
+    "-1 --lanes=-1"
     "nowhere --listen=nowhere"
     "10.0.0.1:1 --listen=10.0.0.1:1"
     "::::1 --advertise=::::1"
@@ -78,6 +80,7 @@ wrong weaved "--name" "${in_x[@]}" "$weaved" "${at_x[@]}" --name
 wrong weaved "''" "${in_x[@]}" "$weaved" "${at_x[@]}" ""
 wrong weaved "'a b'" "${in_x[@]}" "$weaved" "${at_x[@]}" "a b"
 wrong weaved "--port" env WEAVE_PORT=abc "${in_x[@]}" "$weaved" "${at_x[@]}"
+wrong weaved "--strict-names = maybe" env WEAVE_STRICT_NAMES=maybe "${in_x[@]}" "$weaved" "${at_x[@]}"
 
 step "weave-launch"
 for line in "${bad[@]}"; do

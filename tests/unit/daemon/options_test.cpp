@@ -44,13 +44,9 @@ TEST_CASE("options and peers are read") {
     CHECK(line.options.mtu == 0);
 }
 
-TEST_CASE("an option weaved does not know, or a value of the wrong type, ends it with status 2") {
+TEST_CASE("an option weaved does not know, or one without its value, ends it with status 2") {
     for (const std::vector<std::string>& words : {
              std::vector<std::string>{"--nonsense"},
-             {"--port=abc"},
-             {"--port=65536"},
-             {"--http-port=-1"},
-             {"--mtu=1376.5"},
              {"--name"},
              {"--name=a", "--name=b"},
          }) {
@@ -59,6 +55,35 @@ TEST_CASE("an option weaved does not know, or a value of the wrong type, ends it
         CHECK(line.exit_now);
         CHECK(line.exit_code == 2);
     }
+}
+
+TEST_CASE("the ends of a number's range, and 0 where it stands for the default") {
+    for (const std::string word : {"--port=1",
+                                   "--port=65535",
+                                   "--http-port=0",
+                                   "--mtu=0",
+                                   "--mtu=1280",
+                                   "--mtu=65000",
+                                   "--lanes=0",
+                                   "--lanes=64"}) {
+        CAPTURE(word);
+        CHECK_NOTHROW(static_cast<void>(parse({word})));
+    }
+    CHECK_THROWS_WITH_AS(static_cast<void>(parse({"--mtu=99999"})),
+                         "--mtu '99999' is not a number from 1280 to 65000, or 0",
+                         ConfigError);
+}
+
+TEST_CASE("a switch's environment variable is true or false") {
+    for (const auto& [text, on] : {std::pair{"true", true}, {"false", false}}) {
+        REQUIRE(::setenv("WEAVE_STRICT_NAMES", text, 1) == 0);
+        CHECK(parse({}).options.strict_names == on);
+    }
+    REQUIRE(::setenv("WEAVE_STRICT_NAMES", "maybe", 1) == 0);
+    CHECK_THROWS_WITH_AS(static_cast<void>(parse({})),
+                         "a switch's environment variable is true or false: --strict-names = maybe",
+                         ConfigError);
+    ::unsetenv("WEAVE_STRICT_NAMES");
 }
 
 TEST_CASE("several values in one text") {
@@ -77,9 +102,14 @@ TEST_CASE("several values in one text") {
 
 TEST_CASE("a value that cannot work is named") {
     for (const std::string word : {"--port=0",
+                                   "--port=abc",
+                                   "--port=65536",
+                                   "--http-port=-1",
                                    "--mtu=1279",
+                                   "--mtu=1376.5",
                                    "--mtu=65001",
                                    "--lanes=65",
+                                   "--lanes=-1",
                                    "--listen=nowhere",
                                    "--advertise=::::1",
                                    "--advertise=0.0.0.0",
