@@ -57,7 +57,8 @@ class Client {
     std::vector<AttachmentRow> attachments();
     std::vector<AttachmentRow> attachments(std::error_code& error);
 
-    /** Adds targets to connect to ("ADDR", "ADDR:PORT", "HOST"); `replace` forgets all others. */
+    /** Adds targets to connect to (HOST or ADDRESS, either with :PORT, or [IPV6]:PORT); `replace`
+     * forgets all others. */
     void connect_peers(const std::vector<std::string>& peers, bool replace = false);
     void connect_peers(const std::vector<std::string>& peers, bool replace, std::error_code& error);
     /** Removes targets; their connections close unless something else asks for them. */
