@@ -27,7 +27,7 @@ struct End {
         std::uint8_t secret,
         net::LinkSettings settings = {},
         std::vector<std::uint32_t> secret_ids = {1})
-        : identity(crypto::Identity::from_seed(key_of(seed)))
+        : identity((crypto::init(), crypto::Identity::from_seed(key_of(seed))))
         , links(
               io,
               settings,
@@ -89,10 +89,25 @@ template <class Condition> void run_until(boost::asio::io_context& io, Condition
 
 const Endpoint kLoopback{IpAddress::v4({127, 0, 0, 1}), 0};
 
+/** Two ends with a link between them that is up. */
+struct Linked {
+    explicit Linked(const net::LinkSettings& of_answering = {})
+        : answering(io, 1, 0x51, of_answering)
+        , dialling(io, 2, 0x51) {
+        dialling.links.dial(answering.links.listen(kLoopback));
+        until([&] { return !dialling.said.empty() && !answering.said.empty(); });
+    }
+
+    template <class Done> void until(Done done) { run_until(io, done); }
+
+    boost::asio::io_context io;
+    End answering;
+    End dialling;
+};
+
 } // namespace
 
 TEST_CASE("what a peer says right after the handshake comes after the news of the link") {
-    crypto::init();
     boost::asio::io_context io;
     // Who answers sends its last handshake bytes and its first message in one go.
     for (int round = 0; round < 20; ++round) {
@@ -108,7 +123,6 @@ TEST_CASE("what a peer says right after the handshake comes after the news of th
 }
 
 TEST_CASE("both ends learn why a link did not come up") {
-    crypto::init();
     boost::asio::io_context io;
     End answering(io, 1, 0x51);
     End dialling(io, 2, 0x52);
@@ -123,7 +137,6 @@ TEST_CASE("both ends learn why a link did not come up") {
 }
 
 TEST_CASE("connections that say nothing are bounded and end") {
-    crypto::init();
     boost::asio::io_context io;
     net::LinkSettings settings;
     settings.max_half_open_per_source = 3;
@@ -142,89 +155,64 @@ TEST_CASE("connections that say nothing are bounded and end") {
 }
 
 TEST_CASE("a link that is closed says no more; the other end learns it") {
-    crypto::init();
-    boost::asio::io_context io;
-    End answering(io, 1, 0x51);
-    End dialling(io, 2, 0x51);
-    dialling.links.dial(answering.links.listen(kLoopback));
-    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
-    dialling.links.close(dialling.link);
-    run_until(io, [&] { return answering.said.size() >= 2; });
-    CHECK(answering.said == std::vector<std::string>{"up", "down closed by the peer"});
-    CHECK(dialling.said == std::vector<std::string>{"up"});
+    Linked pair;
+    pair.dialling.links.close(pair.dialling.link);
+    pair.until([&] { return pair.answering.said.size() >= 2; });
+    CHECK(pair.answering.said == std::vector<std::string>{"up", "down closed by the peer"});
+    CHECK(pair.dialling.said == std::vector<std::string>{"up"});
 }
 
 TEST_CASE("a farewell comes behind what was said before, and nothing after it") {
-    crypto::init();
-    boost::asio::io_context io;
-    End answering(io, 1, 0x51);
-    End dialling(io, 2, 0x51);
-    dialling.links.dial(answering.links.listen(kLoopback));
-    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
-    dialling.links.send(dialling.link, as_bytes("first"));
-    dialling.links.close(dialling.link, as_bytes("bye"));
-    dialling.links.send(dialling.link, as_bytes("late"));
+    Linked pair;
+    pair.dialling.links.send(pair.dialling.link, as_bytes("first"));
+    pair.dialling.links.close(pair.dialling.link, as_bytes("bye"));
+    pair.dialling.links.send(pair.dialling.link, as_bytes("late"));
     // What crosses the farewell is not delivered, and does not make the connection break.
-    answering.links.send(answering.link, as_bytes("crossing"));
-    run_until(io, [&] { return answering.said.size() >= 4; });
-    CHECK(answering.said == std::vector<std::string>{
-                                "up", "message first", "message bye", "down closed by the peer"});
-    CHECK(dialling.said == std::vector<std::string>{"up"});
+    pair.answering.links.send(pair.answering.link, as_bytes("crossing"));
+    pair.until([&] { return pair.answering.said.size() >= 4; });
+    CHECK(
+        pair.answering.said ==
+        std::vector<std::string>{"up", "message first", "message bye", "down closed by the peer"});
+    CHECK(pair.dialling.said == std::vector<std::string>{"up"});
 }
 
 TEST_CASE("a farewell that nobody takes does not keep the link for long") {
-    crypto::init();
-    boost::asio::io_context io;
     net::LinkSettings settings;
     settings.farewell_timeout = 50ms;
-    End answering(io, 1, 0x51, settings);
-    End dialling(io, 2, 0x51);
-    dialling.links.dial(answering.links.listen(kLoopback));
-    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    Linked pair(settings);
     // More than the kernel takes of a peer that has no time to read.
     for (int i = 0; i < 100; ++i) {
-        answering.links.send(answering.link, Bytes(60000, 'x'));
+        pair.answering.links.send(pair.answering.link, Bytes(60000, 'x'));
     }
-    answering.links.close(answering.link, as_bytes("bye"));
-    run_until(io, [&] { return dialling.said.back().starts_with("down"); });
-    CHECK(dialling.said.back().starts_with("down"));
+    pair.answering.links.close(pair.answering.link, as_bytes("bye"));
+    pair.until([&] { return pair.dialling.said.back().starts_with("down"); });
+    CHECK(pair.dialling.said.back().starts_with("down"));
 }
 
 TEST_CASE("who stops says so to all, at once") {
-    crypto::init();
-    boost::asio::io_context io;
-    End answering(io, 1, 0x51);
-    End dialling(io, 2, 0x51);
-    dialling.links.dial(answering.links.listen(kLoopback));
-    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
-    answering.links.send(answering.link, as_bytes("last news"));
-    answering.links.stop(as_bytes("bye"));
-    run_until(io, [&] { return dialling.said.size() >= 4; });
-    REQUIRE(dialling.said.size() == 4);
-    CHECK(dialling.said[1] == "message last news");
-    CHECK(dialling.said[2] == "message bye");
-    CHECK(answering.said == std::vector<std::string>{"up"});
+    Linked pair;
+    pair.answering.links.send(pair.answering.link, as_bytes("last news"));
+    pair.answering.links.stop(as_bytes("bye"));
+    pair.until([&] { return pair.dialling.said.size() >= 4; });
+    REQUIRE(pair.dialling.said.size() == 4);
+    CHECK(pair.dialling.said[1] == "message last news");
+    CHECK(pair.dialling.said[2] == "message bye");
+    CHECK(pair.answering.said == std::vector<std::string>{"up"});
 }
 
 TEST_CASE("a queue that grows long is told of, and again when it is short") {
-    crypto::init();
-    boost::asio::io_context io;
     net::LinkSettings settings;
     settings.high_water = 300'000;
     settings.low_water = 100'000;
-    End answering(io, 1, 0x51, settings);
-    End dialling(io, 2, 0x51);
-    dialling.links.dial(answering.links.listen(kLoopback));
-    run_until(io, [&] { return !dialling.said.empty() && !answering.said.empty(); });
+    Linked pair(settings);
     for (int i = 0; i < 10; ++i) {
-        answering.links.send(answering.link, Bytes(60000, 'x'));
+        pair.answering.links.send(pair.answering.link, Bytes(60000, 'x'));
     }
-    run_until(io, [&] { return dialling.said.size() >= 11; });
-    CHECK(answering.said == std::vector<std::string>{"up", "pressed", "free"});
+    pair.until([&] { return pair.dialling.said.size() >= 11; });
+    CHECK(pair.answering.said == std::vector<std::string>{"up", "pressed", "free"});
 }
 
 TEST_CASE("of two secrets the one that the other side has is found") {
-    crypto::init();
     boost::asio::io_context io;
     End answering(io, 1, 0x51, {}, {2});
     End dialling(io, 2, 0x51, {}, {1, 2});
@@ -237,7 +225,6 @@ TEST_CASE("of two secrets the one that the other side has is found") {
 }
 
 TEST_CASE("of many silent connections the oldest gives way") {
-    crypto::init();
     boost::asio::io_context io;
     net::LinkSettings settings;
     settings.max_half_open = 3;
