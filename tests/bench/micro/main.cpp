@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <benchmark/benchmark.h>
+#include <unistd.h>
 
 namespace {
 
@@ -17,10 +18,14 @@ constexpr double kTargetMicroseconds = 50;
 /** Prints as usual, and keeps the slowest change of one address among 100,000. */
 class Judge : public benchmark::ConsoleReporter {
   public:
+    Judge()
+        : ConsoleReporter(::isatty(STDOUT_FILENO) != 0 ? OO_ColorTabular : OO_Tabular) {}
+
     void ReportRuns(const std::vector<Run>& runs) override {
         for (const Run& run : runs) {
             const std::string name = run.benchmark_name();
-            if (!run.error_occurred && name.find("/100000") != std::string::npos &&
+            const bool time = run.run_type == Run::RT_Iteration || run.aggregate_name == "median";
+            if (time && !run.error_occurred && name.find("/100000") != std::string::npos &&
                 run.time_unit == benchmark::kMicrosecond) {
                 slowest_ = std::max(slowest_, run.GetAdjustedRealTime());
             }
