@@ -16,6 +16,7 @@
 
 namespace weave::mesh {
 
+/** Of what others say: this node's own records always find room. */
 struct StoreLimits {
     std::size_t nodes = 20000;
     std::size_t records_per_node = 16;
