@@ -50,6 +50,14 @@ struct Client::Impl {
 
 namespace {
 
+bool group_exists(const char* name) {
+    std::array<char, 4096> buffer;
+    ::group entry{};
+    ::group* found = nullptr;
+    const int error = ::getgrnam_r(name, &entry, buffer.data(), buffer.size(), &found);
+    return found != nullptr || error == ERANGE; // more members than the buffer holds
+}
+
 std::string system_text(int error) {
     return std::system_category().message(error);
 }
@@ -130,7 +138,7 @@ std::error_code Client::Impl::open(const std::string& path) {
     case EPERM:
         return fail(Errc::permission,
                     "no permission to use " + path + ": run as root" +
-                        (::getgrnam("weave") != nullptr ? " or join the group weave" : ""));
+                        (group_exists("weave") ? " or join the group weave" : ""));
     case EAGAIN: // the backlog is full
         return fail(Errc::busy, "weaved does not accept connections on " + path + ": try again");
     default:

@@ -7,7 +7,7 @@
 namespace weave::daemon {
 
 std::span<const Refusal> refusals() {
-    static constexpr std::array all{
+    static constexpr std::array kAll{
         Refusal{
             "control_connection_refused",
             "a TCP connection to the control port was one too many, or ended before its handshake"},
@@ -61,7 +61,7 @@ std::span<const Refusal> refusals() {
         Refusal{"session_unknown_type",
                 "a handshake datagram bears a type this version does not know"},
     };
-    return all;
+    return kAll;
 }
 
 } // namespace weave::daemon

@@ -92,10 +92,10 @@ class ControlLinks {
      * asked again at once with each other one. */
     LinkId dial(const Endpoint& endpoint);
     /** Queues one message of at most kMaxMessage bytes; unknown links are ignored. */
-    void send(LinkId link, ByteView message);
+    void send(LinkId id, ByteView message);
     /** Ends a link without further events for it. The farewell, one last message unless empty, goes
      * out behind what is queued, as far as the peer takes it within farewell_timeout. */
-    void close(LinkId link, ByteView farewell = {});
+    void close(LinkId id, ByteView farewell = {});
     /** Ends all links and listening, and no event follows. The farewell goes where it can be
      * written without waiting. */
     void stop(ByteView farewell);

@@ -141,7 +141,7 @@ struct ControlLinks::State : std::enable_shared_from_this<ControlLinks::State> {
     asio::awaitable<std::string> dial(std::shared_ptr<Link> link, std::size_t secret);
     void prepare(Link& link, std::size_t secret);
     void start(const std::shared_ptr<Link>& link);
-    bool admit(const IpAddress& source);
+    bool admit(const IpAddress& address);
     void release(const Link& link);
     std::string deliver(const std::shared_ptr<Link>& link, Bytes& buffer);
     void enqueue(Link& link, ByteView message);

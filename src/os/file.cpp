@@ -145,7 +145,7 @@ CheckedFile read_checked_file(const std::string& path) {
 }
 
 std::string set_corrupt_aside(const std::string& path) {
-    const std::string aside = path + ".corrupt";
+    std::string aside = path + ".corrupt";
     if (::rename(path.c_str(), aside.c_str()) != 0) {
         throw_errno("cannot rename " + path + " to " + aside);
     }

@@ -15,7 +15,8 @@
 namespace weave::os {
 
 void notify_manager(std::string_view state) noexcept {
-    const char* path = std::getenv("NOTIFY_SOCKET");
+    const char* path =
+        std::getenv("NOTIFY_SOCKET"); // NOLINT(concurrency-mt-unsafe): nobody sets it
     sockaddr_un address{};
     if (path == nullptr || (path[0] != '/' && path[0] != '@') ||
         std::strlen(path) >= sizeof address.sun_path) {

@@ -137,13 +137,11 @@ void PathMonitor::search_on(TimePoint now) {
         send_mtu_probe(way, kEthernet, now);
     } else if (mtu_.high - mtu_.low > kFineEnough && mtu_.low < top) {
         send_mtu_probe(way, static_cast<std::uint16_t>((mtu_.low + mtu_.high) / 2), now);
-    } else if (!mtu_.proved) {
-        send_mtu_probe(way, mtu_.current, now);
-    } else if (now >= mtu_.raise_at && mtu_.low < top) {
+    } else if (mtu_.proved && now >= mtu_.raise_at && mtu_.low < top) {
         mtu_.raise_at = TimePoint::max();
         mtu_.high = static_cast<std::uint16_t>(top + 1);
         send_mtu_probe(way, top, now);
-    } else if (now < mtu_.large_until) {
+    } else if (!mtu_.proved || now < mtu_.large_until) {
         send_mtu_probe(way, mtu_.current, now);
     } else {
         rest(now);
