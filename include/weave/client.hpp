@@ -77,17 +77,52 @@ class Client {
                          const std::vector<std::string>& addresses,
                          std::error_code& error);
     /**
+     * The same with everything that can be asked for. Errors: invalid, conflict, exhausted (no
+     * address to be had), unavailable (try again later).
+     */
+    AttachmentRow attach(int netns, const AttachRequest& request);
+    AttachmentRow attach(int netns, const AttachRequest& request, std::error_code& error);
+    /**
      * Takes the interface away again. An empty `ifname` takes all of ours in that namespace. Error:
      * not_found.
      */
     void detach(int netns, const std::string& ifname);
     void detach(int netns, const std::string& ifname, std::error_code& error);
+    /**
+     * The same for what was attached with this id, whether its namespace is still there or not.
+     * Error: not_found.
+     */
+    void detach_id(const std::string& id, const std::string& ifname);
+    void detach_id(const std::string& id, const std::string& ifname, std::error_code& error);
+    /** Whether a pod can be attached now. */
+    Readiness ready();
+    Readiness ready(std::error_code& error);
+
+    /** Takes addresses for a holder. Errors: invalid, conflict, exhausted, unavailable. */
+    Allocation ipam_allocate(const AllocateRequest& request);
+    Allocation ipam_allocate(const AllocateRequest& request, std::error_code& error);
+    /** Gives back what the holder has, and returns it; empty when that is nothing. */
+    std::vector<std::string> ipam_release(const std::string& holder);
+    std::vector<std::string> ipam_release(const std::string& holder, std::error_code& error);
+    /** What the holder has. Error: not_found. */
+    std::vector<std::string> ipam_check(const std::string& holder);
+    std::vector<std::string> ipam_check(const std::string& holder, std::error_code& error);
+    /** Releases the holders that begin with a prefix, apart from some, and detaches them. */
+    std::vector<ReleasedRow> ipam_collect(const CollectRequest& request);
+    std::vector<ReleasedRow> ipam_collect(const CollectRequest& request, std::error_code& error);
 
     /** Gives the host itself addresses on the pod network. */
     void expose(const std::vector<std::string>& addresses);
     void expose(const std::vector<std::string>& addresses, std::error_code& error);
     void hide(const std::vector<std::string>& addresses);
     void hide(const std::vector<std::string>& addresses, std::error_code& error);
+
+    /**
+     * Any method of the control protocol by its name; `params` and what it returns are JSON, the
+     * items of a stream as one array. For what has no call of its own here.
+     */
+    std::string call(const std::string& method, const std::string& params);
+    std::string call(const std::string& method, const std::string& params, std::error_code& error);
 
     /** Everything above in one JSON text. */
     std::string report();

@@ -21,10 +21,12 @@ enum class Errc {
     wrong_version = 9, // the daemon speaks another version of the protocol
     invalid = 10,      // a parameter is not acceptable
     not_found = 11,
-    conflict = 12, // it exists already, or it clashes with what exists
-    busy = 13,     // too many connections or requests
-    internal = 14, // the daemon failed; its log has more
-    system = 15,   // a system call failed on this side
+    conflict = 12,    // it exists already, or it clashes with what exists
+    busy = 13,        // too many connections or requests
+    internal = 14,    // the daemon failed; its log has more
+    system = 15,      // a system call failed on this side
+    exhausted = 16,   // there is no address to be had; the sentence says who was asked
+    unavailable = 17, // it cannot be served now: try again later
 };
 
 /** The category of Errc, named "weave". */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,15 +94,17 @@ struct DropRow {
 /** What one worker thread of the data plane has done. */
 struct LaneRow {
     std::uint32_t lane = 0;
-    std::uint64_t tap_reads = 0;         // frames and superframes from pods
-    std::uint64_t tap_writes = 0;        // frames and superframes to pods
-    std::uint64_t records_sealed = 0;    // datagrams sealed
-    std::uint64_t records_opened = 0;    // datagrams opened
-    std::uint64_t sends = 0;             // calls that sent a datagram or a train of them
-    std::uint64_t receives = 0;          // datagrams or trains received
-    std::uint64_t relayed = 0;           // datagrams passed on for others
-    std::uint64_t gso_fallbacks = 0;     // trains that the kernel refused and took one by one
-    std::uint64_t tap_gso_fallbacks = 0; // superframes written to the TAP one frame at a time
+    std::uint64_t tap_reads = 0;           // frames and superframes from pods
+    std::uint64_t tap_writes = 0;          // frames and superframes to pods
+    std::uint64_t records_sealed = 0;      // datagrams sealed
+    std::uint64_t records_opened = 0;      // datagrams opened
+    std::uint64_t sends = 0;               // calls that sent a datagram or a train of them
+    std::uint64_t receives = 0;            // datagrams or trains received
+    std::uint64_t relayed = 0;             // datagrams passed on for others
+    std::uint64_t gso_fallbacks = 0;       // trains that the kernel refused and took one by one
+    std::uint64_t tap_gso_fallbacks = 0;   // superframes written to the TAP one frame at a time
+    std::uint64_t neighbours_answered = 0; // ARP and ND questions answered for pods of other nodes
+    std::uint64_t neighbours_here = 0;     // those for addresses of this node, which did not travel
 };
 
 /** A pod interface on this host. */
@@ -112,6 +115,59 @@ struct AttachmentRow {
     std::string mac;
     std::vector<std::string> addresses; // "10.32.0.5/12"
     std::uint64_t netns_inode = 0;
+    std::string host_mac;              // of the host end
+    std::uint32_t mtu = 0;             // bytes, of both ends
+    std::string mode;                  // "bridge", "routed"
+    std::vector<std::string> gateways; // one per address, empty where it has none
+};
+
+// What the daemon is asked for. An address is wanted as a text: "10.32.0.5/12" (this very one),
+// "net:10.40.0.0/16" (one of that subnet), "net:default" (one of the default subnet, and one of the
+// IPv6 range where there is one). Nothing at all means "net:default". For a pod "none" alone: no
+// address.
+
+/** An interface for a pod. */
+struct AttachRequest {
+    std::string ifname = "eth0"; // inside the pod
+    std::string id;              // the caller's own name for the pod, at most 128 characters
+    std::vector<std::string> addresses;
+    std::string mac;            // random when empty
+    std::uint32_t mtu = 0;      // 0: what fits this network
+    std::string mode;           // "bridge", "routed"; empty: the daemon's choice
+    std::optional<bool> routes; // a default route; nothing: as is usual for the mode
+    std::uint32_t wait_ms = 0;  // how long to wait for a free address; 0: the daemon's choice
+};
+
+/** Addresses without an interface. */
+struct AllocateRequest {
+    std::string holder; // who gets them: the same holder again gets the same addresses
+    std::vector<std::string> addresses;
+    std::uint32_t wait_ms = 0; // how long to wait for a free address; 0: the daemon's choice
+};
+
+/** Addresses that a holder has now. */
+struct Allocation {
+    std::vector<std::string> addresses; // "10.32.0.5/12"
+    std::vector<std::string> gateways;  // one per address, empty where it has none
+};
+
+/** Which holders are left when all others are released. */
+struct CollectRequest {
+    std::string prefix;             // of the holders that are looked at; not empty
+    std::vector<std::string> valid; // those of them that stay
+    bool dry_run = false;           // only tell
+};
+
+/** A holder that lost its addresses. */
+struct ReleasedRow {
+    std::string holder;
+    std::vector<std::string> addresses;
+};
+
+/** Whether a pod can be attached now. */
+struct Readiness {
+    bool ready = false;
+    std::string reason; // why not, one sentence
 };
 
 } // namespace weave

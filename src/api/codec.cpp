@@ -68,6 +68,12 @@ Reply Reply::error(std::string code, std::string message) {
     return reply;
 }
 
+Reply Reply::deferred(std::function<void(Send)> later) {
+    Reply reply;
+    reply.later = std::move(later);
+    return reply;
+}
+
 std::string encode_message(const json& message) {
     const std::string body = message.dump(-1, ' ', false, json::error_handler_t::replace);
     std::string out;

@@ -47,6 +47,11 @@ struct Reply {
     static Reply text(std::string_view text);
     /** `code` is a name of Errc; `message` is one sentence, what happened and how to mend it. */
     static Reply error(std::string code, std::string message);
+    /** What sends the reply, called once; of no effect when the client is gone by then. */
+    using Send = std::function<void(Reply)>;
+    /** Not yet: `later` is called before the handler's return is over, and keeps what it is given.
+     */
+    static Reply deferred(std::function<void(Send)> later);
 
     bool stream = false;
     nlohmann::json result;
@@ -56,6 +61,7 @@ struct Reply {
     /** Send it this much later, after `finish`; what that throws is the reply then. */
     std::chrono::milliseconds after{0};
     std::function<void()> finish;
+    std::function<void(Send)> later;
 };
 
 /** The bytes of one message: length and JSON. Invalid UTF-8 in a text is replaced. */

@@ -35,6 +35,8 @@ constexpr std::array kEntries{
     Entry{Errc::busy, "busy", "weaved has too much to do"},
     Entry{Errc::internal, "internal", "weaved failed; its log has more"},
     Entry{Errc::system, "system", "a system call failed"},
+    Entry{Errc::exhausted, "exhausted", "there is no free address"},
+    Entry{Errc::unavailable, "unavailable", "weaved cannot serve this now"},
 };
 
 class Category : public std::error_category {

@@ -204,6 +204,12 @@ void lane_metrics(Page& page, const std::vector<LaneRow>& rows) {
     counter("weave_lane_tap_gso_fallbacks_total",
             "Superframes written to the TAP one frame at a time.",
             &LaneRow::tap_gso_fallbacks);
+    counter("weave_lane_neighbours_answered_total",
+            "ARP and ND questions answered for pods of other nodes.",
+            &LaneRow::neighbours_answered);
+    counter("weave_lane_neighbours_here_total",
+            "ARP and ND questions for addresses of this node, which did not travel.",
+            &LaneRow::neighbours_here);
 }
 
 } // namespace

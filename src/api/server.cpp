@@ -89,8 +89,11 @@ const char* code_of(const std::error_code& error) {
     }
 }
 
-/** What the call returns, or the error it throws. */
-template <class Call> Reply reply_of(Call call) {
+class Session;
+
+} // namespace
+
+Reply reply_of(const std::function<Reply()>& call) {
     try {
         return call();
     } catch (const std::invalid_argument& error) {
@@ -104,10 +107,6 @@ template <class Call> Reply reply_of(Call call) {
         return Reply::error("internal", error.what());
     }
 }
-
-class Session;
-
-} // namespace
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
     State(asio::io_context& context, Handler call, ServerSettings chosen)
@@ -220,22 +219,36 @@ class Session : public std::enable_shared_from_this<Session> {
         if (!socket_.is_open()) {
             return; // the handler may have stopped the server
         }
+        if (!reply.later) {
+            answer(request.id, std::move(reply));
+            return;
+        }
+        // It is the daemon's turn: how long that may take is not the client's fault.
+        timer_.cancel();
+        reply.later([weak = weak_from_this(), id = request.id](Reply last) {
+            if (const auto self = weak.lock(); self && self->socket_.is_open()) {
+                self->answer(id, std::move(last));
+            }
+        });
+    }
+
+    void answer(std::uint64_t id, Reply reply) {
         if (!reply.finish) {
-            write(encode_reply(request.id, reply));
+            write(encode_reply(id, reply));
             return;
         }
         timer_.expires_after(reply.after);
-        timer_.async_wait([self = shared_from_this(), id = request.id, reply = std::move(reply)](
-                              error_code error) {
-            if (error || !self->socket_.is_open()) {
-                return;
-            }
-            const Reply last = reply_of([&] {
-                reply.finish();
-                return reply;
+        timer_.async_wait(
+            [self = shared_from_this(), id, reply = std::move(reply)](error_code error) {
+                if (error || !self->socket_.is_open()) {
+                    return;
+                }
+                const Reply last = reply_of([&] {
+                    reply.finish();
+                    return reply;
+                });
+                self->write(encode_reply(id, last));
             });
-            self->write(encode_reply(id, last));
-        });
     }
 
     void write(std::string bytes) {

@@ -21,6 +21,9 @@ namespace weave::api {
  */
 using Handler = std::function<Reply(Request&)>;
 
+/** What the call returns, or the error that it throws. */
+Reply reply_of(const std::function<Reply()>& call);
+
 struct ServerSettings {
     std::size_t max_connections = 64;
     std::chrono::milliseconds request_timeout{

@@ -115,6 +115,8 @@ template <class Row, class Visit> void visit_lane(Row& row, Visit visit) {
     visit("relayed", row.relayed);
     visit("gso_fallbacks", row.gso_fallbacks);
     visit("tap_gso_fallbacks", row.tap_gso_fallbacks);
+    visit("neighbours_answered", row.neighbours_answered);
+    visit("neighbours_here", row.neighbours_here);
 }
 
 template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {
@@ -124,6 +126,25 @@ template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {
     visit("mac", row.mac);
     visit("addresses", row.addresses);
     visit("netns_inode", row.netns_inode);
+    visit("host_mac", row.host_mac);
+    visit("mtu", row.mtu);
+    visit("mode", row.mode);
+    visit("gateways", row.gateways);
+}
+
+template <class Row, class Visit> void visit_allocation(Row& row, Visit visit) {
+    visit("addresses", row.addresses);
+    visit("gateways", row.gateways);
+}
+
+template <class Row, class Visit> void visit_released(Row& row, Visit visit) {
+    visit("holder", row.holder);
+    visit("addresses", row.addresses);
+}
+
+template <class Row, class Visit> void visit_readiness(Row& row, Visit visit) {
+    visit("ready", row.ready);
+    visit("reason", row.reason);
 }
 
 /** An object even where every field is empty, and an exception for anything else on the way in. */
@@ -188,6 +209,30 @@ void to_json(json& out, const AttachmentRow& value) {
 
 void from_json(const json& in, AttachmentRow& value) {
     visit_attachment(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const Allocation& value) {
+    visit_allocation(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, Allocation& value) {
+    visit_allocation(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const ReleasedRow& value) {
+    visit_released(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, ReleasedRow& value) {
+    visit_released(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const Readiness& value) {
+    visit_readiness(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, Readiness& value) {
+    visit_readiness(value, Reader{as_object(in)});
 }
 
 namespace api {

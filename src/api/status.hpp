@@ -25,6 +25,12 @@ void from_json(const nlohmann::json& in, DropRow& value);
 void to_json(nlohmann::json& out, const LaneRow& value);
 void to_json(nlohmann::json& out, const AttachmentRow& value);
 void from_json(const nlohmann::json& in, AttachmentRow& value);
+void to_json(nlohmann::json& out, const Allocation& value);
+void from_json(const nlohmann::json& in, Allocation& value);
+void to_json(nlohmann::json& out, const ReleasedRow& value);
+void from_json(const nlohmann::json& in, ReleasedRow& value);
+void to_json(nlohmann::json& out, const Readiness& value);
+void from_json(const nlohmann::json& in, Readiness& value);
 
 namespace api {
 
@@ -48,6 +54,8 @@ std::string json_text(const nlohmann::json& value);
 
 // Texts for a person and for grep: a header line, aligned columns, no blank cells ("-" instead);
 // control characters, which a remote name may hold, never reach the terminal.
+/** Of lines of cells; no header is added. */
+std::string render_table(std::vector<std::vector<std::string>> lines);
 std::string render_status(const NodeStatus& status);
 std::string render_connections(const std::vector<ConnectionRow>& rows);
 std::string render_peers(const std::vector<PeerRow>& rows);

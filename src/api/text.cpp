@@ -115,6 +115,15 @@ std::string connections_text(const NodeStatus& status) {
 
 } // namespace
 
+std::string render_table(std::vector<Line> lines) {
+    for (Line& line : lines) {
+        for (std::string& cell : line) {
+            cell = rest(cell);
+        }
+    }
+    return table(lines);
+}
+
 std::string render_status(const NodeStatus& status) {
     std::vector<Line> lines{
         {"version:", rest(status.version)},
@@ -214,13 +223,14 @@ std::string render_drops(const std::vector<DropRow>& rows) {
 }
 
 std::string render_attachments(const std::vector<AttachmentRow>& rows) {
-    std::vector<Line> lines{{"ID", "IFNAME", "HOST_IFNAME", "MAC", "NETNS", "ADDRESSES"}};
+    std::vector<Line> lines{{"ID", "IFNAME", "HOST_IFNAME", "MAC", "NETNS", "MODE", "ADDRESSES"}};
     for (const AttachmentRow& row : rows) {
         lines.push_back({word(row.id),
                          word(row.ifname),
                          word(row.host_ifname),
                          word(row.mac),
                          number(row.netns_inode),
+                         word(row.mode),
                          list(row.addresses, ",")});
     }
     return table(lines);

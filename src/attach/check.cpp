@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // What cannot be asked for, each in one sentence.
-#include "attach/host.hpp"
+#include "attach/pod.hpp"
 
 #include <algorithm>
 
@@ -9,7 +9,12 @@ namespace weave::attach {
 namespace {
 
 constexpr std::size_t kMaxName = 15; // IFNAMSIZ less the zero
-constexpr std::size_t kMaxId = 128;
+constexpr std::size_t kMaxId = 200;
+
+/** What IPv4 hosts must take (RFC 791), what IPv6 needs (RFC 8200), and what a link can have. */
+constexpr unsigned kLeastMtu4 = 576;
+constexpr unsigned kLeastMtu6 = 1280;
+constexpr unsigned kMostMtu = 65535;
 
 /** Whether all bits behind the prefix are `set`. */
 bool host_bits_are(const Prefix& prefix, bool set) {
@@ -52,7 +57,49 @@ const char* other_use(const Prefix& prefix) {
     return nullptr;
 }
 
+std::string check_mtu(const PodSpec& spec) {
+    const bool v6 = std::ranges::any_of(spec.addresses,
+                                        [](const Prefix& each) { return each.address.is_v6(); });
+    const unsigned least = v6 ? kLeastMtu6 : kLeastMtu4;
+    if (spec.mtu == 0 || (spec.mtu >= least && spec.mtu <= kMostMtu)) {
+        return {};
+    }
+    return "a pod with " + std::string(v6 ? "IPv6" : "IPv4") + " needs an MTU from " +
+           std::to_string(least) + " to " + std::to_string(kMostMtu) + ", not " +
+           std::to_string(spec.mtu);
+}
+
+std::string check_routes(const PodSpec& spec) {
+    for (const IpAddress& gateway : spec.gateways) {
+        const auto reached = [&](const Prefix& each) { return each.contains(gateway); };
+        if (spec.mode == Mode::bridge && std::ranges::none_of(spec.addresses, reached)) {
+            return "the gateway " + gateway.text() +
+                   " is in no network that the pod has an address of";
+        }
+    }
+    for (const PodRoute& route : spec.routes) {
+        if (route.gateway && route.gateway->is_v4() != route.destination.address.is_v4()) {
+            return "the route to " + route.destination.text() + " cannot lead to " +
+                   route.gateway->text() + ", which is of the other family";
+        }
+    }
+    return {};
+}
+
 } // namespace
+
+const char* name_of(Mode mode) {
+    return mode == Mode::bridge ? "bridge" : "routed";
+}
+
+std::optional<Mode> mode_of(std::string_view name) {
+    for (const Mode mode : {Mode::bridge, Mode::routed}) {
+        if (name == name_of(mode)) {
+            return mode;
+        }
+    }
+    return std::nullopt;
+}
 
 std::string check_ifname(const std::string& name) {
     const bool odd = std::ranges::any_of(name, [](char c) {
@@ -83,7 +130,7 @@ std::string check_pod(const PodSpec& spec) {
     const bool odd =
         std::ranges::any_of(spec.id, [](char c) { return c < ' ' || c > '~' || c == '|'; });
     if (spec.id.size() > kMaxId || odd) {
-        return "a pod's id must be at most 128 printable characters without '|'";
+        return "a pod's id must be at most 200 printable characters without '|'";
     }
     if (spec.mac && (spec.mac->is_group() || *spec.mac == MacAddress{})) {
         return spec.mac->text() + " is no MAC address for one interface";
@@ -93,7 +140,11 @@ std::string check_pod(const PodSpec& spec) {
             return why;
         }
     }
-    return {};
+    if (spec.mode == Mode::routed && spec.addresses.empty()) {
+        return "a routed pod needs an address: nothing else leads to it";
+    }
+    std::string why = check_mtu(spec);
+    return why.empty() ? check_routes(spec) : why;
 }
 
 } // namespace weave::attach

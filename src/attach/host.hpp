@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "base/address.hpp"
+#include "attach/inventory.hpp"
+#include "attach/pod.hpp"
+#include "attach/routing.hpp"
 #include "os/fd.hpp"
 #include "os/netlink.hpp"
 #include "os/tap.hpp"
@@ -15,43 +17,6 @@
 
 namespace weave::attach {
 
-/** What pods may send, so that it fits plain Ethernet when sealed: over IPv4, and over IPv6. */
-inline constexpr unsigned kMtu4 = 1376;
-inline constexpr unsigned kMtu6 = 1356;
-
-struct HostSettings {
-    std::string bridge = "weave";
-    std::string tap = "weave-tap";
-    /** Of the bridge, the tap and both ends of each pod's link, in bytes. */
-    unsigned mtu = kMtu4;
-    /** The bridge's MAC address is derived from it, so that it survives a restart. */
-    NodeId node;
-};
-
-struct PodSpec {
-    std::string ifname = "eth0";
-    std::vector<Prefix> addresses;
-    /** Random and locally administered when not given. */
-    std::optional<MacAddress> mac;
-    /** The caller's own name for the pod; at most 128 characters, printable, no '|'. */
-    std::string id;
-};
-
-struct Attachment {
-    std::string id;
-    /** "wv" and ten hexadecimal digits. */
-    std::string host_ifname;
-    /** Random for each link that is made: names this one over restarts, while names and namespace
-     * numbers are used again. */
-    MacAddress host_mac;
-    std::string ifname;
-    /** Of the pod's interface. */
-    MacAddress mac;
-    /** All that the interface has, the pod's own additions too. */
-    std::vector<Prefix> addresses;
-    std::uint64_t netns_inode = 0;
-};
-
 /** What prepare_pod() did, to be undone. */
 struct PreparedPod {
     Attachment pod;
@@ -59,32 +24,17 @@ struct PreparedPod {
     std::vector<Prefix> added; ///< those the interface did not have before
 };
 
-/** 02 and five bytes of a hash of the node id. */
-MacAddress bridge_mac(const NodeId& node);
-
-/** Whom ICMP answers come from: another one, as the bridge would take its own for a loop. */
-MacAddress answer_mac(const NodeId& node);
-
-/** The host end's name for an interface of a network namespace: "wv" and ten hexadecimal digits. */
-std::string host_ifname(std::uint64_t netns_inode, const std::string& ifname);
-
-/** A sentence why no interface can have that name; empty when one can. */
-std::string check_ifname(const std::string& name);
-
-/** A sentence why no interface on the network can have that address; empty when one can. */
-std::string check_address(const Prefix& prefix);
-
-/** A sentence why `spec` cannot be used; empty when it can. */
-std::string check_pod(const PodSpec& spec);
-
 /**
  * The node's bridge, tap and pod links in the network namespace where it was made. All state is the
- * kernel's: each call converges on what is wanted over whatever is left from before. Blocking; one
+ * kernel's: each call converges on what is wanted over whatever is left from before. What is read
+ * of it again and again is kept in the Inventory. Blocking; one
  * thread at a time. Throws std::system_error with a sentence.
  */
 class Host {
   public:
     explicit Host(HostSettings settings);
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
 
     /** Creates or repairs the bridge and sets it up. */
     void ensure_bridge();
@@ -105,23 +55,44 @@ class Host {
     void leave_old_bridges(const std::vector<Prefix>& exposed);
 
     /**
-     * Gives the namespace an interface on the bridge. The same namespace and interface again: what
-     * is missing is added, nothing is taken away; all of it or nothing. Everything is there then,
-     * and the interface, if it is new, is down.
+     * Gives the namespace an interface on the pod network. The same namespace and interface again:
+     * what is missing is added, nothing is taken away; all of it or nothing. Everything is there
+     * then, and the interface, if it is new, is down.
      */
     PreparedPod prepare_pod(int netns_fd, const PodSpec& spec);
     /** As if prepare_pod() had not been called. */
     void undo(int netns_fd, const PreparedPod& prepared);
-    /** After prepare_pod(): the interface is up, and the pod announces itself. */
-    void start_pod(int netns_fd, const std::string& ifname);
+    /** After prepare_pod(): the interface is up, has its routes, and the pod announces itself. */
+    void start_pod(int netns_fd, const PodSpec& spec);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
     /** Detaches whatever we put into the namespace; returns the names the interfaces were given. */
     std::vector<std::string> detach_all(std::uint64_t netns_inode);
     /** The host ends of pods' interfaces. */
     std::vector<os::Link> ports();
-    /** All attachments, read from the kernel. */
+    /** All attachments, as the kernel has them now; those are left out whose namespace cannot be
+     * looked into now. */
     std::vector<Attachment> list();
+    /** All attachments, as their host ends tell: without MAC, addresses and gateways of the pod. */
+    std::vector<Attachment> known();
+    /** The one made with that id and interface name, also when its namespace cannot be got at: what
+     * detach_pod() wants. An empty id finds nothing. */
+    std::optional<Attachment> find(const std::string& id, const std::string& ifname);
+
+    /** The addresses that the host has for itself on the pod network and sends from; their lengths
+     * do not matter. Those of earlier calls, and of earlier processes, go. One that is exposed may
+     * be among them. */
+    void set_node_addresses(const std::vector<Prefix>& addresses);
+    /**
+     * The host's routes to these pods, and to the mesh where it needs them, are what they should
+     * be, and nothing is left of pods that are gone. `pods` is list() less what pods gave
+     * themselves: no way leads to such addresses.
+     */
+    void converge_routes(const std::vector<Attachment>& pods);
+
+    /** Frames to the router's MAC are understood here: there are routed pods, or the host has an
+     * address for itself. As of the last converge_routes(). */
+    [[nodiscard]] bool routes() const { return routing_.active(); }
 
     /** Gives the host an address on the network; false when it has it. */
     bool expose(const Prefix& prefix);
@@ -135,16 +106,36 @@ class Host {
     os::Link bridge();
     void converge_bridge(const os::Link& link);
     void let_bridge_speak_v6(bool speak);
-    bool exposes_v6();
+    bool needs_v6();
+    // bridged.cpp: a pod on the bridge
     void quiet_port(const os::Link& link);
+    void join_bridge(const os::Link& port);
+    void start_bridged(os::Netlink& pod, const os::Link& inside, const PodSpec& spec);
+    // routed.cpp: a pod on a link of its own
+    void join_host(const os::Link& port, bool v6);
+    void start_routed(os::Netlink& pod, const os::Link& inside, const MacAddress& host_mac);
+    void refuse_foreign(const std::vector<Prefix>& addresses);
+    // pods.cpp
+    [[nodiscard]] std::vector<os::Link> own_ports(const std::vector<os::Link>& links) const;
+    [[nodiscard]] unsigned mtu_of(const os::Link& port) const;
+    void check_request(int netns_fd, const PodSpec& spec);
     os::Link ensure_pod_link(int netns_fd, os::Netlink& pod, const PodSpec& spec);
-    PreparedPod configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec);
+    void converge_label(const os::Link& port, const PodSpec& spec, std::uint64_t netns_inode);
+    void connect_port(const os::Link& port, const PodSpec& spec);
+    PreparedPod
+    configure_pod(int netns_fd, os::Netlink& pod, const PodSpec& spec, const os::Link& port);
+    os::Link await_port(const std::string& name);
+    void delete_port(const os::Link& port);
+    // takeover.cpp
     [[nodiscard]] std::set<unsigned> bridges_of_others(const std::vector<os::Link>& links) const;
     bool converge_mtu(const os::Link& port);
+    void take_port(const os::Link& port, const os::Link& own);
 
     HostSettings settings_;
     os::UniqueFd netns_;
     os::Netlink netlink_;
+    Inventory inventory_;
+    Routing routing_;
     bool made_bridge_ = false; ///< by this process, which has no TAP on it yet
 };
 

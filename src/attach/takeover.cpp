@@ -30,35 +30,42 @@ std::set<unsigned> Host::bridges_of_others(const std::vector<Link>& links) const
 
 /** Both ends of a pod's link. False when the pod's end cannot be got at. */
 bool Host::converge_mtu(const Link& port) {
-    if (port.mtu != settings_.mtu) {
-        netlink_.set_mtu(port, settings_.mtu);
+    const unsigned wanted = mtu_of(port);
+    if (port.mtu != wanted) {
+        netlink_.set_mtu(port, wanted);
     }
     for (const Link& inside : netlink_.links(port.peer_netns_id)) {
-        if (inside.index != port.peer_index || inside.mtu == settings_.mtu) {
+        if (inside.index != port.peer_index || inside.mtu == wanted) {
             continue;
         }
         const os::UniqueFd netns = os::find_netns(Label::parse(port.alias)->netns_inode);
         if (!netns) {
             return false;
         }
-        Netlink::open_in(netns.get()).set_mtu(inside, settings_.mtu);
+        Netlink::open_in(netns.get()).set_mtu(inside, wanted);
     }
     return true;
 }
 
+/** It hangs on our bridge, or is routed by us. */
+void Host::take_port(const Link& port, const Link& own) {
+    Label label = *Label::parse(port.alias);
+    if (label.router.empty()) {
+        if (port.master != own.index) {
+            netlink_.set_master(port, own.index);
+        }
+    } else if (label.router != settings_.bridge) {
+        label.router = settings_.bridge;
+        netlink_.set_alias(port, label.text());
+    }
+}
+
 std::vector<std::string> Host::adopt_pods() {
     const Link own = bridge();
-    const std::vector<Link> links = netlink_.links();
-    const std::set<unsigned> others = bridges_of_others(links);
     std::vector<std::string> failed;
-    for (const Link& port : links) {
-        if (!is_port(port) || others.contains(port.master)) {
-            continue;
-        }
+    for (const Link& port : own_ports(netlink_.links())) {
         try {
-            if (port.master != own.index) {
-                netlink_.set_master(port, own.index);
-            }
+            take_port(port, own);
             if (!converge_mtu(port)) {
                 failed.push_back(port.name);
             }

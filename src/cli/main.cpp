@@ -3,6 +3,8 @@
 #include "api/status.hpp"
 #include "base/address.hpp"
 #include "cli/cluster_key.hpp"
+#include "cli/command.hpp"
+#include "cli/ipam.hpp"
 #include "cli/netns.hpp"
 
 #include <CLI/CLI.hpp>
@@ -20,43 +22,6 @@
 namespace weave::cli {
 
 namespace {
-
-struct Options {
-    std::string run_dir = "/run/weave";
-    std::string state_dir = "/var/lib/weave";
-    std::string socket;
-    std::string output = "text";
-    std::string what; // of status
-    std::vector<std::string> peers;
-    bool replace = false;
-    std::string netns;
-    std::string ifname = "eth0";
-    std::vector<std::string> addresses;
-    std::string key_file;
-
-    [[nodiscard]] bool json() const { return output == "json"; }
-
-    [[nodiscard]] std::string socket_path() const {
-        return socket.empty() ? run_dir + "/weave.sock" : socket;
-    }
-};
-
-void print(const std::string& text) {
-    // Flushed here: at exit nobody would notice a full disk, and half a cluster file looks like
-    // one.
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() ||
-        std::fflush(stdout) != 0) {
-        throw std::runtime_error("cannot write to the standard output");
-    }
-}
-
-constexpr unsigned kTimeout = 5000; // milliseconds: what answers later hangs
-
-Client connect(const Options& options) {
-    Client client = Client::connect(options.socket_path());
-    client.set_timeout(kTimeout);
-    return client;
-}
 
 /** For commands that say nothing where all is well. */
 void show_result(const Options& options, const Client& client) {
@@ -90,7 +55,8 @@ void status(const Options& options) {
 /** Refused here with the word that is wrong, before anything is asked of the daemon. */
 void check_addresses(const std::vector<std::string>& addresses) {
     for (const std::string& text : addresses) {
-        if (text.find('/') == std::string::npos || !Prefix::parse(text)) {
+        const bool request = text.starts_with("net:") || text.starts_with("ip:") || text == "none";
+        if (!request && (text.find('/') == std::string::npos || !Prefix::parse(text))) {
             throw Error(Errc::invalid,
                         "'" + text +
                             "' is not an address with a prefix length, such as 10.32.0.5/12");
@@ -101,8 +67,11 @@ void check_addresses(const std::vector<std::string>& addresses) {
 void attach(const Options& options) {
     check_addresses(options.addresses);
     const api::Descriptor netns = open_netns(options.netns);
-    const AttachmentRow row =
-        connect(options).attach(netns.get(), options.ifname, options.addresses);
+    AttachRequest request;
+    request.ifname = options.ifname;
+    request.addresses = options.addresses;
+    request.mode = options.mode;
+    const AttachmentRow row = connect_patiently(options).attach(netns.get(), request);
     if (options.json()) {
         print(api::json_text(row));
         return;
@@ -133,9 +102,16 @@ void forget(const Options& options) {
 
 void expose(const Options& options) {
     check_addresses(options.addresses);
-    Client client = connect(options);
-    client.expose(options.addresses);
-    show_result(options, client);
+    Client client = connect_patiently(options);
+    const nlohmann::json params{{"addresses", options.addresses}, {"own", options.own}};
+    const auto answer = nlohmann::json::parse(client.call("expose", params.dump()));
+    if (options.json()) {
+        print(api::json_text(answer));
+        return;
+    }
+    for (const std::string& address : answer.at("addresses").get<std::vector<std::string>>()) {
+        print(address + "\n");
+    }
 }
 
 void hide(const Options& options) {
@@ -163,7 +139,7 @@ void version(const Options& options) {
     std::error_code error;
     Client client = Client::connect(options.socket_path(), error);
     if (!error) {
-        client.set_timeout(kTimeout);
+        client.set_timeout(5000);
         const std::string daemon = client.version(error);
         if (!error) {
             out["weaved"] = daemon;
@@ -177,8 +153,6 @@ void version(const Options& options) {
     print("weaved " +
           (out["weaved"].is_null() ? std::string("-") : out["weaved"].get<std::string>()) + "\n");
 }
-
-using Action = std::function<void()>;
 
 /** For values that are words of a list. */
 CLI::Validator one_of(std::vector<std::string> words) {
@@ -212,11 +186,21 @@ void add_peer_commands(CLI::App& app, Options& options, Action& action) {
 
 void add_pod_commands(CLI::App& app, Options& options, Action& action) {
     const char* const netns_help = "A pid, a name of 'ip netns list', or a path";
+    const char* const address_help =
+        "ADDR/LEN, net:SUBNET, net:default or ip:ADDR, any number of them; without one an address "
+        "of the default subnet";
     auto* attach_command =
         app.add_subcommand("attach", "Put an interface into a network namespace");
     attach_command->add_option("NETNS", options.netns, netns_help)->required();
-    attach_command->add_option("ADDRESS", options.addresses, "ADDR/LEN, any number of them");
+    attach_command->add_option(
+        "ADDRESS", options.addresses, std::string(address_help) + "; 'none' alone: no address");
     attach_command->add_option("--ifname", options.ifname, "Its name in there")
+        ->capture_default_str();
+    attach_command
+        ->add_option("--mode",
+                     options.mode,
+                     "bridge: on one flat network with others; routed: behind the host")
+        ->check(one_of({"bridge", "routed"}))
         ->capture_default_str();
     attach_command->callback([&] { action = [&] { attach(options); }; });
 
@@ -229,11 +213,12 @@ void add_pod_commands(CLI::App& app, Options& options, Action& action) {
 
     auto* expose_command =
         app.add_subcommand("expose", "Give this host addresses on the pod network");
-    expose_command->add_option("ADDRESS", options.addresses, "ADDR/LEN")->required();
+    expose_command->add_option("ADDRESS", options.addresses, address_help);
+    expose_command->add_flag("--own", options.own, "The host's own, beside routed pods");
     expose_command->callback([&] { action = [&] { expose(options); }; });
 
     auto* hide_command = app.add_subcommand("hide", "Take them away again");
-    hide_command->add_option("ADDRESS", options.addresses, "ADDR/LEN")->required();
+    hide_command->add_option("ADDRESS", options.addresses, "ADDR/LEN; without one all");
     hide_command->callback([&] { action = [&] { hide(options); }; });
 }
 
@@ -308,6 +293,7 @@ int run(int argc, const char* const* argv) {
     app.fallthrough(); // the options above may also follow the command
     add_peer_commands(app, options, action);
     add_pod_commands(app, options, action);
+    add_ipam_commands(app, options, action);
     add_other_commands(app, options, action);
     try {
         app.parse(argc, argv);

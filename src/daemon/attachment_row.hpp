@@ -6,6 +6,8 @@
 
 #include <weave/types.hpp>
 
+#include <algorithm>
+
 namespace weave::daemon {
 
 /** An attachment as the control API tells it. */
@@ -17,8 +19,14 @@ inline AttachmentRow row_of(const attach::Attachment& pod) {
     row.mac = pod.mac.text();
     for (const Prefix& prefix : pod.addresses) {
         row.addresses.push_back(prefix.text());
+        const auto gateway =
+            std::ranges::find(pod.gateways, prefix.address.is_v4(), &IpAddress::is_v4);
+        row.gateways.push_back(gateway != pod.gateways.end() ? gateway->text() : "");
     }
     row.netns_inode = pod.netns_inode;
+    row.host_mac = pod.host_mac.text();
+    row.mtu = pod.mtu;
+    row.mode = attach::name_of(pod.mode);
     return row;
 }
 

@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control API and the HTTP pages of the Router.
 #include "base/version.hpp"
-#include "daemon/attachment_row.hpp"
 #include "daemon/router.hpp"
-#include "os/netns.hpp"
 
 #include <algorithm>
 
@@ -13,34 +11,24 @@ namespace {
 
 using api::Reply;
 
-std::vector<Prefix> parse_addresses(const nlohmann::json& params) {
-    std::vector<Prefix> out;
-    for (const nlohmann::json& entry : params.value("addresses", nlohmann::json::array())) {
-        const auto text = entry.get<std::string>();
-        const auto prefix = Prefix::parse(text);
-        if (!prefix) {
-            throw std::invalid_argument(fmt::format(
-                "'{}' is not an address with a prefix length: write it as 10.32.0.5/12", text));
-        }
-        out.push_back(*prefix);
-    }
-    return out;
-}
-
 } // namespace
 
 /** Failures that are not the caller's are logged as well, for who runs this node. */
-Reply Router::handle(api::Request& request) {
+Reply Router::logged(const std::string& method, const std::function<Reply()>& call) {
     try {
-        return answer(request);
+        return call();
     } catch (const std::system_error& error) {
         if (rate_.allow("request_failed", Clock::now())) {
             log::error("event=request_failed method={} reason={}",
-                       log::quoted(request.method),
+                       log::quoted(method),
                        log::quoted(error.what()));
         }
         throw;
     }
+}
+
+Reply Router::handle(api::Request& request) {
+    return logged(request.method, [&] { return answer(request); });
 }
 
 Reply Router::answer(api::Request& request) {
@@ -81,8 +69,18 @@ Reply Router::answer(api::Request& request) {
     if (method == "detach") {
         return handle_detach(request);
     }
-    if (method == "expose" || method == "hide") {
-        return handle_expose(request, method == "expose");
+    if (method == "expose") {
+        return handle_expose(request);
+    }
+    if (method == "hide") {
+        return handle_hide(request);
+    }
+    if (method == "ready") {
+        const std::string reason = allocations_->not_ready();
+        return Reply::ok({{"ready", reason.empty()}, {"reason", reason}});
+    }
+    if (method.starts_with("ipam_") || method == "rmpeer") {
+        return handle_ipam(request);
     }
     return Reply::error(
         "unknown_method",
@@ -110,115 +108,6 @@ Reply Router::handle_forget(const api::Request& request) {
             fmt::format("'{}' is not a target: see 'weavectl status targets'", unknown.front()));
     }
     return Reply::ok({{"forgotten", peers.size()}});
-}
-
-Reply Router::handle_attach(api::Request& request) {
-    if (!request.fd) {
-        return Reply::error("invalid",
-                            "attach needs a network namespace's descriptor with the request");
-    }
-    attach::PodSpec spec;
-    spec.ifname = request.params.value("ifname", std::string{"eth0"});
-    spec.id = request.params.value("id", std::string{});
-    spec.addresses = parse_addresses(request.params);
-    if (const std::string bad = attach::check_pod(spec); !bad.empty()) {
-        return Reply::error("invalid", bad);
-    }
-    const std::string own = attach::host_ifname(os::netns_inode(request.fd.get()), spec.ifname);
-    if (auto refusal = refuse_addresses(spec.addresses, own)) {
-        return std::move(*refusal);
-    }
-    attach::PreparedPod prepared = host_.prepare_pod(request.fd.get(), spec);
-    try {
-        remember_given(prepared.pod,
-                       spec.addresses); // first: what cannot be kept is not acknowledged
-    } catch (const std::system_error&) {
-        host_.undo(request.fd.get(), prepared);
-        throw;
-    }
-    attach::Attachment& pod = prepared.pod;
-    keep_given(pod);
-    publish_addresses();
-    log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
-    Reply reply = Reply::ok(row_of(pod));
-    // Peers drop what comes from an address they have not heard of: the pod starts when they have.
-    reply.after = mesh_->until_known(Clock::now());
-    reply.finish = [this,
-                    netns = std::make_shared<api::Descriptor>(std::move(request.fd)),
-                    ifname = spec.ifname] { host_.start_pod(netns->get(), ifname); };
-    return reply;
-}
-
-Reply Router::handle_detach(api::Request& request) {
-    if (!request.fd) {
-        return Reply::error("invalid",
-                            "detach needs a network namespace's descriptor with the request");
-    }
-    const auto ifname = request.params.value("ifname", std::string{});
-    const std::uint64_t inode = os::netns_inode(request.fd.get());
-    std::vector<std::string> detached;
-    if (ifname.empty()) {
-        detached = host_.detach_all(inode);
-    } else if (host_.detach_pod(inode, ifname)) {
-        detached.push_back(ifname);
-    }
-    if (detached.empty()) {
-        return Reply::error(
-            "not_found",
-            ifname.empty()
-                ? "nothing of ours is in that namespace: see 'weavectl status attachments'"
-                : fmt::format("no interface '{}' of ours is in that namespace: see 'weavectl "
-                              "status attachments'",
-                              ifname));
-    }
-    publish_addresses();
-    return Reply::ok({{"detached", detached}});
-}
-
-Reply Router::handle_expose(const api::Request& request, bool expose) {
-    const std::vector<Prefix> before = state_.exposed();
-    const std::vector<Prefix> given = parse_addresses(request.params);
-    std::vector<Prefix> after = before;
-    for (const Prefix& prefix : given) {
-        if (const std::string bad = attach::check_address(prefix); expose && !bad.empty()) {
-            return Reply::error("invalid", bad);
-        }
-        const bool was = std::erase(after, prefix) > 0;
-        if (!expose && !was) {
-            return Reply::error(
-                "not_found",
-                fmt::format("{} is not exposed: see 'weavectl status'", prefix.text()));
-        }
-        if (expose) {
-            after.push_back(prefix);
-        }
-    }
-    if (expose) {
-        if (auto refusal = refuse_addresses(given, options_.bridge)) {
-            return std::move(*refusal);
-        }
-    }
-    state_.save_exposed(after); // first: what cannot be kept is not acknowledged
-    std::vector<Prefix> done;
-    try {
-        for (const Prefix& prefix : given) {
-            if (expose ? host_.expose(prefix) : host_.hide(prefix)) {
-                done.push_back(prefix);
-            }
-        }
-    } catch (const std::system_error&) {
-        for (const Prefix& prefix : done) {
-            expose ? host_.hide(prefix) : host_.expose(prefix);
-        }
-        state_.save_exposed(before);
-        throw;
-    }
-    publish_addresses();
-    nlohmann::json exposed = nlohmann::json::array();
-    for (const Prefix& prefix : after) {
-        exposed.push_back(prefix.text());
-    }
-    return Reply::ok({{"exposed", exposed}});
 }
 
 /** Ready: pods attached now reach the rest of the mesh, as far as this node was told of one. */

@@ -3,6 +3,7 @@
 #include "daemon/mesh_plane.hpp"
 
 #include "crypto/init.hpp"
+#include "mesh/transit.hpp"
 
 #include <algorithm>
 #include <set>
@@ -70,7 +71,8 @@ MeshPlane::MeshPlane(boost::asio::io_context& io,
     , connector_(state.identity().id(), [](ByteSpan out) { crypto::random_bytes(out); })
     , links_(
           io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
-    , targets_(io, settings_.port, state, connector_, [this] { run_connector(Clock::now()); }) {}
+    , targets_(io, settings_.port, state, connector_, [this] { run_connector(Clock::now()); })
+    , flush_(io) {}
 
 MeshPlane::~MeshPlane() {
     links_.stop(farewell({0, "the node stops", wire::NoticeCode::shutting_down}));
@@ -421,18 +423,21 @@ void MeshPlane::on_underlay(TimePoint now) {
     run_connector(now);
 }
 
-std::chrono::milliseconds MeshPlane::until_known(TimePoint now) const {
-    // From the flush at the next tick to the tables of the farthest peer.
-    static constexpr auto kTransit = std::chrono::milliseconds(80);
-    const auto statuses = connector_.status(now);
-    const bool alone = std::none_of(statuses.begin(), statuses.end(), [](const auto& status) {
-        return status.state == mesh::ConnectionStatus::State::established;
-    });
-    if (alone) {
+std::chrono::milliseconds
+MeshPlane::until_known(TimePoint now,
+                       const std::function<std::optional<Duration>(const NodeId&)>& rtt) const {
+    std::vector<std::optional<Duration>> round_trips;
+    for (const mesh::ConnectionStatus& each : connector_.status(now)) {
+        if (each.state == mesh::ConnectionStatus::State::established) {
+            round_trips.push_back(each.node ? rtt(*each.node) : std::nullopt);
+        }
+    }
+    if (round_trips.empty()) {
         return std::chrono::milliseconds{0};
     }
-    const auto left = std::max(mesh_.published_by() - now, Duration::zero());
-    return std::chrono::ceil<std::chrono::milliseconds>(left) + kTransit;
+    const TimePoint published = std::max(mesh_.published_by(wire::kAddressesKind), now);
+    return std::chrono::ceil<std::chrono::milliseconds>(published - now) +
+           mesh::transit_time(round_trips);
 }
 
 void MeshPlane::set_own_topology(const wire::Topology& topology) {
@@ -454,7 +459,28 @@ bool MeshPlane::set_own_addresses(const wire::Addresses& addresses) {
                    addresses.macs.size() + addresses.prefixes.size());
     }
     run_mesh(now); // at once: the pod's first packets are on their way
+    flush_addresses();
     return published;
+}
+
+void MeshPlane::flush_addresses() {
+    const TimePoint due = mesh_.published_by(wire::kAddressesKind);
+    if (due <= Clock::now()) {
+        return;
+    }
+    flush_.expires_at(due);
+    flush_.async_wait([this](boost::system::error_code error) {
+        if (!error) {
+            run_mesh(Clock::now());
+        }
+    });
+}
+
+void MeshPlane::set_own(std::uint16_t kind, Bytes tlvs) {
+    if (!mesh_.set_own(kind, std::move(tlvs), Clock::now())) {
+        log::error("event=record_not_published kind={}", kind);
+    }
+    run_mesh(Clock::now());
 }
 
 void MeshPlane::mark_unreachable(const NodeId& node, bool unreachable) {

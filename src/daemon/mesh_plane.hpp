@@ -12,10 +12,12 @@
 #include "net/control_links.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -68,6 +70,8 @@ class MeshPlane {
     [[nodiscard]] static bool publishable(const wire::Addresses& addresses);
     /** False, and peers keep the old ones, when they are not publishable(). */
     bool set_own_addresses(const wire::Addresses& addresses);
+    /** Replaces this node's record of another kind. */
+    void set_own(std::uint16_t kind, Bytes tlvs);
     void mark_unreachable(const NodeId& node, bool unreachable);
     void tick(TimePoint now);
 
@@ -82,8 +86,11 @@ class MeshPlane {
     /** The addresses of this host changed. */
     void on_underlay(TimePoint now);
 
-    /** How long until all peers know what this node last said of itself, if all goes well. */
-    [[nodiscard]] std::chrono::milliseconds until_known(TimePoint now) const;
+    /** How long until connected peers know the addresses that were set last, if all goes well.
+     * `rtt`: the round trip to a peer, where one was measured. */
+    [[nodiscard]] std::chrono::milliseconds
+    until_known(TimePoint now,
+                const std::function<std::optional<Duration>(const NodeId&)>& rtt) const;
 
     [[nodiscard]] const EventCounts& counted() const { return counted_; }
 
@@ -120,6 +127,7 @@ class MeshPlane {
     void run_connector(TimePoint now);
     void run_mesh(TimePoint now);
     void settle_mesh(TimePoint now);
+    void flush_addresses();
     void on_node_changed(const NodeId& node, TimePoint now);
     void note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now);
     void carry_out(const mesh::ConnectorAction& action, TimePoint now);
@@ -135,6 +143,7 @@ class MeshPlane {
     mesh::Connector connector_;
     net::ControlLinks links_;
     Targets targets_;
+    boost::asio::steady_timer flush_; ///< for addresses that have to wait, less than a tick
     std::map<net::LinkId, mesh::DialId> dials_;
     std::map<mesh::DialId, net::LinkId> dialled_;
     mesh::RoutesPtr routes_;

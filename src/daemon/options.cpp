@@ -4,6 +4,7 @@
 
 #include "base/address.hpp"
 #include "base/version.hpp"
+#include "ipam/plan.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -36,6 +38,8 @@ constexpr std::array kBounds{
     Bounds{"--http-port", 1, 65535, true},
     Bounds{"--mtu", 1280, 65000, true}, // IPv6 needs 1280, a record holds 65000
     Bounds{"--lanes", 1, 64, true},
+    Bounds{"--ipalloc-lease", 10, 65535, false},
+    Bounds{"--ipalloc-rest", 1, 65535, true},
 };
 
 /** Before the text is converted, as "could not convert" helps nobody. */
@@ -188,6 +192,43 @@ void check_advertise(const std::string& text, std::uint16_t port) {
     check_address(fmt::format("--advertise '{}'", text), endpoint->address);
 }
 
+/** An empty text is not given. */
+std::optional<Prefix> check_prefix(const char* flag, const std::string& text, const char* example) {
+    const auto prefix = Prefix::parse(text);
+    if (!prefix && !text.empty()) {
+        throw ConfigError(
+            fmt::format("{} '{}' is not a prefix: write it as {}", flag, text, example));
+    }
+    return prefix;
+}
+
+void check_ranges(const Options& options) {
+    constexpr const char* kExample = "10.32.0.0/12";
+    const auto range = check_prefix("--ipalloc-range", options.ipalloc_range, kExample);
+    const auto subnet =
+        check_prefix("--ipalloc-default-subnet", options.ipalloc_default_subnet, kExample);
+    if (!range) {
+        throw ConfigError(
+            fmt::format("--ipalloc-range is empty: write it as {}, or leave it out", kExample));
+    }
+    try {
+        std::ignore = ipam::Plan(*range, subnet);
+    } catch (const std::invalid_argument& error) {
+        throw ConfigError(fmt::format("--ipalloc-range: {}", error.what()));
+    }
+    if (options.ipalloc_range6 == "auto" || options.ipalloc_range6 == "off") {
+        return;
+    }
+    const auto range6 = check_prefix("--ipalloc-range6", options.ipalloc_range6, "fd12:3456::/64");
+    if (!range6 || !range6->address.is_v6() || 128U - range6->length < 32U - range->length) {
+        throw ConfigError(fmt::format("--ipalloc-range6 '{}' is no IPv6 prefix with as many "
+                                      "addresses as {}: give a longer part of the address to "
+                                      "pods, or 'auto' or 'off'",
+                                      options.ipalloc_range6,
+                                      range->text()));
+    }
+}
+
 void check(const Options& options) {
     check_interface_name("--bridge", options.bridge);
     check_interface_name("--tap", options.tap);
@@ -196,11 +237,7 @@ void check(const Options& options) {
             fmt::format("--bridge and --tap are both '{}': give two names", options.tap));
     }
     check_log_level(options.log_level);
-    if (!Prefix::parse(options.ipalloc_range)) {
-        throw ConfigError(
-            fmt::format("--ipalloc-range '{}' is not a prefix: write it as 10.32.0.0/12",
-                        options.ipalloc_range));
-    }
+    check_ranges(options);
     check_listen(options.listen);
     for (const std::string& text : options.advertise) {
         check_advertise(text, options.port);

@@ -3,11 +3,11 @@
 #include "daemon/owners.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace weave::daemon {
 
+using dataplane::AddressChange;
 using dataplane::AddressTable;
 using dataplane::kLocalPeer;
 using dataplane::kNoPeer;
@@ -26,13 +26,25 @@ Owners::Owners()
     nodes_[kSelf].index = kLocalPeer;
 }
 
-std::vector<Owners::Address> Owners::sorted(const wire::Addresses& addresses) {
-    std::vector<Address> out(addresses.macs.begin(), addresses.macs.end());
-    for (const Prefix& prefix : addresses.prefixes) {
-        out.emplace_back(prefix.network());
+std::vector<Owners::Claim> Owners::sorted(const wire::Addresses& addresses) {
+    std::vector<Claim> out;
+    for (const MacAddress& mac : addresses.macs) {
+        out.push_back({mac});
     }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
+    for (const MacAddress& mac : addresses.learned) {
+        out.push_back({mac, {}, true});
+    }
+    for (std::size_t i = 0; i < addresses.prefixes.size(); ++i) {
+        const MacAddress holder = addresses.holder(i);
+        // Pods would send what is meant for one of them to all.
+        out.push_back({addresses.prefixes[i].network(), holder.is_group() ? MacAddress{} : holder});
+    }
+    // Of the same address twice the first counts, of a MAC that which was attached.
+    std::stable_sort(out.begin(), out.end(), [](const Claim& a, const Claim& b) {
+        return a.address < b.address;
+    });
+    const auto same = [](const Claim& a, const Claim& b) { return a.address == b.address; };
+    out.erase(std::unique(out.begin(), out.end(), same), out.end());
     return out;
 }
 
@@ -48,8 +60,8 @@ void Owners::set(const NodeId& node, PeerIndex index, const wire::Addresses& add
 void Owners::set_index(const NodeId& node, PeerIndex index) {
     Claimant& claimant = nodes_[node];
     if (std::exchange(claimant.index, index) != index) {
-        for (const Address& address : claimant.addresses) {
-            note(address);
+        for (const Claim& each : claimant.claims) {
+            note(each.address);
         }
         apply();
     }
@@ -62,39 +74,73 @@ void Owners::forget(const NodeId& node) {
     }
 }
 
-void Owners::replace(const NodeId& node, std::vector<Address> wanted) {
-    std::vector<Address> held = std::exchange(nodes_[node].addresses, wanted);
-    std::vector<Address> gone;
-    std::vector<Address> added;
-    std::set_difference(
-        held.begin(), held.end(), wanted.begin(), wanted.end(), std::back_inserter(gone));
-    std::set_difference(
-        wanted.begin(), wanted.end(), held.begin(), held.end(), std::back_inserter(added));
-    for (const Address& address : gone) {
-        give_up(node, address);
-    }
-    for (const Address& address : added) {
-        claim(node, address);
+void Owners::replace(const NodeId& node, std::vector<Claim> wanted) {
+    const std::vector<Claim> held = std::exchange(nodes_[node].claims, wanted);
+    auto was = held.begin();
+    auto is = wanted.begin();
+    while (was != held.end() || is != wanted.end()) {
+        if (is == wanted.end() || (was != held.end() && was->address < is->address)) {
+            give_up(node, (was++)->address);
+        } else if (was == held.end() || is->address < was->address) {
+            claim(node, *is++);
+        } else {
+            if (*was != *is) {
+                amend(node, *is);
+            }
+            ++was;
+            ++is;
+        }
     }
     apply();
 }
 
-void Owners::claim(const NodeId& node, const Address& address) {
-    std::vector<NodeId>& claimants = claims_[address];
-    claimants.insert(node == kSelf ? claimants.begin() : claimants.end(), node);
-    if (claimants.size() == 2) {
-        contested_.insert(address);
+/** Of two nodes that claim one address: whether `one`, the newcomer, goes before `other`. */
+bool Owners::goes_before(const Standing& one, const Standing& other) {
+    if (one.learned != other.learned) {
+        return other.learned;
     }
-    note(address);
+    return one.node == kSelf;
+}
+
+void Owners::claim(const NodeId& node, const Claim& claim) {
+    std::vector<Standing>& all = claims_[claim.address];
+    const Standing mine{node, claim.holder, claim.learned};
+    const auto place = std::find_if(
+        all.begin(), all.end(), [&](const Standing& other) { return goes_before(mine, other); });
+    all.insert(place, mine);
+    settle(claim.address);
 }
 
 void Owners::give_up(const NodeId& node, const Address& address) {
+    std::erase_if(claims_.at(address), [&](const Standing& each) { return each.node == node; });
+    settle(address);
+}
+
+/** The same address at another MAC keeps its place. */
+void Owners::amend(const NodeId& node, const Claim& changed) {
+    std::vector<Standing>& all = claims_.at(changed.address);
+    const auto mine = std::find_if(
+        all.begin(), all.end(), [&](const Standing& each) { return each.node == node; });
+    if (mine->learned == changed.learned) {
+        mine->holder = changed.holder;
+        settle(changed.address);
+        return;
+    }
+    all.erase(mine);
+    claim(node, changed);
+}
+
+/** After the claims of the address changed. */
+void Owners::settle(const Address& address) {
     const auto entry = claims_.find(address);
-    std::erase(entry->second, node);
-    if (entry->second.size() == 1) {
+    const std::vector<Standing>& all = entry->second;
+    // What was learned stands behind.
+    if (all.size() > 1 && !all[1].learned) {
+        contested_.insert(address);
+    } else {
         contested_.erase(address);
     }
-    if (entry->second.empty()) {
+    if (all.empty()) {
         claims_.erase(entry);
     }
     note(address);
@@ -102,16 +148,66 @@ void Owners::give_up(const NodeId& node, const Address& address) {
 
 void Owners::note(const Address& address) {
     const auto entry = claims_.find(address);
-    const PeerIndex owner =
-        entry == claims_.end() ? kNoPeer : nodes_.at(entry->second.front()).index;
-    changes_.push_back({address, owner});
+    if (entry == claims_.end()) {
+        changes_.push_back({address, kNoPeer});
+        return;
+    }
+    const Standing& first = entry->second.front();
+    changes_.push_back({address, nodes_.at(first.node).index, first.holder});
+}
+
+void Owners::note_move(const AddressChange& change) {
+    const auto* prefix = std::get_if<Prefix>(&change.address);
+    if (prefix == nullptr || prefix->length != prefix->address.bits()) {
+        return;
+    }
+    const IpAddress& address = prefix->address;
+    MacAddress before = table_->neighbour(address).mac;
+    if (change.owner == kNoPeer) {
+        if (before != MacAddress{} && left_.insert_or_assign(address, before).second) {
+            left_order_.push_back(address);
+        }
+        for (; left_order_.size() > kMaxLeft; left_order_.pop_front()) {
+            left_.erase(left_order_.front());
+        }
+        return;
+    }
+    if (const auto left = left_.find(address); left != left_.end()) {
+        before = before == MacAddress{} ? left->second : before;
+        left_.erase(left);
+    }
+    const bool moved = before != MacAddress{} && change.mac != MacAddress{} && before != change.mac;
+    // A pod of this host announces itself on the bridge.
+    if (moved && change.owner != kLocalPeer && moves_.size() < kMaxMoves) {
+        moves_.push_back({address, change.mac});
+    }
 }
 
 void Owners::apply() {
     if (!changes_.empty()) {
+        for (const AddressChange& change : changes_) {
+            note_move(change);
+        }
         table_ = std::make_shared<AddressTable>(table_->with(changes_));
         changes_.clear();
     }
+}
+
+bool Owners::is_elsewhere(const MacAddress& mac, const NodeId& self) const {
+    const auto entry = claims_.find(mac);
+    if (entry == claims_.end()) {
+        return false;
+    }
+    const std::vector<Standing>& all = entry->second;
+    const bool mine =
+        std::any_of(all.begin(), all.end(), [](const auto& each) { return each.node == kSelf; });
+    return std::any_of(all.begin(), all.end(), [&](const Standing& each) {
+        return each.node != kSelf && (!mine || !each.learned || each.node < self);
+    });
+}
+
+std::vector<AddressMove> Owners::take_moves() {
+    return std::exchange(moves_, {});
 }
 
 std::vector<Owners::Contest> Owners::contests() const {
@@ -120,11 +216,11 @@ std::vector<Owners::Contest> Owners::contests() const {
         if (out.size() == kMaxContests) {
             break;
         }
-        const std::vector<NodeId>& claimants = claims_.at(address);
+        const std::vector<Standing>& all = claims_.at(address);
         const auto* mac = std::get_if<MacAddress>(&address);
         out.push_back({mac != nullptr ? mac->text() : std::get<Prefix>(address).address.text(),
-                       claimants[0],
-                       claimants[1]});
+                       all[0].node,
+                       all[1].node});
     }
     return out;
 }
@@ -132,8 +228,9 @@ std::vector<Owners::Contest> Owners::contests() const {
 std::vector<MacAddress> Owners::macs_of(const NodeId& node) const {
     std::vector<MacAddress> out;
     if (const auto entry = nodes_.find(node); entry != nodes_.end()) {
-        for (const Address& address : entry->second.addresses) {
-            if (const auto* mac = std::get_if<MacAddress>(&address)) {
+        for (const Claim& each : entry->second.claims) {
+            const auto* mac = std::get_if<MacAddress>(&each.address);
+            if (mac != nullptr && !each.learned) {
                 out.push_back(*mac);
             }
         }

@@ -52,6 +52,11 @@ const std::shared_ptr<const dataplane::PeerTable>& Peers::table() {
     return table_;
 }
 
+std::optional<Duration> Peers::rtt(const NodeId& node) const {
+    const auto found = peers_.find(node);
+    return found == peers_.end() ? std::nullopt : found->second.path->rtt();
+}
+
 std::vector<PeerView> Peers::view(TimePoint now) const {
     std::vector<PeerView> rows;
     for (const auto& [node, peer] : peers_) {

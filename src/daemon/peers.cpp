@@ -235,6 +235,8 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     case Kind::seal_limit:
         sessions_.on_key_usage(punt.local_index, crypto::kHardRecordLimit, now);
         break;
+    case Kind::new_source:
+        return; // of pods, not of peers
     }
     run_sessions(now);
 }

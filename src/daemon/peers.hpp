@@ -72,6 +72,8 @@ class Peers {
 
     /** Some path to the node works. */
     [[nodiscard]] bool reaches(const NodeId& node) const;
+    /** Over the path in use; nullopt as long as none was measured. */
+    [[nodiscard]] std::optional<Duration> rtt(const NodeId& node) const;
     /** kNoPeer when unknown. */
     [[nodiscard]] dataplane::PeerIndex index_of(const NodeId& node) const;
     /** The same one as long as nothing in it changed. */

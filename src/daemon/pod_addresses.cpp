@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The addresses of this node's pods and of the host on their network: which are announced, and
 // which are refused.
+#include "daemon/holder.hpp"
 #include "daemon/router.hpp"
 
 #include <algorithm>
@@ -34,8 +35,8 @@ void Router::keep_given(attach::Attachment& pod) {
     });
 }
 
-std::vector<attach::Attachment> Router::attachments() {
-    std::vector<attach::Attachment> pods = host_.list();
+Router::Attachments Router::attachments() {
+    Attachments pods = host_.list();
     for (attach::Attachment& pod : pods) {
         keep_given(pod);
     }
@@ -73,34 +74,127 @@ void Router::adopt_given() {
     }
 }
 
-wire::Addresses Router::own_addresses() {
+/** What this host has for itself on the pod network: exposed with its whole length, an address
+ * belongs to no network whose hosts would be on the link. */
+std::vector<Prefix> Router::node_addresses() {
+    std::vector<Prefix> out = state_.exposed();
+    std::erase_if(out, [](const Prefix& each) { return each.length != all_bits(each.address); });
+    return out;
+}
+
+/** The kernel's ways to all that have an address here. */
+void Router::converge_routes(const Attachments& pods) {
+    try {
+        host_.set_node_addresses(node_addresses());
+        host_.converge_routes(pods);
+    } catch (const std::system_error& error) {
+        if (rate_.allow("routes_failed", Clock::now())) {
+            log::error("event=routes_failed reason={}", log::quoted(error.what()));
+        }
+    }
+}
+
+/** An address that the host routes to, or has for itself, is told without a MAC: on the bridge it
+ * is the host that answers for it, and what comes to the router's MAC goes to the host. */
+wire::Addresses Router::own_addresses(const Attachments& pods) {
     wire::Addresses own;
-    for (const attach::Attachment& pod : attachments()) {
+    for (const attach::Attachment& pod : pods) {
         own.macs.push_back(pod.mac);
+        const bool bridged = pod.mode == attach::Mode::bridge;
         for (const Prefix& prefix : pod.addresses) {
-            own.prefixes.push_back({prefix.address, all_bits(prefix.address)});
+            own.add({prefix.address, all_bits(prefix.address)}, bridged ? pod.mac : MacAddress{});
         }
     }
     exposed_ = host_.exposed();
-    if (!exposed_.empty()) {
-        own.macs.push_back(attach::bridge_mac(state_.identity().id()));
+    // The host sends for its routed pods, and takes what comes for them to the router's MAC.
+    if (host_.routes()) {
+        own.router_mac = attach::kRouterMac;
+    }
+    if (!exposed_.empty() || host_.routes()) {
+        const MacAddress bridge = attach::bridge_mac(state_.identity().id());
+        own.macs.push_back(bridge);
         for (const Prefix& prefix : exposed_) {
-            own.prefixes.push_back({prefix.address, all_bits(prefix.address)});
+            const bool whole = prefix.length == all_bits(prefix.address);
+            own.add({prefix.address, all_bits(prefix.address)}, whole ? MacAddress{} : bridge);
         }
     }
+    add_learned(own);
     return own;
 }
 
-/** Reads what is attached and exposed here from the kernel and tells the mesh and the lanes. */
+void Router::add_learned(wire::Addresses& own) {
+    for (const MacAddress& mac : own.macs) {
+        learned_.forget(mac); // a pod that gave itself another one
+    }
+    own.learned.assign(learned_.all().begin(), learned_.all().end());
+}
+
+/** Whether something here that is not the mesh speaks from that MAC, as far as the bridge knows. */
+bool Router::is_on_bridge(const MacAddress& mac) {
+    try {
+        const auto bridge = netlink_.link(options_.bridge);
+        const auto tap = netlink_.link(options_.tap);
+        const auto port = bridge ? netlink_.learned_port(*bridge, mac) : std::nullopt;
+        return port && tap && *port != tap->index;
+    } catch (const std::system_error& error) {
+        if (rate_.allow("learned", Clock::now())) {
+            log::warning("event=bridge_not_asked reason={}", log::quoted(error.what()));
+        }
+        return false;
+    }
+}
+
+/** Tells the mesh and the lanes what is attached and exposed here now. */
 void Router::publish_addresses() {
-    const wire::Addresses own = own_addresses();
+    const Attachments pods = attachments();
+    converge_routes(pods);
+    try {
+        converge_ports(pods);
+    } catch (const std::system_error& error) {
+        if (rate_.allow("ports_failed", Clock::now())) {
+            log::error("event=port_rules_failed reason={}", log::quoted(error.what()));
+        }
+    }
+    const wire::Addresses own = own_addresses(pods);
     if (!mesh_->set_own_addresses(own)) {
         return; // what peers do not know of must not be believed to work here
     }
     owners_.set_local(own);
     publish_soon();
-    if (const bool pods = !own.macs.empty(); std::exchange(bridge_pods_, pods) != pods) {
+    release_what_is_gone();
+    if (const bool any = !own.macs.empty() || !own.learned.empty();
+        std::exchange(bridge_pods_, any) != any) {
         publish_topology();
+    }
+}
+
+/** Whose interface exists, or is being made. */
+std::set<std::string> Router::live_holders() {
+    std::set<std::string> live(obtaining_.begin(), obtaining_.end());
+    for (const attach::Attachment& pod : host_.known()) {
+        live.insert(holder::of_pod(pod.id, pod.netns_inode, pod.ifname));
+    }
+    return live;
+}
+
+/** Before the first allocation: what pods and the host have is in use, whatever was written down.
+ */
+void Router::claim_what_runs() {
+    for (const attach::Attachment& pod : attachments()) {
+        allocations_->claim_in_use(holder::of_pod(pod.id, pod.netns_inode, pod.ifname),
+                                   pod.addresses);
+    }
+    allocations_->claim_in_use(holder::kHost, state_.exposed());
+}
+
+/** A pod that ended without a word, while this router ran or before, gives its addresses back. */
+void Router::release_what_is_gone() {
+    const std::set<std::string> live = live_holders();
+    for (const std::string& each : allocations_->holders()) {
+        if (each.starts_with(holder::kPod) && !live.contains(each)) {
+            log::info("event=addresses_released holder={}", log::quoted(holder::shown(each)));
+            allocations_->release(each);
+        }
     }
 }
 
@@ -108,16 +202,19 @@ void Router::publish_addresses() {
  * host end; nullopt when nothing does. */
 std::optional<api::Reply> Router::refuse_addresses(const std::vector<Prefix>& addresses,
                                                    const std::string& interface) {
-    for (const std::string& taken :
-         {used_by_a_host(addresses), used_elsewhere(addresses), used_here(addresses, interface)}) {
+    const Attachments pods = attachments();
+    for (const std::string& taken : {used_by_a_host(addresses),
+                                     used_elsewhere(addresses),
+                                     used_here(addresses, interface, pods)}) {
         if (!taken.empty()) {
             return api::Reply::error("conflict", taken);
         }
     }
-    wire::Addresses own = own_addresses();
-    own.macs.emplace_back(); // a pod that is new brings one more
+    wire::Addresses own = own_addresses(pods);
+    const MacAddress some{{2}};
+    own.macs.push_back(some); // a pod that is new brings one more
     for (const Prefix& prefix : addresses) {
-        own.prefixes.push_back({prefix.address, all_bits(prefix.address)});
+        own.add({prefix.address, all_bits(prefix.address)}, some);
     }
     if (!MeshPlane::publishable(own)) {
         return api::Reply::error(
@@ -156,8 +253,9 @@ std::string Router::used_elsewhere(const std::vector<Prefix>& addresses) {
 }
 
 /** A sentence when an interface of this node other than that one has one of the addresses. */
-std::string Router::used_here(const std::vector<Prefix>& addresses, const std::string& interface) {
-    const std::vector<attach::Attachment> pods = attachments();
+std::string Router::used_here(const std::vector<Prefix>& addresses,
+                              const std::string& interface,
+                              const Attachments& pods) {
     const std::vector<Prefix> exposed = host_.exposed();
     for (const Prefix& prefix : addresses) {
         if (interface != options_.bridge && holds(exposed, prefix.address)) {

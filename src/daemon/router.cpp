@@ -3,13 +3,17 @@
 #include "daemon/router.hpp"
 
 #include "base/version.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/init.hpp"
 #include "dataplane/icmp.hpp"
+#include "dataplane/neighbour.hpp"
+#include "ipam/state.hpp"
 #include "os/file.hpp"
 #include "os/socket_interface.hpp"
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <thread>
 
 #include <net/if.h>
@@ -19,8 +23,6 @@ namespace weave::daemon {
 namespace {
 
 constexpr auto kNewcomer = std::chrono::seconds(10);
-/** The one next hop of routed mode, the same on every node. */
-constexpr MacAddress kRouterMac{{0x02, 0x77, 0x76, 0, 0, 1}};
 constexpr auto kTick = std::chrono::milliseconds(50);
 
 /** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
@@ -50,12 +52,36 @@ std::vector<IpAddress> listen_addresses(const Options& options) {
     return out;
 }
 
-attach::HostSettings host_settings(const Options& options, const NodeState& state) {
+/** The IPv6 range of a cluster that names none is a unique local one of its own (RFC 4193). */
+ipam::Plan address_plan(const Options& options, const Cluster& cluster) {
+    std::optional<Prefix> subnet;
+    if (!options.ipalloc_default_subnet.empty()) {
+        subnet = Prefix::parse(options.ipalloc_default_subnet);
+    }
+    ipam::Plan plan(*Prefix::parse(options.ipalloc_range), subnet);
+    if (options.ipalloc_range6 == "auto") {
+        const crypto::Hash64 hash = crypto::blake2b(as_bytes("weavemesh ULA"), cluster.id);
+        std::array<std::uint8_t, 16> first{0xfd};
+        std::copy_n(hash.begin(), 5, first.begin() + 1);
+        plan.add_v6(IpAddress::v6(first));
+    } else if (options.ipalloc_range6 != "off") {
+        plan.add_v6(Prefix::parse(options.ipalloc_range6)->network().address);
+    }
+    return plan;
+}
+
+attach::HostSettings
+host_settings(const Options& options, const NodeState& state, const Cluster& cluster) {
     attach::HostSettings settings;
     settings.bridge = options.bridge;
     settings.tap = options.tap;
     settings.mtu = options.mtu != 0 ? options.mtu : automatic_mtu(options, state.targets());
     settings.node = state.identity().id();
+    const ipam::Plan plan = address_plan(options, cluster);
+    settings.ranges.push_back(plan.range());
+    if (plan.range6()) {
+        settings.ranges.push_back(*plan.range6());
+    }
     return settings;
 }
 
@@ -83,8 +109,13 @@ Router::Router(boost::asio::io_context& io, Options options)
     , name_(node_name(options_.name))
     , state_((os::ensure_directory(options_.run_dir, 0755), options_.state_dir))
     , cluster_(load_cluster(options_))
-    , host_(host_settings(options_, state_))
-    , tick_(io) {
+    , host_(host_settings(options_, state_, cluster_))
+    , firewall_watch_(io)
+    , tick_(io)
+    , learned_({[this](const MacAddress& mac) { return is_on_bridge(mac); },
+                [this](const MacAddress& mac) {
+                    return owners_.is_elsewhere(mac, state_.identity().id());
+                }}) {
     notices_ = state_.take_notices();
     for (const std::string& notice : notices_) {
         log::error("event=state_file_damaged detail={}", log::quoted(notice));
@@ -101,6 +132,9 @@ Router::Router(boost::asio::io_context& io, Options options)
 }
 
 Router::~Router() {
+    if (firewall_watch_.is_open()) {
+        firewall_watch_.release(); // the firewall's own
+    }
     control_.reset();
     http_.clear();
     mesh_.reset();
@@ -114,12 +148,14 @@ Router::~Router() {
 
 void Router::start() {
     make_mesh();
+    make_allocations();
     // Ports first: when one is taken, nothing has been changed on the host yet.
     mesh_->listen();
     open_http();
     host_.ensure_bridge();
     keep_pods_off_http();
     make_lanes();
+    make_firewall();
     take_over_pods();
     underlay_ = std::make_unique<Underlay>(
         io_,
@@ -132,6 +168,9 @@ void Router::start() {
         // A pod that is gone without being detached takes its link with it.
         [this] { publish_addresses(); });
     publish_topology();
+    claim_what_runs();
+    allocations_->start();
+    settle_deleted();
     publish_addresses();
     publish_snapshot();
     lanes_->on_tap_gone([this] {
@@ -142,6 +181,8 @@ void Router::start() {
     lanes_->start([this](const dataplane::Punt& punt) {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
+        } else if (punt.kind == dataplane::Punt::Kind::new_source) {
+            learned_changed_ |= learned_.on_source(dataplane::mac_at(punt.bytes.data()));
         }
         peers_->on_punt(punt, Clock::now());
     });
@@ -183,6 +224,7 @@ void Router::make_mesh() {
     events.on_record = [this](const wire::RecordPtr& record) { on_record(record); };
     events.on_routes = [this](const mesh::Routes& routes) {
         peers_->set_routes(routes, Clock::now());
+        allocations_->on_routes(routes);
     };
     events.on_epoch = [this](std::uint64_t epoch) {
         try {
@@ -200,6 +242,31 @@ void Router::make_mesh() {
         state_,
         cluster_,
         std::move(events));
+}
+
+void Router::make_allocations() {
+    AllocationSettings settings(state_.identity().id(), address_plan(options_, cluster_));
+    settings.lease = std::chrono::seconds(options_.ipalloc_lease);
+    settings.rest = std::chrono::seconds(options_.ipalloc_rest);
+    settings.expects_others = !state_.targets().empty() || !options_.peers.empty();
+    settings.file = options_.state_dir + "/ipam";
+    settings.ran_before = state_.boot_epoch() > 1;
+    if (!settings.ran_before && !std::filesystem::exists(settings.file)) {
+        // From now on a missing file is a lost one, however far this first start gets.
+        ipam::ManagerState nothing;
+        nothing.allocator.range = settings.plan.range();
+        os::write_checked_file(settings.file, ipam::encode_state(nothing), 0600);
+    }
+    AllocationEvents events;
+    events.publish = [this](std::uint16_t kind, Bytes tlvs) {
+        mesh_->set_own(kind, std::move(tlvs));
+    };
+    events.name_of = [this](const NodeId& node) { return name_of(node); };
+    allocations_ = std::make_unique<Allocations>(std::move(settings), std::move(events));
+    for (std::string& notice : allocations_->take_notices()) {
+        log::error("event=state_file_damaged detail={}", log::quoted(notice));
+        notices_.push_back(std::move(notice));
+    }
 }
 
 void Router::make_lanes() {
@@ -224,7 +291,7 @@ void Router::make_lanes() {
                                      std::move(events));
     dataplane::Settings data;
     data.own_relay = relay_address(state_.identity().id());
-    data.router_mac = kRouterMac;
+    data.router_mac = attach::kRouterMac;
     data.bridge_mac = attach::bridge_mac(state_.identity().id());
     data.finish_checksums = options_.finish_checksums;
     snapshot_.settings = std::make_shared<dataplane::Settings>(data);
@@ -304,7 +371,13 @@ void Router::schedule_tick() {
         const TimePoint now = Clock::now();
         peers_->tick(now);
         mesh_->tick(now);
+        allocations_->tick();
+        check_firewall(/*readable=*/false);
         check_name(now);
+        learned_changed_ |= learned_.review(now);
+        if (std::exchange(learned_changed_, false)) {
+            publish_addresses();
+        }
         lanes_->cell().reclaim();
         schedule_tick();
     });
@@ -322,7 +395,11 @@ void Router::publish_topology() {
 }
 
 void Router::on_record(const wire::RecordPtr& record) {
-    if (record->kind != wire::kAddressesKind || record->node == state_.identity().id()) {
+    if (record->node == state_.identity().id()) {
+        return;
+    }
+    allocations_->on_record(*record);
+    if (record->kind != wire::kAddressesKind) {
         return;
     }
     if (const auto addresses = wire::decode_addresses(record->tlvs())) {
@@ -352,6 +429,18 @@ void Router::publish_snapshot() {
     if (next.peers != snapshot_.peers || next.addresses != snapshot_.addresses) {
         snapshot_ = std::move(next);
         lanes_->cell().publish(snapshot_);
+    }
+    announce_moves();
+}
+
+/** Pods here send to where an address was until they hear of it: the mesh's record may be all that
+ * tells them, as an address that is added to an interface is announced by nobody. */
+void Router::announce_moves() {
+    for (const AddressMove& move : owners_.take_moves()) {
+        lanes_->inject(0, [&](dataplane::Injection& out) {
+            out.kind = dataplane::Injection::Kind::tap_frame;
+            out.assign(dataplane::NeighbourFrame::announcement(move.address, move.mac).view());
+        });
     }
 }
 

@@ -108,6 +108,18 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 }
 
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
+    for (const std::string& problem : firewall_->forward_problems()) {
+        status.warnings.push_back(problem);
+    }
+    if (const std::string why = allocations_->not_ready(); !why.empty()) {
+        status.warnings.push_back(why);
+    }
+    if (const auto conflicts = allocations_->allocator().conflicts(); !conflicts.empty()) {
+        status.warnings.push_back(fmt::format(
+            "{} addresses of this node's pods are in use on another node as well: see 'weavectl "
+            "ipam conflicts'",
+            conflicts.size()));
+    }
     status.warnings = notices_;
     for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
         if (node.shown_name != node.name && (node.self || node.reachable)) {
@@ -254,6 +266,17 @@ void Router::fill_drops(api::NodeReport& report) {
                             "thread was dropped",
                             lanes_->injections_lost(),
                             {}});
+    const attach::PortDrops at_ports = firewall_->counters();
+    for (std::size_t i = 0; i < attach::kPortDrops; ++i) {
+        const auto reason = static_cast<attach::PortDrop>(i);
+        report.drops.push_back(
+            {attach::name_of(reason), attach::text_of(reason), at_ports[i].packets, {}});
+    }
+    report.drops.push_back({"learned_full",
+                            "a MAC address that was not attached spoke here, and this node "
+                            "announces no more of those",
+                            learned_.refused(),
+                            {}});
     for (const Refusal& refusal : refusals()) {
         std::uint64_t count = 0;
         for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
@@ -278,7 +301,9 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
                                 counted.receives.value(),
                                 counted.relayed.value(),
                                 counted.gso_fallbacks.value(),
-                                counted.tap_gso_fallbacks.value()});
+                                counted.tap_gso_fallbacks.value(),
+                                counted.neighbours_answered.value(),
+                                counted.neighbours_here.value()});
         const std::chrono::nanoseconds until{counted.no_trains_until.value()};
         no_trains = no_trains || now < TimePoint{until};
         no_superframes = no_superframes || counted.tap_refuses.value() != 0;

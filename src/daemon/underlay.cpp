@@ -111,44 +111,51 @@ Underlay::Underlay(boost::asio::io_context& io,
     wait();
 }
 
+/** Nothing is read while it settles: a pod that changes its addresses without end costs no more
+ * than that. */
 void Underlay::wait() {
     readable_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                          [this](boost::system::error_code error) {
-                             if (error) {
-                                 return;
+                             if (!error) {
+                                 look_after(kSettle);
                              }
-                             if (monitor_.drain()) {
-                                 look_soon(kSettle);
-                             }
-                             wait();
                          });
 }
 
-void Underlay::look_soon(std::chrono::milliseconds after) {
-    if (std::exchange(looking_, true)) {
-        return;
-    }
-    settle_.expires_after(after);
+void Underlay::look_after(std::chrono::milliseconds pause) {
+    settle_.expires_after(pause);
     settle_.async_wait([this](boost::system::error_code error) {
         if (!error) {
-            looking_ = false;
             look_again();
         }
     });
 }
 
+/** Of links without an address nothing is known here: the ends of pods' links above all. */
+bool Underlay::concerns(const os::LinkChanges& changes) const {
+    const auto known = [this](unsigned index) { return bearing_.contains(index); };
+    return changes.lost || changes.addresses || std::ranges::any_of(changes.links, known);
+}
+
 void Underlay::look_again() {
+    changed_ = concerns(monitor_.drain()) || changed_;
     try {
-        if (auto now = look(); now != now_) {
-            now_ = std::move(now);
-            on_change_();
+        if (changed_) {
+            auto now = look();
+            changed_ = false;
+            if (now != now_) {
+                now_ = std::move(now);
+                on_change_();
+            }
         }
         on_any_change_();
     } catch (const std::system_error& failed) {
         // Out of descriptors or memory: what is known stays in force meanwhile.
         log::warning("event=underlay_not_read reason={}", log::quoted(failed.what()));
-        look_soon(kAfterFailure);
+        look_after(kAfterFailure);
+        return;
     }
+    wait();
 }
 
 std::set<IpAddress> Underlay::own() const {
@@ -159,18 +166,20 @@ std::set<IpAddress> Underlay::own() const {
     return out;
 }
 
-Underlay::Seen Underlay::look() const {
+Underlay::Seen Underlay::look() {
     os::Netlink netlink = os::Netlink::open();
     const std::vector<os::Link> links = netlink.links();
     const std::vector<os::LinkAddress> addresses = netlink.addresses();
     Seen seen;
     seen.endpoints = underlay_endpoints(options_, links, addresses, netlink.routes());
     std::unordered_map<unsigned, unsigned> mtu_of;
+    bearing_.clear();
     for (const os::Link& link : links) {
         mtu_of.emplace(link.index, link.mtu);
     }
     for (const os::LinkAddress& entry : addresses) {
         seen.mtus[entry.prefix.address] = mtu_of[entry.index];
+        bearing_.insert(entry.index);
     }
     return seen;
 }

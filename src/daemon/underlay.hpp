@@ -42,7 +42,8 @@ std::uint16_t automatic_mtu(const std::vector<Endpoint>& own,
 class Underlay {
   public:
     /** `on_change` is called, later and never at once, when endpoints or MTUs changed;
-     * `on_any_change` when any link or address did. */
+     * `on_any_change` when any link or address did, of the host or of a namespace that a veth of
+     * the host leads to. */
     Underlay(boost::asio::io_context& io,
              const Options& options,
              std::function<void()> on_change,
@@ -65,9 +66,10 @@ class Underlay {
     };
 
     void wait();
-    void look_soon(std::chrono::milliseconds after);
+    void look_after(std::chrono::milliseconds pause);
     void look_again();
-    [[nodiscard]] Seen look() const;
+    [[nodiscard]] bool concerns(const os::LinkChanges& changes) const;
+    Seen look();
 
     const Options& options_;
     std::function<void()> on_change_;
@@ -75,7 +77,8 @@ class Underlay {
     os::LinkMonitor monitor_;
     boost::asio::posix::stream_descriptor readable_;
     boost::asio::steady_timer settle_;
-    bool looking_ = false;
+    bool changed_ = false;       ///< something of the host, since it was looked at
+    std::set<unsigned> bearing_; ///< the links that had an address then
     Seen now_;
 };
 

@@ -29,17 +29,19 @@ class Counter {
 /** What one lane counts. Written by the lane's thread only, readable by any. */
 struct alignas(64) LaneCounters {
     std::array<Counter, kDropCount> drops;
-    Counter tap_reads;         ///< frames and superframes read from the TAP
-    Counter tap_writes;        ///< frames and superframes written to the TAP
-    Counter records_sealed;    ///< datagrams sealed
-    Counter records_opened;    ///< datagrams opened
-    Counter sends;             ///< sendmsg calls that took a train or a datagram
-    Counter receives;          ///< datagrams or trains received
-    Counter relayed;           ///< datagrams forwarded for others
-    Counter gso_fallbacks;     ///< trains that were sent again one datagram at a time
-    Counter tap_gso_fallbacks; ///< superframes that were written one frame at a time
-    Counter no_trains_until;   ///< Clock time in nanoseconds; until then some peer gets no trains
-    Counter tap_refuses;       ///< 1 while superframes are kept from the TAP
+    Counter tap_reads;           ///< frames and superframes read from the TAP
+    Counter tap_writes;          ///< frames and superframes written to the TAP
+    Counter records_sealed;      ///< datagrams sealed
+    Counter records_opened;      ///< datagrams opened
+    Counter sends;               ///< sendmsg calls that took a train or a datagram
+    Counter receives;            ///< datagrams or trains received
+    Counter relayed;             ///< datagrams forwarded for others
+    Counter gso_fallbacks;       ///< trains that were sent again one datagram at a time
+    Counter tap_gso_fallbacks;   ///< superframes that were written one frame at a time
+    Counter neighbours_answered; ///< ARP and ND questions answered from what the mesh knows
+    Counter neighbours_here;     ///< those for addresses of this node, which do not travel
+    Counter no_trains_until;     ///< Clock time in nanoseconds; until then some peer gets no trains
+    Counter tap_refuses;         ///< 1 while superframes are kept from the TAP
 
     void drop(Drop reason, std::uint64_t amount = 1) {
         drops[static_cast<std::size_t>(reason)].add(amount);

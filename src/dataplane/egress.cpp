@@ -5,6 +5,7 @@
 #include "crypto/init.hpp"
 #include "dataplane/checksum.hpp"
 #include "dataplane/forwarding.hpp"
+#include "dataplane/neighbour.hpp"
 
 #include <algorithm>
 #include <array>
@@ -61,12 +62,22 @@ std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan f
         out.vnet = {};
         out.offload = Offload::none;
     }
-    const PeerIndex source = snapshot_->addresses->owner(mac_at(frame.data() + 6));
-    if (source != kNoPeer && source != kLocalPeer) {
+    const MacAddress from = mac_at(frame.data() + 6);
+    const PeerIndex source = snapshot_->addresses->owner(from);
+    if (source == kNoPeer) {
+        tell_of_source(from);
+    } else if (source != kLocalPeer) {
         counters_.drop(Drop::source_not_attached);
         return std::nullopt;
     }
     return out;
+}
+
+/** The frame itself goes on: nobody believes it before this node owns its source. */
+void Egress::tell_of_source(const MacAddress& source) {
+    if (new_sources_.allow(source, now_)) {
+        punter_.punt(Punt::Kind::new_source, source.octets, [](Punt&) {});
+    }
 }
 
 PeerIndex Egress::owner_of(const Outgoing& out) const {
@@ -79,6 +90,36 @@ PeerIndex Egress::owner_of(const Outgoing& out) const {
     return snapshot_->addresses->owner(to);
 }
 
+/**
+ * True when the frame asks all for the MAC of an address that is known: it does not travel. Of
+ * another node's address the answer goes back at once, in the owner's name and from its MAC, so
+ * that the bridge learns that MAC behind the TAP; of an address here the bridge has asked already.
+ * What the mesh would not believe of this node is not believed here: it travels, and is counted
+ * there.
+ */
+bool Egress::keep_question(const Outgoing& out) {
+    const auto question = read_neighbour_question(out.frame, out.packet);
+    if (!question || !sources_.belong_to(kLocalPeer, out.frame, out.packet)) {
+        return false;
+    }
+    const Neighbour known = snapshot_->addresses->neighbour(question->target);
+    if (known.owner == kLocalPeer) {
+        counters_.neighbours_here.add();
+        return true;
+    }
+    // A MAC that another node has is not for the owner of the address to give away.
+    if (known.owner == kNoPeer || known.mac == MacAddress{} ||
+        snapshot_->addresses->owner(known.mac) != known.owner) {
+        return false;
+    }
+    const NeighbourFrame answer = NeighbourFrame::answer(*question, known.mac);
+    const ByteView frame = answer.view();
+    const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
+    tap_.write(VnetHeader{}, {&whole, 1}, {&frame, 1});
+    counters_.neighbours_answered.add();
+    return true;
+}
+
 void Egress::handle(const VnetHeader& vnet, ByteSpan frame) {
     const auto out = judge(vnet, frame);
     if (!out) {
@@ -86,6 +127,9 @@ void Egress::handle(const VnetHeader& vnet, ByteSpan frame) {
     }
     const MacAddress mac = mac_at(frame.data());
     const bool group = mac.is_group();
+    if (group && keep_question(*out)) {
+        return;
+    }
     const bool routed = mac == snapshot_->settings->router_mac;
     const Destination to{group, routed, group ? kNoPeer : owner_of(*out)};
     std::span<const PeerIndex> peers;

@@ -5,6 +5,7 @@
 #include "dataplane/outbox.hpp"
 #include "dataplane/pending.hpp"
 #include "dataplane/segment.hpp"
+#include "dataplane/source_check.hpp"
 #include "dataplane/tap_port.hpp"
 
 #include <algorithm>
@@ -14,24 +15,28 @@
 
 namespace weave::dataplane {
 
-/** How often a lane lets senders be told that a frame was too big. Senders share a few buckets, so
- * that one that does not listen does not silence the answers for all. */
-class TooBigLimit {
+/** How often a lane troubles the control thread about the same senders: `burst` at once, then one
+ * `each`. Senders share a few buckets, so that one that does not listen does not silence what
+ * concerns the others. */
+class SenderLimit {
   public:
-    static constexpr int kBurst = 20;
-    static constexpr Duration kEach = std::chrono::milliseconds{10};
+    SenderLimit(int burst, Duration each)
+        : burst_(burst)
+        , each_(each) {}
 
     bool allow(const MacAddress& sender, TimePoint now) {
         TimePoint& next = next_[std::hash<MacAddress>{}(sender) % next_.size()];
-        next = std::max(next, now - (kBurst - 1) * kEach);
+        next = std::max(next, now - (burst_ - 1) * each_);
         if (next > now) {
             return false;
         }
-        next += kEach;
+        next += each_;
         return true;
     }
 
   private:
+    int burst_;
+    Duration each_;
     std::array<TimePoint, 16> next_{};
 };
 
@@ -43,6 +48,7 @@ class Egress {
     void begin(const Snapshot& snapshot, TimePoint now) {
         snapshot_ = &snapshot;
         now_ = now;
+        sources_.begin(snapshot);
     }
 
     /** Reads and sends until nothing waits or a batch is full. True when more may wait. */
@@ -63,6 +69,8 @@ class Egress {
 
     void handle(const VnetHeader& vnet, ByteSpan frame);
     std::optional<Outgoing> judge(const VnetHeader& vnet, ByteSpan frame);
+    void tell_of_source(const MacAddress& source);
+    bool keep_question(const Outgoing& out);
     [[nodiscard]] PeerIndex owner_of(const Outgoing& out) const;
     void send_to_each(std::span<const PeerIndex> peers, const Outgoing& out);
     void send_to(PeerIndex peer, const Outgoing& out);
@@ -82,7 +90,9 @@ class Egress {
     PendingFrames pending_;
     const Snapshot* snapshot_ = nullptr;
     TimePoint now_{};
-    TooBigLimit too_big_;
+    SourceCheck sources_;
+    SenderLimit too_big_{20, std::chrono::milliseconds{10}};
+    SenderLimit new_sources_{4, std::chrono::milliseconds{200}};
     /** Of IPv6 packets that are fragmented here. */
     std::uint32_t fragment_id_ = 0;
     /** The read buffer, and a second one for frames that go to several peers. */

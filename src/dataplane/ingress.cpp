@@ -268,6 +268,15 @@ void Ingress::take_records(ByteSpan plaintext, DataSession& session, std::size_t
     }
 }
 
+/** Who takes what came to the router's MAC: the pod on the bridge that has the address, as this
+ * host need not forward anything, or the host. */
+MacAddress Ingress::holder_here(ByteView frame, const Packet& packet) const {
+    const auto address = packet.version != 0 ? destination_ip(frame, packet) : std::nullopt;
+    const Neighbour known = address ? snapshot_->addresses->neighbour(*address) : Neighbour{};
+    const bool here = known.owner == kLocalPeer && known.mac != MacAddress{};
+    return here ? known.mac : snapshot_->settings->bridge_mac;
+}
+
 void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
     const auto packet = parse_frame(record.body);
     if (!packet || bears_mapped_address(record.body, *packet)) {
@@ -280,9 +289,8 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
     }
     const Settings& settings = *snapshot_->settings;
     if (settings.router_mac != MacAddress{} && mac_at(record.body.data()) == settings.router_mac) {
-        std::copy(settings.bridge_mac.octets.begin(),
-                  settings.bridge_mac.octets.end(),
-                  record.body.begin());
+        const MacAddress to = holder_here(record.body, *packet);
+        std::copy(to.octets.begin(), to.octets.end(), record.body.begin());
     }
     bool partial = (record.flags & wire::kNeedsChecksum) != 0;
     if (partial && settings.finish_checksums && packet->payload != 0) {

@@ -59,6 +59,7 @@ class Ingress {
     void note_arrival(DataSession& session);
     void take_records(ByteSpan plaintext, DataSession& session, std::size_t outer_size);
     void take_frame(const wire::RecordSpan& record, PeerIndex peer);
+    [[nodiscard]] MacAddress holder_here(ByteView frame, const Packet& packet) const;
     void answer_probe(const wire::RecordSpan& record, DataSession& session, std::size_t outer_size);
     void punt_ack(const wire::RecordSpan& record, DataSession& session);
 

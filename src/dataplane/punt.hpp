@@ -44,6 +44,7 @@ struct Punt {
         too_big,      ///< a frame (its first bytes) does not fit `mtu` bytes of IP; see is_tx
         path_too_big, ///< the kernel sends no datagram of the size of peer's path
         seal_limit,   ///< the key of session local_index is used up, or too old
+        new_source,   ///< a frame came from the TAP from a MAC, `bytes`, that nobody owns
     };
     Kind kind = Kind::handshake;
     PeerIndex peer = kNoPeer;

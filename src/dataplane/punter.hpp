@@ -48,7 +48,8 @@ class Punter {
   private:
     /** Strangers and pods cause these at will: half of the ring is kept for what peers cause. */
     [[nodiscard]] bool has_room(Punt::Kind kind) const {
-        const bool at_will = kind == Punt::Kind::handshake || kind == Punt::Kind::too_big;
+        const bool at_will = kind == Punt::Kind::handshake || kind == Punt::Kind::too_big ||
+                             kind == Punt::Kind::new_source;
         return !at_will || ring_.free_slots() > ring_.capacity() / 2;
     }
 

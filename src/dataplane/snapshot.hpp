@@ -148,7 +148,7 @@ struct Settings {
     RelayAddress own_relay{};
     /** Frames to this MAC go by destination IP (routed mode); zero = none. */
     MacAddress router_mac{};
-    /** What the receiver puts in place of router_mac. */
+    /** What the receiver puts in place of router_mac where no pod of its bridge has the address. */
     MacAddress bridge_mac{};
     /** Refuse source IPs that no node owns (link-local and unspecified ones always pass). */
     bool strict_source = true;

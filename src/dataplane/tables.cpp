@@ -60,7 +60,10 @@ AddressTable AddressTable::with(std::span<const AddressChange> changes) const {
             continue;
         }
         const std::size_t before = next.prefixes_.size();
-        next.prefixes_.assign(masked(given.address, given.length), stored(change.owner));
+        next.prefixes_.assign(masked(given.address, given.length),
+                              change.owner == kNoPeer
+                                  ? std::nullopt
+                                  : std::optional{Neighbour{change.owner, change.mac}});
         auto& count =
             given.address.is_v4() ? next.v4_lengths_[given.length] : next.v6_lengths_[given.length];
         count += static_cast<std::uint32_t>(next.prefixes_.size() - before);
@@ -80,12 +83,17 @@ PeerIndex AddressTable::owner(const IpAddress& address) const {
         if (lengths[length] == 0) {
             continue;
         }
-        if (const PeerIndex* found =
+        if (const Neighbour* found =
                 prefixes_.find(masked(address, static_cast<unsigned>(length)))) {
-            return *found;
+            return found->owner;
         }
     }
     return kNoPeer;
+}
+
+Neighbour AddressTable::neighbour(const IpAddress& address) const {
+    const Neighbour* found = prefixes_.find({address, static_cast<std::uint8_t>(address.bits())});
+    return found != nullptr ? *found : Neighbour{};
 }
 
 } // namespace weave::dataplane

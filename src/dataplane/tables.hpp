@@ -93,6 +93,16 @@ template <class Key, class Value, class Hash> class ShardedMap {
 struct AddressChange {
     std::variant<MacAddress, Prefix> address;
     PeerIndex owner = kNoPeer;
+    /** Of a prefix that is one address: the MAC that has it; zero: not known. */
+    MacAddress mac{};
+};
+
+/** Where one address is. */
+struct Neighbour {
+    PeerIndex owner = kNoPeer;
+    MacAddress mac; ///< zero: not known
+
+    bool operator==(const Neighbour&) const = default;
 };
 
 /** Who owns which MAC and which prefix. Immutable: any thread may look up, with() makes the next
@@ -106,6 +116,8 @@ class AddressTable {
     [[nodiscard]] PeerIndex owner(const MacAddress& mac) const;
     /** The owner of the longest prefix that contains the address. */
     [[nodiscard]] PeerIndex owner(const IpAddress& address) const;
+    /** What is said of this very address; prefixes that merely contain it do not count. */
+    [[nodiscard]] Neighbour neighbour(const IpAddress& address) const;
 
     [[nodiscard]] std::size_t macs() const { return macs_.size(); }
 
@@ -121,7 +133,7 @@ class AddressTable {
     };
 
     ShardedMap<MacAddress, PeerIndex, MacHash> macs_;
-    ShardedMap<Prefix, PeerIndex, PrefixHash> prefixes_;
+    ShardedMap<Prefix, Neighbour, PrefixHash> prefixes_;
     /** How many prefixes of each length there are: a look-up tries only lengths in use. */
     std::array<std::uint32_t, 33> v4_lengths_{};
     std::array<std::uint32_t, 129> v6_lengths_{};

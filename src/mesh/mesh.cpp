@@ -84,9 +84,18 @@ bool Mesh::set_own(std::uint16_t kind, Bytes tlvs, TimePoint now) {
     if (found == own_.end() && own_.size() >= settings_.limits.records_per_node) {
         return false;
     }
-    own_[kind] = Own{.tlvs = std::move(tlvs), .dirty = true};
+    Own& own = own_[kind];
+    own.tlvs = std::move(tlvs);
+    own.dirty = true;
     schedule_publish(now);
     return true;
+}
+
+TimePoint Mesh::published_by(std::uint16_t kind) const {
+    const auto found = own_.find(kind);
+    return found == own_.end()   ? TimePoint::min()
+           : found->second.dirty ? due(kind, found->second)
+                                 : found->second.published;
 }
 
 void Mesh::mark_unreachable(const NodeId& node, bool unreachable, TimePoint now) {
@@ -125,21 +134,31 @@ void Mesh::refresh_own_topology(TimePoint now) {
     }
 }
 
+/** When it may be published at the earliest. */
+TimePoint Mesh::due(std::uint16_t kind, const Own& own) const {
+    const bool addresses = kind == wire::kAddressesKind;
+    return own.published == TimePoint::min()
+               ? own.published
+               : own.published +
+                     (addresses ? settings_.addresses_interval : settings_.publish_interval);
+}
+
 void Mesh::schedule_publish(TimePoint now) {
-    const TimePoint earliest = last_publish_ == TimePoint::min()
-                                   ? now
-                                   : std::max(now, last_publish_ + settings_.publish_interval);
-    publish_at_ = std::min(publish_at_, earliest);
+    for (const auto& [kind, own] : own_) {
+        if (own.dirty) {
+            publish_at_ = std::min(publish_at_, std::max(now, due(kind, own)));
+        }
+    }
 }
 
 void Mesh::publish(TimePoint now) {
     publish_at_ = TimePoint::max();
-    last_publish_ = now;
     for (auto& [kind, own] : own_) {
-        if (!own.dirty) {
+        if (!own.dirty || due(kind, own) > now) {
             continue;
         }
         own.dirty = false;
+        own.published = now;
         auto record =
             wire::sign_record(self_, key_, {epoch_, ++version_}, kind, own.tlvs, ports_.sign);
         if (!record) {
@@ -148,6 +167,7 @@ void Mesh::publish(TimePoint now) {
         }
         store_record(std::make_shared<wire::Record>(std::move(*record)), std::nullopt, true, now);
     }
+    schedule_publish(now);
 }
 
 void Mesh::schedule_reissue(TimePoint now) {

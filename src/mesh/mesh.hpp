@@ -5,6 +5,7 @@
 #include "base/address.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
+#include "mesh/actions.hpp"
 #include "mesh/link_id.hpp"
 #include "mesh/routes.hpp"
 #include "mesh/sizes.hpp"
@@ -20,7 +21,6 @@
 #include <set>
 #include <string>
 #include <unordered_map>
-#include <variant>
 #include <vector>
 
 namespace weave::mesh {
@@ -34,7 +34,10 @@ struct Ports {
 };
 
 struct MeshSettings {
+    /** A record of ours is not replaced sooner than this after the last time. */
     Duration publish_interval = std::chrono::milliseconds(100);
+    /** The same for addresses: pods wait until peers know theirs. */
+    Duration addresses_interval = std::chrono::milliseconds(20);
     Duration digest_interval = std::chrono::seconds(10);
     Duration forget_after = std::chrono::minutes(5);
     /** Records handed to one link per flush; the rest follows every flush_interval. */
@@ -46,72 +49,6 @@ struct MeshSettings {
     Duration claim_name_late = std::chrono::seconds(20);
     StoreLimits limits;
 };
-
-/** Hand these bytes, one sealed message, to the link. At most wire::kMaxLinkMessage bytes. */
-struct Send {
-    LinkId link;
-    Bytes message;
-};
-
-/** A record was accepted, our own included. */
-struct RecordChanged {
-    wire::RecordPtr record;
-};
-
-/** What NodeInfo shows of the node changed: its topology, its reachability, its shown name. */
-struct NodeChanged {
-    NodeId node;
-};
-
-/** The node was forgotten with all its records. */
-struct NodeGone {
-    NodeId node;
-};
-
-/** Our own id was heard with an epoch not below ours: persist `epoch`, which is now in use. */
-struct EpochRaised {
-    std::uint64_t epoch;
-};
-
-/** Another router that is alive signs with our key: its records answer ours. */
-struct IdentityElsewhere {
-    std::vector<Endpoint> endpoints; ///< what it says of itself
-};
-
-/** Two reachable nodes use one name: `holder` is shown with it, `other` as name~fingerprint. */
-struct NameCollision {
-    std::string name;
-    NodeId holder;
-    NodeId other;
-};
-
-/** A name went to `holder`, as `before`, which had it, is dead. */
-struct NameTaken {
-    std::string name;
-    NodeId holder, before;
-};
-
-/** Two nodes whose ids start with the same six bytes: relaying to `other` is ambiguous. */
-struct RelayCollision {
-    NodeId holder;
-    NodeId other;
-};
-
-/** Something to count; `name` is a literal. */
-struct Counted {
-    const char* name;
-};
-
-using MeshAction = std::variant<Send,
-                                RecordChanged,
-                                NodeChanged,
-                                NodeGone,
-                                EpochRaised,
-                                IdentityElsewhere,
-                                NameCollision,
-                                NameTaken,
-                                RelayCollision,
-                                Counted>;
 
 /** What is known of one node. */
 struct NodeInfo {
@@ -160,10 +97,8 @@ class Mesh {
     /** Replaces our record of `kind`. False, and no change, when the TLVs do not parse or fit. */
     bool set_own(std::uint16_t kind, Bytes tlvs, TimePoint now);
 
-    /** When what was last set is handed to the links at the latest. */
-    [[nodiscard]] TimePoint published_by() const {
-        return publish_at_ == TimePoint::max() ? last_publish_ : publish_at_;
-    }
+    /** When what was last set of that kind is handed to the links, or was. */
+    [[nodiscard]] TimePoint published_by(std::uint16_t kind) const;
 
     /**
      * Lists or unlists a node in our topology: set it when the node was tried and cannot be reached
@@ -205,11 +140,13 @@ class Mesh {
     struct Own {
         Bytes tlvs;
         bool dirty = true;
+        TimePoint published = TimePoint::min();
     };
 
     using Wanted = std::vector<wire::RecordId>;
 
     // mesh.cpp: links, own records
+    [[nodiscard]] TimePoint due(std::uint16_t kind, const Own& own) const;
     void schedule_publish(TimePoint now);
     void publish(TimePoint now);
     void refresh_own_topology(TimePoint now);
@@ -272,7 +209,6 @@ class Mesh {
     bool holds_name_ = false;
     TimePoint claim_name_at_;
     TimePoint publish_at_ = TimePoint::max();
-    TimePoint last_publish_ = TimePoint::min();
     TimePoint reissue_at_ = TimePoint::max();
     TimePoint last_reissue_;
     TimePoint outbid_at_ = TimePoint::min();

@@ -2,89 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/netlink.hpp"
 
-#include "os/error.hpp"
+#include "os/netlink_request.hpp"
 #include "os/netns.hpp"
 
-#include <algorithm>
-#include <array>
-
-#include <fcntl.h>
-#include <libmnl/libmnl.h>
-#include <linux/if_link.h>
-#include <linux/rtnetlink.h>
+#include <linux/if.h>
 #include <linux/veth.h>
-#include <net/if.h>
 
 namespace weave::os {
 namespace {
-
-/** A request under construction. Ours are short: names, two MACs, an alias. */
-class Request {
-  public:
-    template <class Family> Request(std::uint16_t type, int flags, Family family) {
-        header_ = mnl_nlmsg_put_header(buffer_);
-        header_->nlmsg_type = type;
-        header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
-        *static_cast<Family*>(mnl_nlmsg_put_extra_header(header_, sizeof(Family))) = family;
-    }
-
-    [[nodiscard]] nlmsghdr* get() { return header_; }
-
-  private:
-    alignas(8) std::uint8_t buffer_[2048]{};
-    nlmsghdr* header_;
-};
 
 ifinfomsg link_message(unsigned index = 0) {
     ifinfomsg out{};
     out.ifi_family = AF_UNSPEC;
     out.ifi_index = static_cast<int>(index);
     return out;
-}
-
-void put_mac(nlmsghdr* message, const MacAddress& mac) {
-    mnl_attr_put(message, IFLA_ADDRESS, mac.octets.size(), mac.octets.data());
-}
-
-void put_ip(nlmsghdr* message, std::uint16_t type, const IpAddress& address) {
-    mnl_attr_put(message, type, address.bytes().size(), address.bytes().data());
-}
-
-unsigned char family_of(const IpAddress& address) {
-    return address.is_v4() ? AF_INET : AF_INET6;
-}
-
-/** Attributes by type; those above the table's end are skipped. */
-template <std::size_t N> using Attributes = std::array<const nlattr*, N>;
-
-template <std::size_t N> int keep_attribute(const nlattr* attribute, void* into) {
-    auto& table = *static_cast<Attributes<N>*>(into);
-    if (mnl_attr_get_type(attribute) < N) {
-        table[mnl_attr_get_type(attribute)] = attribute;
-    }
-    return MNL_CB_OK;
-}
-
-template <std::size_t N> Attributes<N> attributes_of(const nlmsghdr* message, std::size_t extra) {
-    Attributes<N> table{};
-    mnl_attr_parse(message, static_cast<unsigned>(extra), keep_attribute<N>, &table);
-    return table;
-}
-
-std::uint32_t u32_of(const nlattr* attribute, std::uint32_t otherwise = 0) {
-    return attribute != nullptr ? mnl_attr_get_u32(attribute) : otherwise;
-}
-
-std::string text_of(const nlattr* attribute) {
-    return attribute != nullptr ? std::string{mnl_attr_get_str(attribute)} : std::string{};
-}
-
-std::optional<IpAddress> ip_of(const nlattr* attribute) {
-    if (attribute == nullptr) {
-        return std::nullopt;
-    }
-    return IpAddress::from_bytes({static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)),
-                                  mnl_attr_get_payload_len(attribute)});
 }
 
 std::string kind_of(const nlattr* info) {
@@ -107,39 +38,9 @@ bool parse_link(const nlmsghdr* message, Link& out) {
     out.master = u32_of(table[IFLA_MASTER]);
     out.peer_index = u32_of(table[IFLA_LINK]);
     out.peer_netns_id = static_cast<int>(u32_of(table[IFLA_LINK_NETNSID], ~0u));
-    out.carrier = table[IFLA_CARRIER] != nullptr && mnl_attr_get_u8(table[IFLA_CARRIER]) != 0;
-    const nlattr* mac = table[IFLA_ADDRESS];
-    if (mac != nullptr && mnl_attr_get_payload_len(mac) == out.mac.octets.size()) {
-        const auto* octets = static_cast<const std::uint8_t*>(mnl_attr_get_payload(mac));
-        std::copy_n(octets, out.mac.octets.size(), out.mac.octets.begin());
-    }
-    return true;
-}
-
-bool parse_address(const nlmsghdr* message, LinkAddress& out) {
-    const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
-    const auto table = attributes_of<IFA_MAX + 1>(message, sizeof *info);
-    // On a point-to-point link IFA_ADDRESS is the other side; IFA_LOCAL is always ours.
-    const auto address = ip_of(table[IFA_LOCAL] != nullptr ? table[IFA_LOCAL] : table[IFA_ADDRESS]);
-    if (!address) {
-        return false;
-    }
-    out = {info->ifa_index, {*address, info->ifa_prefixlen}};
-    return true;
-}
-
-bool parse_route(const nlmsghdr* message, Route& out) {
-    const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
-    const bool v4 = info->rtm_family == AF_INET;
-    if ((!v4 && info->rtm_family != AF_INET6) || info->rtm_type != RTN_UNICAST) {
-        return false;
-    }
-    const auto table = attributes_of<RTA_MAX + 1>(message, sizeof *info);
-    const IpAddress any = v4 ? IpAddress::v4({}) : IpAddress::v6({});
-    out.destination = {ip_of(table[RTA_DST]).value_or(any), info->rtm_dst_len};
-    out.gateway = ip_of(table[RTA_GATEWAY]);
-    out.index = u32_of(table[RTA_OIF]);
-    out.table = u32_of(table[RTA_TABLE], info->rtm_table);
+    out.carrier = u8_of(table[IFLA_CARRIER]) != 0;
+    out.sends = out.up && u8_of(table[IFLA_OPERSTATE]) == IF_OPER_UP; // RFC 2863
+    out.mac = mac_of(table[IFLA_ADDRESS]);
     return true;
 }
 
@@ -250,32 +151,30 @@ int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*),
     return verdict < 0 ? errno : interrupted ? EINTR : 0;
 }
 
-template <class T>
-std::vector<T>
-Netlink::dump(nlmsghdr* message, const char* what, bool (*parse)(const nlmsghdr*, T&)) {
-    struct Collector {
-        std::vector<T> items;
-        bool (*parse)(const nlmsghdr*, T&);
-    };
-
-    const auto collect = [](const nlmsghdr* part, void* into) -> int {
-        auto* collector = static_cast<Collector*>(into);
-        T item{};
-        if (collector->parse(part, item)) {
-            collector->items.push_back(std::move(item));
+int Netlink::run_get(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into) {
+    message->nlmsg_seq = ++sequence_;
+    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
+        return errno;
+    }
+    alignas(8) std::array<std::uint8_t, 8192> buffer;
+    while (true) {
+        const ssize_t got = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) {
+            continue;
         }
-        return MNL_CB_OK;
-    };
-    constexpr int kAttempts = 10; // EINTR: the table changed under the dump
-    int error = EINTR;
-    for (int attempt = 0; attempt < kAttempts && error == EINTR; ++attempt) {
-        Collector collector{{}, parse};
-        error = run_dump(message, collect, &collector);
-        if (error == 0) {
-            return std::move(collector.items);
+        if (got < 0) {
+            return errno;
+        }
+        const int verdict = mnl_cb_run(buffer.data(),
+                                       static_cast<std::size_t>(got),
+                                       sequence_,
+                                       mnl_socket_get_portid(socket_.get()),
+                                       collect,
+                                       into);
+        if (verdict <= MNL_CB_STOP) {
+            return verdict < 0 ? errno : 0;
         }
     }
-    throw_error(error, std::string{"cannot list "} + what);
 }
 
 void Netlink::create_bridge(const BridgeSpec& spec) {
@@ -370,63 +269,6 @@ void Netlink::set_alias(const Link& link, const std::string& alias) {
     });
 }
 
-int Netlink::change_address(const Link& link, const Prefix& prefix, bool add) {
-    ifaddrmsg info{};
-    info.ifa_family = family_of(prefix.address);
-    info.ifa_prefixlen = prefix.length;
-    info.ifa_flags = prefix.address.is_v6() ? IFA_F_NODAD : 0;
-    info.ifa_index = link.index;
-    Request request{static_cast<std::uint16_t>(add ? RTM_NEWADDR : RTM_DELADDR),
-                    add ? NLM_F_CREATE | NLM_F_EXCL : 0,
-                    info};
-    put_ip(request.get(), IFA_LOCAL, prefix.address);
-    put_ip(request.get(), IFA_ADDRESS, prefix.address);
-    return transact(request.get());
-}
-
-bool Netlink::add_address(const Link& link, const Prefix& prefix) {
-    const int error = change_address(link, prefix, true);
-    if (error != 0 && error != EEXIST) {
-        throw_error(error, "cannot add address " + prefix.text() + " to " + link.name);
-    }
-    return error == 0;
-}
-
-bool Netlink::delete_address(const Link& link, const Prefix& prefix) {
-    const int error = change_address(link, prefix, false);
-    if (error != 0 && error != EADDRNOTAVAIL && error != ENODEV) {
-        throw_error(error, "cannot delete address " + prefix.text() + " of " + link.name);
-    }
-    return error == 0;
-}
-
-bool Netlink::add_route(const Route& route) {
-    rtmsg info{};
-    const IpAddress& destination = route.destination.address;
-    info.rtm_family = family_of(destination);
-    info.rtm_dst_len = route.destination.length;
-    info.rtm_table = RT_TABLE_MAIN;
-    info.rtm_protocol = RTPROT_STATIC;
-    info.rtm_scope = !route.gateway && destination.is_v4() ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
-    info.rtm_type = RTN_UNICAST;
-    Request request{RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, info};
-    nlmsghdr* message = request.get();
-    if (route.destination.length != 0) {
-        put_ip(message, RTA_DST, route.destination.network().address);
-    }
-    if (route.gateway) {
-        put_ip(message, RTA_GATEWAY, *route.gateway);
-    }
-    if (route.index != 0) {
-        mnl_attr_put_u32(message, RTA_OIF, route.index);
-    }
-    const int error = transact(message);
-    if (error != 0 && error != EEXIST) {
-        throw_error(error, "cannot add the route to " + route.destination.text());
-    }
-    return error == 0;
-}
-
 std::vector<Link> Netlink::links(int netns_id) {
     Request request{RTM_GETLINK, 0, link_message()};
     if (netns_id >= 0) {
@@ -435,13 +277,33 @@ std::vector<Link> Netlink::links(int netns_id) {
     return dump<Link>(request.get(), "network interfaces", parse_link);
 }
 
-std::optional<Link> Netlink::link(const std::string& name) {
-    for (Link& candidate : links()) {
-        if (candidate.name == name) {
-            return std::move(candidate);
-        }
+std::optional<Link> Netlink::ask_link(nlmsghdr* message) {
+    const auto collect = [](const nlmsghdr* answer, void* into) -> int {
+        parse_link(answer, *static_cast<Link*>(into));
+        return MNL_CB_STOP;
+    };
+    Link out;
+    const int error = run_get(message, collect, &out);
+    if (error != 0 && error != ENODEV) {
+        throw_error(error, "cannot look at a network interface");
     }
-    return std::nullopt;
+    return error == 0 ? std::optional(std::move(out)) : std::nullopt;
+}
+
+std::optional<Link> Netlink::link(const std::string& name) {
+    if (name.empty() || name.size() >= IFNAMSIZ) {
+        return std::nullopt;
+    }
+    Request request{RTM_GETLINK, 0, link_message()};
+    mnl_attr_put_strz(request.get(), IFLA_IFNAME, name.c_str());
+    auto found = ask_link(request.get());
+    // The kernel knows links by their alternative names too.
+    return found && found->name == name ? std::move(found) : std::nullopt;
+}
+
+std::optional<Link> Netlink::link_at(unsigned index) {
+    Request request{RTM_GETLINK, 0, link_message(index)};
+    return ask_link(request.get());
 }
 
 Link Netlink::require_link(const std::string& name) {
@@ -450,19 +312,6 @@ Link Netlink::require_link(const std::string& name) {
         throw_sentence(ENODEV, "there is no network interface " + name);
     }
     return *std::move(found);
-}
-
-std::vector<LinkAddress> Netlink::addresses(int netns_id) {
-    Request request{RTM_GETADDR, 0, ifaddrmsg{}};
-    if (netns_id >= 0) {
-        mnl_attr_put_u32(request.get(), IFA_TARGET_NETNSID, static_cast<std::uint32_t>(netns_id));
-    }
-    return dump<LinkAddress>(request.get(), "addresses", parse_address);
-}
-
-std::vector<Route> Netlink::routes() {
-    Request request{RTM_GETROUTE, 0, rtmsg{}};
-    return dump<Route>(request.get(), "routes", parse_route);
 }
 
 } // namespace weave::os

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,15 +30,22 @@ struct Link {
     std::string alias;
     bool up = false;
     bool carrier = false;
+    /** What is sent on it leaves. A carrier that has just come is noticed a little later. */
+    bool sends = false;
     /** A veth's peer: its index, and its namespace as the id this namespace gives it (-1: this
      * one). */
     unsigned peer_index = 0;
     int peer_netns_id = -1;
 };
 
+/** Who made an address, a route or a neighbour entry, as the kernel keeps it: 119, which nobody
+ * else uses (iproute2's rt_protos), is ours. Kernels before 5.18 do not keep it for addresses. */
+inline constexpr std::uint8_t kOwnProtocol = 119;
+
 struct LinkAddress {
     unsigned index = 0;
     Prefix prefix;
+    std::uint8_t protocol = 0;
 };
 
 struct Route {
@@ -45,7 +53,25 @@ struct Route {
     Prefix destination;
     std::optional<IpAddress> gateway;
     unsigned index = 0;
-    unsigned table = 254; ///< what routes() read; add_route() knows the main table only
+    unsigned table = 254; ///< what routes() read; others know the main table only
+    /** Where the host itself sends from. */
+    std::optional<IpAddress> source;
+    /** The lowest is used; 0: the kernel's default. */
+    unsigned metric = 0;
+    /** The gateway is on the link although no route says so. */
+    bool onlink = false;
+    std::uint8_t protocol = 4; ///< RTPROT_STATIC
+};
+
+/** A neighbour whose MAC address does not have to be asked for or, as a proxy, an address that this
+ * host answers for. */
+struct Neighbour {
+    unsigned index = 0;
+    IpAddress address;
+    MacAddress mac; ///< none of a proxy
+    bool proxy = false;
+    std::uint8_t protocol = kOwnProtocol;
+    bool permanent = true; ///< what neighbours() read; others know permanent ones only
 };
 
 struct BridgeSpec {
@@ -95,21 +121,34 @@ class Netlink {
 
     /** False when it was there already. IPv6 addresses are usable at once (no duplicate detection).
      */
-    bool add_address(const Link& link, const Prefix& prefix);
+    bool add_address(const Link& link, const Prefix& prefix, std::uint8_t protocol = 0);
     /** False when it was not there. */
     bool delete_address(const Link& link, const Prefix& prefix);
-    /** False when it was there already. */
+    /** False when there was one to the same destination with the same metric already. */
     bool add_route(const Route& route);
+    /** False when it was not there. */
+    bool delete_route(const Route& route);
+    /** Replaces what was known of the address on that link. */
+    void set_neighbour(const Neighbour& neighbour);
+    /** False when it was not there. */
+    bool delete_neighbour(const Neighbour& neighbour);
+    /** Frames to `mac` go to that port of a bridge, whoever claims it elsewhere. */
+    void pin_mac(const Link& port, const MacAddress& mac);
 
     /** `netns_id`: look into a namespace that this one knows by id (Link::peer_netns_id); -1: this
      * one. */
     std::vector<Link> links(int netns_id = -1);
     std::optional<Link> link(const std::string& name);
+    std::optional<Link> link_at(unsigned index);
     /** The named link; throws when there is none. */
     Link require_link(const std::string& name);
     std::vector<LinkAddress> addresses(int netns_id = -1);
-    /** Unicast routes of all tables, both families. */
-    std::vector<Route> routes();
+    /** The index of the port on which the bridge has heard the MAC lately; nullopt: on none. */
+    std::optional<unsigned> learned_port(const Link& bridge, const MacAddress& mac);
+    /** Unicast routes of all tables, both families; `protocol`: only those of that maker. */
+    std::vector<Route> routes(std::uint8_t protocol = 0);
+    /** What is known of one link's neighbours, both families, proxies too. */
+    std::vector<Neighbour> neighbours(const Link& link);
 
   private:
     struct Close {
@@ -119,6 +158,10 @@ class Netlink {
     explicit Netlink(std::unique_ptr<mnl_socket, Close> socket);
     /** Sends and waits for the acknowledgement; returns 0 or an errno value. */
     int transact(nlmsghdr* message);
+    /** Sends a request for one object and feeds the answer to `collect`; returns 0 or an errno
+     * value. */
+    int run_get(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into);
+    std::optional<Link> ask_link(nlmsghdr* message);
     /** Sends a dump request and feeds its answers to `collect`; returns 0 or an errno value. */
     int run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into);
     template <class T>
@@ -126,12 +169,28 @@ class Netlink {
     void change_link(const Link& link,
                      const std::string& what,
                      const std::function<void(nlmsghdr*)>& fill);
-    int change_address(const Link& link, const Prefix& prefix, bool add);
+    int change_address(const Link& link, const Prefix& prefix, bool add, std::uint8_t protocol);
+    int change_route(const Route& route, bool add);
+    int change_neighbour(const Neighbour& neighbour, bool add);
     std::unique_ptr<mnl_socket, Close> socket_;
     std::uint32_t sequence_ = 0;
 };
 
-/** Tells that links or addresses of this namespace changed; which, the reader asks for by a dump.
+/** What LinkMonitor was told. */
+struct LinkChanges {
+    bool lost = false;        ///< more than can wait: anything may have changed, anywhere
+    std::set<unsigned> links; ///< of this namespace, by index: made, changed or gone
+    bool addresses = false;   ///< of this namespace
+    std::set<int> namespaces; ///< where links or addresses changed, as Link::peer_netns_id
+
+    /** Whether anything changed in this namespace. */
+    [[nodiscard]] bool here() const { return lost || addresses || !links.empty(); }
+};
+
+/**
+ * Tells which links and addresses changed, in the namespace it was made in and in those that this
+ * one knows by id, as it does wherever a veth leads. The kernel tells before whoever made the
+ * change goes on. One thread at a time.
  */
 class LinkMonitor {
   public:
@@ -141,11 +200,15 @@ class LinkMonitor {
     /** Readable when something changed. Non-blocking. */
     [[nodiscard]] int fd() const { return fd_.get(); }
 
-    /** Takes all that waits; true when there was a change (or notifications were lost). */
-    bool drain() noexcept;
+    /** False for want of CAP_NET_BROADCAST: of other namespaces nothing is told. */
+    [[nodiscard]] bool hears_others() const { return hears_others_; }
+
+    /** Takes all that waits. */
+    LinkChanges drain();
 
   private:
     UniqueFd fd_;
+    bool hears_others_ = false;
 };
 
 } // namespace weave::os

@@ -4,12 +4,12 @@
 
 #include "os/error.hpp"
 
+#include <array>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <system_error>
-#include <thread>
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -101,21 +101,36 @@ std::uint64_t netns_inode(int netns_fd) {
     return info.st_ino;
 }
 
-void run_in_netns(int netns_fd, const std::function<void()>& work) {
-    std::exception_ptr failure;
-    std::thread{[&] {
-        try {
-            if (::setns(netns_fd, CLONE_NEWNET) != 0) {
-                throw_errno("cannot enter a network namespace");
-            }
-            work();
-        } catch (...) {
-            failure = std::current_exception();
+namespace {
+
+/** This thread is elsewhere for as long as it lives. */
+class Visit {
+  public:
+    explicit Visit(int netns_fd)
+        : home_(current_netns()) {
+        if (::setns(netns_fd, CLONE_NEWNET) != 0) {
+            throw_errno("cannot enter a network namespace");
         }
-    }}.join();
-    if (failure) {
-        std::rethrow_exception(failure);
     }
+
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+    ~Visit() {
+        if (::setns(home_.get(), CLONE_NEWNET) != 0) {
+            std::terminate();
+        }
+    }
+
+  private:
+    UniqueFd home_;
+};
+
+} // namespace
+
+void run_in_netns(int netns_fd, const std::function<void()>& work) {
+    const Visit visit{netns_fd};
+    work();
 }
 
 void write_sysctl(int netns_fd, const std::string& key, const std::string& value) {
@@ -128,6 +143,24 @@ void write_sysctl(int netns_fd, const std::string& key, const std::string& value
             throw_errno("cannot write " + value + " to " + path);
         }
     });
+}
+
+std::string read_sysctl(int netns_fd, const std::string& key) {
+    std::array<char, 256> text{};
+    ssize_t got = -1;
+    run_in_netns(netns_fd, [&] {
+        const std::string path = "/proc/sys/" + key;
+        const UniqueFd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+        got = fd ? ::read(fd.get(), text.data(), text.size()) : -1;
+        if (got < 0) {
+            throw_errno("cannot read " + path);
+        }
+    });
+    std::string value{text.data(), static_cast<std::size_t>(got)};
+    while (!value.empty() && value.back() == '\n') {
+        value.pop_back();
+    }
+    return value;
 }
 
 } // namespace weave::os

@@ -26,13 +26,18 @@ UniqueFd find_netns(std::uint64_t inode);
 std::uint64_t netns_inode(int netns_fd);
 
 /**
- * Runs `work` in the given network namespace, in a short-lived thread of its own so that the
- * caller's thread never moves; waits for it and rethrows what it throws.
+ * Runs `work` in the given network namespace: the calling thread, and no other, is there meanwhile.
+ * A thread of its own would have to be scheduled, which on a busy host takes milliseconds, and an
+ * attachment needs ten of them. Ends the process should there be no way back, as whatever the
+ * thread did next would be done to somebody else's network.
  */
 void run_in_netns(int netns_fd, const std::function<void()>& work);
 
 /** Writes a value to /proc/sys/`key` ("net/ipv6/conf/eth0/accept_ra") in that namespace. Throws
  * std::system_error. */
 void write_sysctl(int netns_fd, const std::string& key, const std::string& value);
+
+/** The value there, without its newline. Throws std::system_error. */
+std::string read_sysctl(int netns_fd, const std::string& key);
 
 } // namespace weave::os

@@ -3,8 +3,10 @@
 #include "wire/record.hpp"
 
 #include "wire/bytes_io.hpp"
+#include "wire/tlv.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace weave::wire {
 namespace {
@@ -21,7 +23,16 @@ enum TopologyTlv : std::uint8_t {
     kSoftware = 7,
 };
 
-enum AddressesTlv : std::uint8_t { kMac = 1, kPrefix = 2, kRouterMac = 3 };
+enum AddressesTlv : std::uint8_t {
+    kMac = 1,
+    kPrefix = 2,
+    kRouterMac = 3,
+    kHolders = 4, ///< for each prefix TLV, in their order: the number of its MAC TLV, 2 bytes
+    kLearned = 5,
+};
+
+/** Of an address whose MAC is not told. */
+constexpr std::uint16_t kNoHolder = 0xffff;
 
 std::error_code malformed() {
     return std::make_error_code(std::errc::bad_message);
@@ -29,10 +40,6 @@ std::error_code malformed() {
 
 std::error_code too_long() {
     return std::make_error_code(std::errc::message_size);
-}
-
-void put_tlv(ByteWriter& out, std::uint8_t type, ByteView value) {
-    out.u8(type).u16(static_cast<std::uint16_t>(value.size())).bytes(value);
 }
 
 void put_header(ByteWriter& out, const Record& record, std::size_t tlv_size) {
@@ -51,15 +58,6 @@ std::string text_of(ByteView bytes) {
     return {bytes.begin(), bytes.end()};
 }
 
-/** Copies a value of exactly N bytes; false for another size. */
-template <std::size_t N> bool copy_exact(ByteView value, std::array<std::uint8_t, N>& out) {
-    if (value.size() != N) {
-        return false;
-    }
-    std::copy(value.begin(), value.end(), out.begin());
-    return true;
-}
-
 std::optional<Endpoint> read_endpoint(ByteView value) {
     if (value.size() != 6 && value.size() != 18) {
         return std::nullopt;
@@ -68,17 +66,6 @@ std::optional<Endpoint> read_endpoint(ByteView value) {
     const auto address = IpAddress::from_bytes(in.take(value.size() - 2));
     const std::uint16_t port = in.u16();
     return address ? std::optional(Endpoint{*address, port}) : std::nullopt;
-}
-
-std::optional<Prefix> read_prefix(ByteView value) {
-    if (value.empty()) {
-        return std::nullopt;
-    }
-    const auto address = IpAddress::from_bytes(value.subspan(1));
-    if (!address || value[0] > address->bits()) {
-        return std::nullopt;
-    }
-    return Prefix{*address, value[0]};
 }
 
 /** One TLV into the topology; false when a known type has a wrong value. */
@@ -145,13 +132,68 @@ bool read_addresses_tlv(const Tlv& tlv, Addresses& out, ByteWriter& unknown) {
         }
         out.router_mac = mac;
         return true;
+    case kLearned:
+        if (!copy_exact(tlv.value, mac.octets)) {
+            return false;
+        }
+        if (out.learned.size() < kMaxLearned) {
+            out.learned.push_back(mac);
+        }
+        return true;
+    case kHolders:
+        return true; // once all that it counts is there
     default:
         put_tlv(unknown, tlv.type, tlv.value);
         return true;
     }
 }
 
+bool read_holders(ByteView value, Addresses& out) {
+    if (value.size() != 2 * out.prefixes.size()) {
+        return false;
+    }
+    ByteReader in(value);
+    bool told = false;
+    out.holders.clear();
+    for (std::size_t i = 0; i < out.prefixes.size(); ++i) {
+        const std::uint16_t number = in.u16();
+        if (number != kNoHolder && number >= out.macs.size()) {
+            return false;
+        }
+        out.holders.push_back(number == kNoHolder ? MacAddress{} : out.macs[number]);
+        told = told || out.holders.back() != MacAddress{};
+    }
+    if (!told) {
+        out.holders.clear();
+    }
+    return true;
+}
+
+void put_holders(ByteWriter& out, const Addresses& addresses) {
+    std::unordered_map<MacAddress, std::uint16_t> numbers;
+    for (std::size_t i = 0; i < std::min<std::size_t>(addresses.macs.size(), kNoHolder); ++i) {
+        numbers.emplace(addresses.macs[i], static_cast<std::uint16_t>(i));
+    }
+    ByteWriter value;
+    bool told = false;
+    for (std::size_t i = 0; i < addresses.prefixes.size(); ++i) {
+        const MacAddress mac = addresses.holder(i);
+        const auto found = mac == MacAddress{} ? numbers.end() : numbers.find(mac);
+        value.u16(found == numbers.end() ? kNoHolder : found->second);
+        told = told || found != numbers.end();
+    }
+    if (told) {
+        put_tlv(out, kHolders, value.view());
+    }
+}
+
 } // namespace
+
+void Addresses::add(const Prefix& prefix, const MacAddress& holder) {
+    holders.resize(prefixes.size()); // of those that were added without
+    prefixes.push_back(prefix);
+    holders.push_back(holder);
+}
 
 ByteView Record::tlvs() const {
     return ByteView(raw).subspan(kSignedHeaderSize,
@@ -271,7 +313,12 @@ Bytes encode_addresses(const Addresses& addresses) {
         put_tlv(out, kMac, mac.octets);
     }
     for (const Prefix& prefix : addresses.prefixes) {
-        put_tlv(out, kPrefix, ByteWriter().u8(prefix.length).bytes(prefix.address.bytes()).view());
+        put_prefix_tlv(out, kPrefix, prefix);
+    }
+    put_holders(out, addresses);
+    const std::size_t learned = std::min(addresses.learned.size(), kMaxLearned);
+    for (std::size_t i = 0; i < learned; ++i) {
+        put_tlv(out, kLearned, addresses.learned[i].octets);
     }
     out.bytes(addresses.unknown);
     return out.take();
@@ -286,6 +333,11 @@ Result<Addresses> decode_addresses(ByteView tlvs) {
     ByteWriter unknown;
     for (const Tlv& tlv : *parts) {
         if (!read_addresses_tlv(tlv, out, unknown)) {
+            return malformed();
+        }
+    }
+    for (const Tlv& tlv : *parts) {
+        if (tlv.type == kHolders && !read_holders(tlv.value, out)) {
             return malformed();
         }
     }

@@ -32,10 +32,13 @@ inline constexpr std::size_t kMaxNameSize = 63;
 /** Most entries decoded or encoded of one repeated TLV; what is beyond is left out. */
 inline constexpr std::size_t kMaxEndpoints = 32;
 inline constexpr std::size_t kMaxUnreachable = 1024;
+inline constexpr std::size_t kMaxLearned = 256;
 
 /** Kinds this version reads. Others are kept and passed on unread. */
 inline constexpr std::uint16_t kTopologyKind = 1;
 inline constexpr std::uint16_t kAddressesKind = 2;
+/** What an address allocator says: wire/allocation.hpp. */
+inline constexpr std::uint16_t kAllocationKind = 3;
 
 /** What orders the records of one owner: greater wins. */
 struct Stamp {
@@ -128,16 +131,31 @@ Result<Topology> decode_topology(ByteView tlvs);
 
 /** Kind 2: the MACs and prefixes whose frames this node owns. */
 struct Addresses {
+    /** Of what is attached. */
     std::vector<MacAddress> macs;
     std::vector<Prefix> prefixes;
+    /** holders[i] is the one of `macs` that has the address prefixes[i]; zero or missing: it is not
+     * told. */
+    std::vector<MacAddress> holders;
+    /** MACs that were not attached and speak on this node's bridge. */
+    std::vector<MacAddress> learned;
     std::optional<MacAddress> router_mac;
     Bytes unknown;
+
+    /** An address and the MAC that has it. */
+    void add(const Prefix& prefix, const MacAddress& holder);
+
+    /** The MAC that has prefixes[index]; zero when it is not told. */
+    [[nodiscard]] MacAddress holder(std::size_t index) const {
+        return index < holders.size() ? holders[index] : MacAddress{};
+    }
 
     bool operator==(const Addresses&) const = default;
 };
 
 /** The result may be longer than kMaxTlvBytes; sign_record() then refuses it. */
 Bytes encode_addresses(const Addresses& addresses);
+/** Error: bad_message for a known TLV of a wrong size, or a holder that is none of the MACs. */
 Result<Addresses> decode_addresses(ByteView tlvs);
 
 } // namespace weave::wire

@@ -4,6 +4,7 @@
 // the lane does it, and what was cut is merged again. Input: choices 1, room 2, virtio-net header
 // 10, frame.
 #include "dataplane/checksum.hpp"
+#include "dataplane/neighbour.hpp"
 #include "dataplane/segment.hpp"
 #include "frames.hpp"
 
@@ -166,6 +167,25 @@ void send(Frame& frame, std::size_t room, bool join_udp) {
     send_fragments(frame, room);
 }
 
+/** Whatever is asked, the answer is a frame whose reader finds nothing wrong with it. */
+void ask(ByteView frame, const Packet& packet) {
+    const auto question = read_neighbour_question(frame, packet);
+    if (!question) {
+        return;
+    }
+    const MacAddress holder{{2, 0, 0, 0, 0, 9}};
+    const NeighbourFrame answer = NeighbourFrame::answer(*question, holder);
+    const auto read = parse_frame(answer.view());
+    FUZZ_CHECK(read && source_ip(answer.view(), *read) == question->target);
+    FUZZ_CHECK(mac_at(&answer.view()[6]) == holder);
+    FUZZ_CHECK(!read_neighbour_question(answer.view(), *read));
+    if (read->version == 6) {
+        const ByteView message = answer.view().subspan(read->l4);
+        const std::uint16_t pseudo = plain_pseudo_sum(answer.view(), *read, message.size());
+        FUZZ_CHECK(plain_sum(message, pseudo) == 0xffff);
+    }
+}
+
 } // namespace
 } // namespace weave::fuzz
 
@@ -186,6 +206,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     }
     frame.packet = *packet;
     check_packet(frame.view(), frame.packet);
+    ask(frame.view(), frame.packet);
     send(frame, room, join_udp);
     return 0;
 }

@@ -1,9 +1,13 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// Signed records and the TLVs of the kinds this version reads: topology with its adjacency, and
-// addresses. The first byte picks the decoder.
+// Signed records and the TLVs of the kinds this version reads: topology with its adjacency,
+// addresses, allocation, sets of members. The first byte picks the decoder.
 #include "target.hpp"
+#include "wire/allocation.hpp"
+#include "wire/member_set.hpp"
 #include "wire/record.hpp"
+
+#include <algorithm>
 
 namespace weave::fuzz {
 namespace {
@@ -53,8 +57,45 @@ void check_addresses(ByteView tlvs) {
         FUZZ_CHECK(prefix.length <= prefix.address.bits());
         FUZZ_CHECK(prefix.network().contains(prefix.address));
     }
+    FUZZ_CHECK(addresses->holders.empty() ||
+               addresses->holders.size() == addresses->prefixes.size());
+    for (const MacAddress& holder : addresses->holders) {
+        const auto& macs = addresses->macs;
+        FUZZ_CHECK(holder == MacAddress{} ||
+                   std::find(macs.begin(), macs.end(), holder) != macs.end());
+    }
+    FUZZ_CHECK(addresses->learned.size() <= kMaxLearned);
     const auto again = decode_addresses(encode_addresses(*addresses));
     FUZZ_CHECK(again && *again == *addresses);
+}
+
+void check_allocation(ByteView tlvs) {
+    const auto allocation = decode_allocation(tlvs);
+    if (!allocation) {
+        return;
+    }
+    FUZZ_CHECK(allocation->claims.size() <= kMaxClaims);
+    for (const Allocation::Claim& claim : allocation->claims) {
+        FUZZ_CHECK(claim.first < claim.end);
+    }
+    const auto again = decode_allocation(encode_allocation(*allocation));
+    FUZZ_CHECK(again && *again == *allocation);
+}
+
+void check_member_sets(ByteView tlvs) {
+    const auto sets = decode_member_sets(tlvs);
+    if (!sets) {
+        return;
+    }
+    FUZZ_CHECK(sets->sets.size() <= kMaxSets);
+    for (const MemberSet& set : sets->sets) {
+        FUZZ_CHECK(!set.members.empty() && set.members.size() <= kMaxMembers);
+        FUZZ_CHECK(set.has(set.members.front()) && set.has(set.members.back()));
+    }
+    if (tlvs.size() <= kMaxTlvBytes) { // encoding leaves out what does not fit
+        const auto again = decode_member_sets(encode_member_sets(*sets));
+        FUZZ_CHECK(again && *again == *sets);
+    }
 }
 
 void check_record(ByteView raw) {
@@ -76,6 +117,10 @@ void check_record(ByteView raw) {
         check_topology(record->tlvs());
     } else if (record->kind == kAddressesKind) {
         check_addresses(record->tlvs());
+    } else if (record->kind == kAllocationKind) {
+        check_allocation(record->tlvs());
+    } else if (record->kind == kMemberSetsKind) {
+        check_member_sets(record->tlvs());
     }
 }
 
@@ -87,12 +132,18 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Input input({data, size});
     const std::uint8_t which = input.u8();
     const weave::ByteView rest = input.rest();
-    switch (which % 3) {
+    switch (which >= 0xfe ? which : which % 3) {
     case 0:
         check_record(rest);
         break;
     case 1:
         check_topology(rest);
+        break;
+    case 0xff:
+        check_allocation(rest);
+        break;
+    case 0xfe:
+        check_member_sets(rest);
         break;
     default:
         check_addresses(rest);

@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // Frames: as they come from a TAP, as they come from a peer, and as what an answer quotes.
+#include "dataplane/checksum.hpp"
 #include "dataplane/frames.hpp"
 #include "seeds.hpp"
 #include "wire/packet.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace weave::fuzz {
@@ -51,6 +54,38 @@ Bytes arp() {
     return out;
 }
 
+/** Who has fd32::2? As a Linux pod asks. */
+Bytes solicitation() {
+    Bytes out(86);
+    const Bytes start{0x33, 0x33, 0xff, 0,    0, 2, 2, 0, 0,  0,  0,
+                      1,    0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255};
+    std::copy(start.begin(), start.end(), out.begin());
+    const auto put = [&](std::size_t at, const char* address) {
+        const IpAddress parsed = *IpAddress::parse(address);
+        std::copy_n(parsed.bytes().begin(), 16, out.begin() + static_cast<std::ptrdiff_t>(at));
+    };
+    put(22, "fd32::1");
+    put(38, "ff02::1:ff00:2");
+    out[54] = 135;
+    put(62, "fd32::2");
+    out[78] = out[79] = 1;
+    std::copy_n(out.begin() + 6, 6, out.begin() + 80);
+    const auto packet = parse_frame(out);
+    const std::uint64_t sum =
+        sum_words(ByteView{out}.subspan(54), pseudo_sum(out, *packet) + network_word(32));
+    const auto written = static_cast<std::uint16_t>(~fold(sum));
+    std::memcpy(&out[56], &written, sizeof written);
+    return out;
+}
+
+Bytes arp_request() {
+    Bytes out = arp();
+    const Bytes body{6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 10, 32, 0, 1, 0, 0, 0, 0, 0, 0, 10, 32, 0, 2};
+    std::copy(body.begin(), body.end(), out.begin() + 18);
+    std::copy_n(out.begin() + 22, 6, out.begin() + 6);
+    return out;
+}
+
 void seed_egress() {
     for (const std::uint16_t room : {std::uint16_t{1400}, std::uint16_t{60}}) {
         for (FrameSpec& spec : specs()) {
@@ -66,6 +101,9 @@ void seed_egress() {
         }
     }
     seed("egress", wire::ByteWriter().u8(0).u16(1400).zeros(10).bytes(arp()).take());
+    for (const Bytes& frame : {arp_request(), solicitation()}) {
+        seed("egress", wire::ByteWriter().u8(0).u16(1400).zeros(10).bytes(frame).take());
+    }
 }
 
 Bytes frame_record(const FrameSpec& spec, std::size_t payload) {

@@ -140,6 +140,43 @@ void seed_http() {
     seed("http_request", std::string_view("\377\x16\x03\x01\x02\x00"));
 }
 
+void seed_cni() {
+    const json previous{
+        {"cniVersion", "1.0.0"},
+        {"interfaces", {{{"name", "eth0"}, {"mac", "02:11:22:33:44:55"}, {"sandbox", "/n"}}}},
+        {"ips", {{{"address", "10.32.0.5/12"}, {"gateway", "10.32.0.1"}, {"interface", 0}}}},
+        {"routes", {{{"dst", "0.0.0.0/0"}, {"gw", "10.32.0.1"}, {"mtu", 1300}}}},
+        {"dns", {{"nameservers", {"9.9.9.9"}}, {"search", {"a"}}}}};
+    json config{{"cniVersion", "1.1.0"},
+                {"name", "weave"},
+                {"type", "weave-cni"},
+                {"mode", "routed"},
+                {"mtu", 1300},
+                {"socket", "/s"},
+                {"ipam",
+                 {{"subnet", "10.40.0.0/16"},
+                  {"gateway", {"10.40.0.1"}},
+                  {"routes", {{{"dst", "10.96.0.0/12"}}}}}},
+                {"args", {{"cni", {{"ips", {"10.40.0.9"}}, {"mac", "02:11:22:33:44:66"}}}}},
+                {"runtimeConfig",
+                 {{"dns", {{"Servers", {"10.96.0.10"}}}}, {"aliases", {{"weave", {"a"}}}}}},
+                {"cni.dev/valid-attachments", {{{"containerID", "c"}, {"ifname", "eth0"}}}}};
+    const std::string args = "IgnoreUnknown=1;IP=10.40.0.9,fd00::5/64;MAC=02:11:22:33:44:55";
+    const std::string length(1, static_cast<char>(args.size()));
+    for (const char verb : {'\0', '\1', '\2', '\3', '\4'}) {
+        seed("cni", verb + length + args + config.dump());
+    }
+    config["prevResult"] = previous;
+    config.erase("args");
+    seed("cni", std::string(1, '\0') + length + args + config.dump());
+    config["ipam"] = {{"type", "host-local"}};
+    config["runtimeConfig"] = {{"ips", {"10.32.0.9/12"}}};
+    seed("cni", std::string(2, '\0') + config.dump());
+    config["cniVersion"] = "0.2.0";
+    seed("cni", std::string(2, '\0') + config.dump());
+    seed("cni", std::string(2, '\0') + R"({"cniVersion":"0.3.1","name":"a/b","mode":5})");
+}
+
 } // namespace
 
 void seed_texts() {
@@ -149,6 +186,7 @@ void seed_texts() {
     seed_requests();
     seed_rows();
     seed_http();
+    seed_cni();
 }
 
 } // namespace weave::fuzz

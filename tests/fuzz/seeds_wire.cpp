@@ -5,6 +5,7 @@
 #include "wire/control.hpp"
 #include "wire/datagram.hpp"
 #include "wire/link_message.hpp"
+#include "wire/member_set.hpp"
 #include "wire/record.hpp"
 
 namespace weave::fuzz {
@@ -122,6 +123,20 @@ Addresses addresses() {
     return out;
 }
 
+MemberSets member_sets() {
+    MemberSet set{7, node_of(3), 3600, {4, 9}, {{6, node_of(4), 11}}, {node_of(3)}, {}};
+    set.removed = {{node_of(4), 7}, {node_of(5), 0}};
+    return {{set, set}, {200, 1, 0, 42}};
+}
+
+Addresses addresses_with_holders() {
+    Addresses out = addresses();
+    out.macs.push_back({{2, 0, 0, 0, 0, 11}});
+    out.add(*Prefix::parse("fd32::11/128"), {{2, 0, 0, 0, 0, 11}});
+    out.learned.push_back({{2, 0, 0, 0, 0, 12}});
+    return out;
+}
+
 Record record_of(std::uint16_t kind, ByteView tlvs) {
     RecordKey key{};
     key.fill(3);
@@ -140,6 +155,8 @@ void seed_records() {
     with(0, record_of(99, {}).raw);
     with(1, about);
     with(2, owned);
+    with(0xfe, encode_member_sets(member_sets()));
+    with(2, encode_addresses(addresses_with_holders()));
 }
 
 void seed_links() {

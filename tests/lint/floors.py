@@ -14,17 +14,18 @@ LIBRARIES = {
     r"sodium(\.h|/)": {"crypto"},
     r"(intel-ipsec-mb\.h|openssl/)": {"crypto"},
     r"boost/(asio|beast)": {"net", "api", "daemon"},
-    r"nlohmann/": {"api", "cli", "daemon"},
+    r"nlohmann/": {"attach", "api", "cli", "cni", "daemon"},
     r"CLI/": {"cli", "daemon"},
     r"spdlog/": {"daemon"},
     r"libmnl/": {"os"},
+    r"nftables/": {"attach"},
     r"tins/": {"dataplane"},
     # Structs of the kernel.
     r"linux/": {"os"},
     # Descriptor passing and the client library's unix socket are the control API's own.
     r"sys/(socket|un)\.h": {"os", "api"},
     # The client library: what implements it, what fills its types in, what uses it.
-    r"weave/": {"api", "daemon", "cli"},
+    r"weave/": {"api", "daemon", "cli", "cni"},
     # No module may use these without a decision record.
     r"(iostream|regex)$": set(),
 }

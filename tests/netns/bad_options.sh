@@ -24,7 +24,9 @@ look() {
     ip -n "$prefix-$1" -o address show | awk '{ print $2, $3, $4 }'
     ip -n "$prefix-$1" -o link show | sed 's, <.*,,'
     ip netns pids "$prefix-$1"
-    [[ ! -d $folder_of ]] || (cd "$folder_of" && find . -type f ! -name weaved.log ! -name launch.lock -exec sha256sum {} +)
+    # What was given for an interface that could not be made rests: not who holds what.
+    [[ ! -d $folder_of ]] || (cd "$folder_of" && find . -type f ! -name weaved.log ! -name launch.lock ! -name ipam -exec sha256sum {} +)
+    [[ ! -S $folder_of/run/weave.sock ]] || ctl "$1" ipam status | grep '^held'
     [[ ! -S $folder_of/run/weave.sock ]] || { ctl "$1" status targets | awk '{ print $1 }' && ctl "$1" status attachments; }
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-FileCopyrightText: weavemesh authors
 # SPDX-License-Identifier: Apache-2.0
-# A pod on b pretends to be the pods of a and of c, by IPv4, IPv6, ARP, neighbour discovery and MAC: nothing of it is
-# delivered, and each is counted where it is noticed.
+# A pod on b pretends to be the pods of a and of c, by IPv4, IPv6, ARP, neighbour discovery and MAC, and so does a guest on
+# b's bridge whom no port's rules hold back: nothing of it is delivered, and each is counted where it is noticed.
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/meanwhile.sh"
 begin python3 tcpdump
@@ -35,67 +35,91 @@ for name in p1 p3; do
 done
 meanwhile_begin p1 10.32.0.3 a c
 
-# forged WHERE COUNTER WHAT KIND ARGUMENTS...: p2 sends frames of this kind; each is counted on host WHERE
+# forged WHO WHERE COUNTER WHAT KIND ARGUMENTS...: sends frames of this kind; each is counted on host WHERE
 forged() {
-    local where=$1 counter=$2 what=$3 before
+    local who=$1 where=$2 counter=$3 what=$4 before
     before=$(count "$where" "$counter")
-    in_pod p2 python3 "$forge" "$4" "$number" "forged $what." "${@:5}" || fail "forge.py $*"
-    expect "$what: counted on $where as $counter" eventually 3 counted "$where" "$counter" $((before + number))
+    in_pod "$who" python3 "$forge" "$5" "$number" "forged $what." "${@:6}" || fail "forge.py $*"
+    expect "$what by $who: counted on $where as $counter" eventually 3 counted "$where" "$counter" $((before + number))
+}
+
+# both PORT-COUNTER WHERE COUNTER WHAT KIND ARGUMENTS...: by p2, noticed at its port, and by the guest, noticed on WHERE
+both() {
+    forged p2 b "$1" "${@:4}"
+    forged g2 "${@:2}"
 }
 
 step "frames that may pass"
-in_pod p2 python3 "$forge" udp "$number" "honest v4." source=10.32.0.2 to=10.32.0.1 to_mac="$mac1"
-in_pod p2 python3 "$forge" udp "$number" "honest v6." source=fd32::2 to=fd32::1 to_mac="$mac1"
+# A MAC that nobody has is learned as b's, and is then nobody else's.
+guest=02:00:00:00:00:99
+guest b g2 $guest
+own_guest() {
+    in_pod g2 python3 "$forge" udp 1 "honest guest." source=10.32.0.2 to=10.32.0.1 to_mac="$mac1"
+    [[ $(occurrences "honest guest." "$folder/p1.pcap") -ge 1 ]]
+}
+expect "a MAC of nobody may be used by a guest" eventually 5 own_guest
+sleep 1 # c has heard it, too
+for who in p2 g2; do
+    in_pod $who python3 "$forge" udp "$number" "honest v4 $who." source=10.32.0.2 to=10.32.0.1 to_mac="$mac1"
+    in_pod $who python3 "$forge" udp "$number" "honest v6 $who." source=fd32::2 to=fd32::1 to_mac="$mac1"
+    in_pod $who python3 "$forge" udp "$number" "honest vlan $who." source=10.32.0.2 to=10.32.0.1 to_mac="$mac1" vlan=0
+done
 in_pod p2 python3 "$forge" arp "$number" "honest arp." source=10.32.0.2
 in_pod p2 python3 "$forge" advert "$number" "honest advert." source=fd32::2
-in_pod p2 python3 "$forge" udp "$number" "honest vlan." source=10.32.0.2 to=10.32.0.1 to_mac="$mac1" vlan=0
-for what in "honest v4." "honest v6." "honest arp." "honest advert." "honest vlan."; do
+for what in "honest "{v4,v6,vlan}" "{p2,g2}"." "honest arp." "honest advert."; do
     passed() { [[ $(occurrences "$what" "$folder/p1.pcap") -ge $number ]]; } # answers quote it
     expect "$what" eventually 3 passed
 done
 
 step "addresses of others"
 to=(to_mac="$mac1")
-forged a source_not_owned "v4 of c" udp source=10.32.0.3 to=10.32.0.1 "${to[@]}"
-forged a source_not_owned "v4 of a" udp source=10.32.0.1 to=10.32.0.1 "${to[@]}"
-forged a source_not_owned "v6 of c" udp source=fd32::3 to=fd32::1 "${to[@]}"
-forged a source_not_owned "v6 of a" udp source=fd32::1 to=fd32::1 "${to[@]}"
-forged a source_not_owned "v4 of c in a priority tag" udp source=10.32.0.3 to=10.32.0.1 vlan=0 "${to[@]}"
-forged a source_not_owned "v6 of c in a priority tag" udp source=fd32::3 to=fd32::1 vlan=0 "${to[@]}"
-forged a source_not_owned "v4 of c in VLAN 5" udp source=10.32.0.3 to=10.32.0.1 vlan=5 "${to[@]}"
+both spoofed_source a source_not_owned "v4 of c" udp source=10.32.0.3 to=10.32.0.1 "${to[@]}"
+both spoofed_source a source_not_owned "v4 of a" udp source=10.32.0.1 to=10.32.0.1 "${to[@]}"
+both spoofed_source a source_not_owned "v6 of c" udp source=fd32::3 to=fd32::1 "${to[@]}"
+both spoofed_source a source_not_owned "v6 of a" udp source=fd32::1 to=fd32::1 "${to[@]}"
+both spoofed_source a source_not_owned "v4 of c in a priority tag" udp source=10.32.0.3 to=10.32.0.1 vlan=0 "${to[@]}"
+both spoofed_source a source_not_owned "v6 of c in a priority tag" udp source=fd32::3 to=fd32::1 vlan=0 "${to[@]}"
+both spoofed_source a source_not_owned "v4 of c in VLAN 5" udp source=10.32.0.3 to=10.32.0.1 vlan=5 "${to[@]}"
 
 step "neighbours of others"
-forged a source_not_owned "arp of c" arp source=10.32.0.3
-forged a source_not_owned "advert of c" advert source=fd32::3
-forged c source_not_owned "arp of a" arp source=10.32.0.1
-forged c source_not_owned "advert of a" advert source=fd32::1
-forged a source_not_owned "arp of c in a priority tag" arp source=10.32.0.3 vlan=0
-forged a source_not_owned "target of c" advert source=fd32::2 target=fd32::3
-forged a source_not_owned "target of c by a local source" advert source=fe80::2 target=fd32::3
-forged a source_not_owned "hardware address of nobody" advert source=fd32::2 link=02:00:00:00:00:99
-forged a source_not_owned "hardware address of c in arp" arp source=10.32.0.2 link="$mac3"
-forged b malformed_frame "v4 of c in v6" udp source=::ffff:10.32.0.3 to=fd32::1 "${to[@]}"
+both spoofed_arp a source_not_owned "arp of c" arp source=10.32.0.3
+both spoofed_arp a source_not_owned "advert of c" advert source=fd32::3
+both spoofed_arp c source_not_owned "arp of a" arp source=10.32.0.1
+both spoofed_arp c source_not_owned "advert of a" advert source=fd32::1
+both spoofed_arp a source_not_owned "arp of c in a priority tag" arp source=10.32.0.3 vlan=0
+both spoofed_arp a source_not_owned "target of c" advert source=fd32::2 target=fd32::3
+both spoofed_arp a source_not_owned "target of c by a local source" advert source=fe80::2 target=fd32::3
+# Its port lets a pod tell a wrong MAC for its own address, others do not believe it.
+for who in p2 g2; do
+    forged $who a source_not_owned "hardware address of nobody" advert source=fd32::2 link=02:00:00:00:00:98
+done
+both spoofed_arp a source_not_owned "hardware address of c in arp" arp source=10.32.0.2 link="$mac3"
+both spoofed_source b malformed_frame "v4 of c in v6" udp source=::ffff:10.32.0.3 to=fd32::1 "${to[@]}"
 
 step "an address that the pod gave itself"
 in_pod p2 ip address add 10.32.0.77/12 dev eth0
 in_pod p2 ip address add fd32::77/64 dev eth0 nodad
 sleep 0.5 # an announcement would have come by now
-forged a source_not_owned "v4 of its own making" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
-forged a source_not_owned "v6 of its own making" udp source=fd32::77 to=fd32::1 "${to[@]}"
-forged a source_not_owned "arp of its own making" arp source=10.32.0.77
+both spoofed_source a source_not_owned "v4 of its own making" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
+both spoofed_source a source_not_owned "v6 of its own making" udp source=fd32::77 to=fd32::1 "${to[@]}"
+both spoofed_arp a source_not_owned "arp of its own making" arp source=10.32.0.77
 refuse "it is not listed" sh -c "'$weavectl' --run-dir '$folder/b/run' status attachments | grep 10.32.0.77"
 # shellcheck disable=SC2046
 restart_b() { in_host b "$launch" restart $(folders b); }
 expect "a restart" restart_b
+# On its own host's bridge the guest is believed what it says of others.
+in_pod p2 ip neighbour flush all
 expect "the pod is reached" eventually 8 pings p1 10.32.0.2
-forged a source_not_owned "v4 of its own making after a restart" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
+both spoofed_source a source_not_owned "v4 of its own making after a restart" udp source=10.32.0.77 to=10.32.0.1 "${to[@]}"
 refuse "it is still not listed" sh -c "'$weavectl' --run-dir '$folder/b/run' status attachments | grep 10.32.0.77"
 expect "another pod may have the address" pod c p4 10.32.0.77/12
 
 step "MAC addresses of others"
-forged b source_not_attached "mac of c" udp mac="$mac3" source=10.32.0.2
-forged b source_not_attached "mac of a" udp mac="$mac1" source=10.32.0.2
-forged a source_not_owned "mac of nobody" udp mac=02:00:00:00:00:99 source=10.32.0.2
+both spoofed_mac b source_not_attached "mac of c" udp mac="$mac3" source=10.32.0.2
+both spoofed_mac b source_not_attached "mac of a" udp mac="$mac1" source=10.32.0.2
+forged p4 c spoofed_mac "mac of the guest" udp mac=$guest source=10.32.0.77 to=10.32.0.1 to_mac="$mac1"
+guest c g3 $guest
+forged g3 c source_not_attached "mac of a guest elsewhere" udp source=10.32.0.3 to=10.32.0.1 to_mac="$mac1"
 
 step "what came of it"
 meanwhile_end 32

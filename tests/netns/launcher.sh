@@ -190,6 +190,9 @@ cp "$folder/args" "$folder/b/run/weaved.args"
 
 step "other settings than the last time"
 expect "the first host again" eventually 3 on a start
+# Until then b does not know whether the address it is to give is a's.
+connected() { ctl b status | grep '^connections:.* [1-9][0-9]* established'; }
+expect "b is connected to it" eventually 20 connected
 pod b p4 10.32.0.4/12
 expect "expose" ctl b expose 10.32.9.2/12
 expect "restart with another bridge" on b restart --bridge another --tap another-tap --mtu 1290

@@ -8,6 +8,7 @@
 #   host a 1                 a host "a" on the underlay, 192.168.77.1 and fd77::1 on its eth0
 #   start a [weaved's options] [PEER...]     weaved on it, through weave-launch
 #   pod a p1 10.32.0.1/12 fd32::1/64         a pod "p1" attached to host a
+#   guest a g1 02:00:00:00:00:99             an interface on host a's bridge that nobody attached, eth0 in "g1"
 #   in_host a COMMAND..., in_pod p1 COMMAND...
 #   ctl a status             weavectl on host a
 #   cut a c, heal a c        no packet passes between two hosts of the underlay
@@ -68,6 +69,7 @@ cleanup() {
         cat "$folder"/sanitizer.*
         status=1
     fi
+    before_cleanup
     while read -r name _; do
         [[ $name == "$prefix"-* ]] || continue
         # Whatever still runs there, pods' programs above all, was started by this test.
@@ -78,6 +80,9 @@ cleanup() {
     rm -rf "$folder"
     exit "$status"
 }
+
+# For files that source this one and make more than is removed here; the hosts are still there.
+before_cleanup() { :; }
 
 show_logs() {
     local name
@@ -137,6 +142,16 @@ pod() {
     ip -n "$prefix-$name" link set lo up
     in_host "$name" sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 2>/dev/null || true
     ctl "$on" attach "/run/netns/$prefix-$name" "$@" >/dev/null || fail "weavectl attach of pod $name"
+}
+
+# What it sends passes no rules of a pod's port.
+guest() {
+    local on=$1 name=$2 mac=$3
+    ip netns add "$prefix-$name"
+    ip -n "$prefix-$on" link add "guest-$name" type veth peer name eth0 address "$mac" netns "$prefix-$name"
+    ip -n "$prefix-$on" link set "guest-$name" master weave up
+    in_host "$name" sysctl -qw net.ipv6.conf.eth0.accept_dad=0
+    ip -n "$prefix-$name" link set eth0 up
 }
 
 # Hosts a, b and c with a pod each, p1, p2 and p3, that reach each other, and host x, on which nothing runs.

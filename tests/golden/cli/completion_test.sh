@@ -21,7 +21,7 @@ completes() {
 }
 
 completes "status" sta
-completes "status connect forget attach detach expose hide report genkey version" ""
+completes "status connect forget attach detach expose hide ipam rmpeer report genkey version" ""
 completes "connections" status con
 completes "connections peers targets drops attachments" status ""
 completes "peers" --run-dir /nowhere --state-dir /nowhere -o json status pe
@@ -35,5 +35,11 @@ completes "" status --rep
 completes "--ifname" attach web --if
 completes "eth0" attach web --ifname ""
 completes "" expose ""
+completes "--own" expose --ow
+completes "status claim release lookup conflicts gc" ipam ""
+completes "" ipam lookup ""
+completes "--apply" ipam gc --ap
+completes "" ipam status --ap
+completes "bridge routed" attach web --mode ""
 completes "/etc" --state-dir /et
 exit $((failures > 0))

@@ -18,7 +18,7 @@ meson install -C "$WEAVE_BUILD" --no-rebuild --destdir "$root" >"$folder/install
     { cat "$folder/install.out"; fail "meson install"; }
 diff -u <(sort "$files") <(find "$root" ! -type d -printf '/%P\n' | sort) || fail "other files are installed than $files says"
 
-for program in weaved weave-launch weavectl; do
+for program in weaved weave-launch weavectl weave-cni weave-ipam; do
     path=$(grep "bin/$program\$" "$files")
     "$root$path" --help >"$folder/help" || fail "$program --help"
     [[ -s $folder/help ]] || fail "$program --help says nothing"

@@ -8,6 +8,7 @@
 #include "crypto/init.hpp"
 #include "crypto/transport_keys.hpp"
 #include "session/flood_guard.hpp"
+#include "wire/allocation.hpp"
 #include "wire/bytes_io.hpp"
 #include "wire/control.hpp"
 #include "wire/datagram.hpp"
@@ -209,6 +210,19 @@ void add_records(Listing& listing) {
     addresses.router_mac = MacAddress{{2, 0, 0, 0, 0, 1}};
     listing.add("addresses-record",
                 signed_record(wire::kAddressesKind, wire::encode_addresses(addresses)).raw);
+    addresses.macs.push_back({{2, 0, 0, 0, 0, 11}});
+    addresses.add(*Prefix::parse("10.32.0.11/32"), {{2, 0, 0, 0, 0, 11}});
+    addresses.learned.push_back({{2, 0, 0, 0, 0, 12}});
+    listing.add("addresses-record-with-holders",
+                signed_record(wire::kAddressesKind, wire::encode_addresses(addresses)).raw);
+
+    wire::Allocation allocation;
+    allocation.range = *Prefix::parse("10.32.0.0/12");
+    allocation.claims.push_back({0x1000, 0x2000, 1, 2, std::nullopt});
+    allocation.claims.push_back({0x2000, 0x2400, 1, 3, responder().id()});
+    allocation.want = wire::Allocation::Want{responder().id(), 1, 0xfffff};
+    listing.add("allocation-record",
+                signed_record(wire::kAllocationKind, wire::encode_allocation(allocation)).raw);
 
     wire::RecordBatch batch;
     REQUIRE(batch.add(record));

@@ -5,8 +5,8 @@
 
 forge.py KIND COUNT TEXT [mac=MAC] [source=IP] [to=IP] [to_mac=MAC] [vlan=N] [target=IP] [link=MAC]
 
-KIND is udp, arp or advert (an ICMPv6 neighbour advertisement for `target`, or for the source). `link` is the hardware
-address that arp and advert tell. TEXT is found in every frame. What is not given is the pod's own.
+KIND is udp, arp (an announcement), who (an ARP request for `target`) or advert (an ICMPv6 neighbour advertisement for
+`target`, or for the source). `link` is the hardware address that arp, who and advert tell. TEXT is found in every frame. What is not given is the pod's own.
 """
 import ipaddress
 import socket
@@ -51,8 +51,9 @@ def udp(source, to, text):
     return ip(source, to, 17, head + struct.pack(">H", total) + text)
 
 
-def arp(source, mac, text):
-    return b"\x08\x06" + struct.pack(">HHBBH", 1, 0x0800, 6, 4, 2) + mac + source.packed + b"\xff" * 6 + source.packed + text
+def arp(source, mac, text, operation=2, target=None):
+    head = struct.pack(">HHBBH", 1, 0x0800, 6, 4, operation)
+    return b"\x08\x06" + head + mac + source.packed + b"\xff" * 6 + (target or source).packed + text
 
 
 def advert(source, to, target, mac, text):
@@ -77,6 +78,7 @@ tag = b"\x81\x00" + struct.pack(">H", int(given["vlan"])) if "vlan" in given els
 body = {
     "udp": lambda: udp(source, to, text),
     "arp": lambda: arp(source, link, text),
+    "who": lambda: arp(source, link, text, 1, target),
     "advert": lambda: advert(source, to, target, link, text),
 }[kind]()
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)

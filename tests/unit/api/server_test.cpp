@@ -21,6 +21,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/** Who was not answered yet; "targets" answers them. The server's thread only. */
+std::vector<Reply::Send>& waiting() {
+    static std::vector<Reply::Send> all;
+    return all;
+}
+
 Reply answer(Request& request) {
     if (request.method == "status") {
         NodeStatus status;
@@ -51,6 +57,16 @@ Reply answer(Request& request) {
     }
     if (request.method == "hide") {
         throw std::runtime_error("broken");
+    }
+    if (request.method == "drops") {
+        return Reply::deferred([](Reply::Send send) { waiting().push_back(std::move(send)); });
+    }
+    if (request.method == "targets") {
+        for (const auto& send : waiting()) {
+            send(Reply::rows_of(std::vector<DropRow>(2)));
+        }
+        const auto count = std::exchange(waiting(), {}).size();
+        return Reply::rows_of(std::vector<TargetRow>(count));
     }
     if (request.method == "connect") {
         throw std::system_error(request.params.at("peers").at(0) == "there" ? EEXIST : EINVAL,
@@ -180,6 +196,25 @@ TEST_CASE("errors of the daemon leave the connection usable, others do not") {
     client.connect_peers({std::string(2U << 20, 'x')}, false, error);
     CHECK(error == Errc::too_large);
     CHECK(client.status().name == "node1");
+}
+
+TEST_CASE("an answer that takes its time holds up nobody else, and may outlive its client") {
+    Daemon daemon;
+    Client other = Client::connect(daemon.path());
+    std::thread slow([&] { CHECK(Client::connect(daemon.path()).drops().size() == 2); });
+    while (other.targets().empty()) {
+        std::this_thread::sleep_for(1ms);
+    }
+    slow.join();
+    {
+        const RawClient gone(daemon.path());
+        gone.send(encode_request(1, "drops", nlohmann::json::object()));
+        CHECK(other.status().name == "node1");
+    }
+    while (other.targets().empty()) {
+        std::this_thread::sleep_for(1ms);
+    }
+    CHECK(other.status().name == "node1");
 }
 
 TEST_CASE("nobody there") {

@@ -1,88 +1,22 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-#include "attach/host.hpp"
-#include "os/netns.hpp"
-#include "os/udp_socket.hpp"
-#include "tests/support/test_netns.hpp"
-
-#include <doctest/doctest.h>
+#include "tests/unit/attach/world.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <system_error>
 
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 using namespace weave;
 using namespace weave::attach;
-
-namespace {
-
-/** A host of its own: everything in a namespace that goes with it. */
-struct World {
-    os::UniqueFd ns = test::new_netns();
-    os::Netlink netlink = os::Netlink::open_in(ns.get());
-    std::unique_ptr<Host> host = make();
-
-    [[nodiscard]] std::unique_ptr<Host> make() const {
-        std::unique_ptr<Host> out;
-        HostSettings settings;
-        settings.node.octets[3] = 7;
-        os::run_in_netns(ns.get(), [&] { out = std::make_unique<Host>(settings); });
-        return out;
-    }
-};
-
-PodSpec pod(std::vector<std::string> prefixes, std::string id = "one") {
-    PodSpec spec;
-    for (const std::string& text : prefixes) {
-        spec.addresses.push_back(*Prefix::parse(text));
-    }
-    spec.id = std::move(id);
-    return spec;
-}
-
-/** Both steps of an attachment. */
-Attachment attach_pod(Host& host, int netns_fd, const PodSpec& spec) {
-    Attachment out = host.prepare_pod(netns_fd, spec).pod;
-    host.start_pod(netns_fd, spec.ifname);
-    return out;
-}
-
-std::string sysctl(const os::UniqueFd& ns, const std::string& key) {
-    std::string value;
-    os::run_in_netns(ns.get(), [&] { std::ifstream("/proc/sys/" + key) >> value; });
-    return value;
-}
-
-os::UdpSocket udp_in(const os::UniqueFd& ns, const std::string& address) {
-    std::optional<os::UdpSocket> out;
-    os::UdpOptions options;
-    options.bind = {*IpAddress::parse(address), 5000};
-    os::run_in_netns(ns.get(), [&] { out = os::UdpSocket::open(options); });
-    return std::move(*out);
-}
-
-bool reaches(const os::UdpSocket& from, const os::UdpSocket& to) {
-    std::uint8_t byte = 1;
-    const iovec part{&byte, 1};
-    if (from.send(to.local(), {}, {&part, 1}) != 0) {
-        return false;
-    }
-    pollfd poll{to.fd(), POLLIN, 0};
-    os::ReceiveSlots slots{2};
-    return ::poll(&poll, 1, 3000) == 1 && !to.receive(slots).datagrams.empty();
-}
-
-} // namespace
+using namespace weave::test;
 
 TEST_CASE("the bridge is made, and made again over what is left") {
     World world;
@@ -335,7 +269,7 @@ TEST_CASE("a tap that is held but down is not taken for a stale one") {
     CHECK(world.netlink.require_link("weave-tap").index == index);
 }
 
-TEST_CASE("a pod whose interface was renamed is listed under its new name and can be detached") {
+TEST_CASE("an interface that the pod renamed is known by the name it was made with") {
     World world;
     world.host->ensure_bridge();
     const os::UniqueFd ns = test::new_netns();
@@ -349,7 +283,41 @@ TEST_CASE("a pod whose interface was renamed is listed under its new name and ca
         const os::UniqueFd socket{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
         REQUIRE(::ioctl(socket.get(), SIOCSIFNAME, &request) == 0);
     });
-    REQUIRE(world.host->list().size() == 1);
-    CHECK(world.host->list()[0].ifname == "net7");
-    CHECK(world.host->detach_all(os::netns_inode(ns.get())).size() == 1);
+    const auto listed = world.host->list();
+    REQUIRE(listed.size() == 1);
+    CHECK(listed[0].ifname == "eth0");
+    REQUIRE(world.host->known().size() == 1);
+    CHECK(world.host->known()[0].ifname == "eth0");
+    CHECK(world.host->known()[0].netns_inode == listed[0].netns_inode);
+    CHECK(world.host->known()[0].host_ifname == listed[0].host_ifname);
+    CHECK(world.host->known()[0].host_mac == listed[0].host_mac);
+    CHECK(listed[0].addresses == std::vector{*Prefix::parse("10.32.0.2/12")});
+    CHECK(world.host->detach_pod(os::netns_inode(ns.get()), "eth0"));
+}
+
+TEST_CASE("a pod on the bridge gets the default route and the routes that are asked for") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd ns = new_netns();
+    PodSpec spec = pod({"10.32.0.2/12", "fd00:5::2/64"});
+    spec.mtu = 1280;
+    spec.gateways = {*IpAddress::parse("10.32.9.1"), *IpAddress::parse("fd00:5::91")};
+    spec.routes = {{*Prefix::parse("192.0.2.0/24"), {}},
+                   {*Prefix::parse("198.51.100.0/24"), IpAddress::parse("10.32.0.9")}};
+    CHECK(attach_pod(*world.host, ns.get(), spec).mtu == 1280);
+    const auto routes = os::Netlink::open_in(ns.get()).routes();
+    for (const auto& [destination, gateway] : {std::array{"0.0.0.0/0", "10.32.9.1"},
+                                               std::array{"::/0", "fd00:5::91"},
+                                               std::array{"192.0.2.0/24", "10.32.9.1"},
+                                               std::array{"198.51.100.0/24", "10.32.0.9"}}) {
+        CAPTURE(destination);
+        CHECK(std::ranges::any_of(routes, [&](const os::Route& each) {
+            return each.destination == Prefix::parse(destination) &&
+                   each.gateway == IpAddress::parse(gateway);
+        }));
+    }
+    spec.mtu = 1400;
+    CHECK_THROWS_WITH_AS(world.host->prepare_pod(ns.get(), spec),
+                         doctest::Contains("carries an MTU of 1376"),
+                         std::system_error);
 }

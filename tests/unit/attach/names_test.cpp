@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 #include "attach/host.hpp"
+#include "attach/label.hpp"
 
 #include <doctest/doctest.h>
 
 #include <set>
+#include <string>
+#include <utility>
 
 using namespace weave;
 using namespace weave::attach;
@@ -31,8 +34,9 @@ TEST_CASE("host interface names fit and differ") {
 }
 
 TEST_CASE("what cannot be a pod's interface is said in a sentence") {
-    const PodSpec good{
-        "eth0", {*Prefix::parse("10.32.0.1/12"), *Prefix::parse("fd00::1/64")}, {}, "a pod"};
+    PodSpec good;
+    good.addresses = {*Prefix::parse("10.32.0.1/12"), *Prefix::parse("fd00::1/64")};
+    good.id = "a pod";
     CHECK(check_pod(good).empty());
     for (const char* name : {"", "lo", "a/b", "sixteen-letters!", ".", "a b", "a|b"}) {
         PodSpec spec = good;
@@ -77,4 +81,61 @@ TEST_CASE("what cannot be a pod's interface is said in a sentence") {
     spec = good;
     spec.mac = MacAddress::parse("01:00:00:00:00:01");
     CHECK_FALSE(check_pod(spec).empty());
+}
+
+TEST_CASE("what cannot be a pod's mode, MTU, gateway or route is said in a sentence") {
+    PodSpec spec;
+    spec.addresses = {*Prefix::parse("10.32.0.1/12")};
+    spec.mode = Mode::routed;
+    CHECK(check_pod(spec).empty());
+    spec.addresses.clear();
+    CHECK(check_pod(spec) == "a routed pod needs an address: nothing else leads to it");
+    spec.addresses = {*Prefix::parse("10.32.0.1/12")};
+    for (const unsigned mtu : {575u, 65536u}) {
+        spec.mtu = mtu;
+        CHECK(check_pod(spec).find("needs an MTU from 576") != std::string::npos);
+    }
+    spec.mtu = 576;
+    CHECK(check_pod(spec).empty());
+    spec.addresses.push_back(*Prefix::parse("fd00::1/64"));
+    CHECK(check_pod(spec).find("a pod with IPv6 needs an MTU from 1280") == 0);
+    spec.mtu = 0;
+    spec.gateways = {*IpAddress::parse("192.0.2.1")};
+    CHECK(check_pod(spec).empty()); // its gateway is the host
+    spec.mode = Mode::bridge;
+    CHECK(check_pod(spec).find("the gateway 192.0.2.1 is in no network") == 0);
+    spec.gateways = {*IpAddress::parse("10.32.9.1")};
+    CHECK(check_pod(spec).empty());
+    spec.routes = {{*Prefix::parse("192.0.2.0/24"), IpAddress::parse("fd00::9")}};
+    CHECK(check_pod(spec).find("which is of the other family") != std::string::npos);
+    CHECK(mode_of("routed") == Mode::routed);
+    CHECK(mode_of(name_of(Mode::bridge)) == Mode::bridge);
+    CHECK_FALSE(mode_of("brigde"));
+}
+
+TEST_CASE("a label is read as it was written, and fits the kernel's 255 bytes") {
+    Label label{4294967295, "a-name-of-15-ch", std::string(200, 'f'), "a-name-of-15-br", 65535};
+    CHECK(label.text().size() == 255);
+    for (const auto& [router, mtu] :
+         {std::pair{"a-name-of-15-br", 65535u}, {"weave", 0u}, {"", 1280u}, {"", 0u}}) {
+        label.router = router;
+        label.mtu = mtu;
+        const auto back = Label::parse(label.text());
+        REQUIRE(back);
+        CHECK(back->netns_inode == label.netns_inode);
+        CHECK(back->ifname == label.ifname);
+        CHECK(back->id == label.id);
+        CHECK(back->router == router);
+        CHECK(back->mtu == mtu);
+    }
+    CHECK(Label::parse("weave|7|eth0|an id")->id == "an id"); // as written before there were modes
+    for (const char* text : {"weave",
+                             "weave|x|eth0|id",
+                             "weave|7|eth0",
+                             "weave|7|eth0|weave|id",
+                             "weave|7|eth0|weave:9x|id",
+                             "weave|7|eth0|weave:x|id"}) {
+        CAPTURE(text);
+        CHECK_FALSE(Label::parse(text));
+    }
 }

@@ -79,7 +79,7 @@ TEST_CASE("handshakes fill half of the punt ring, and what peers cause finds the
 }
 
 TEST_CASE("a sender that does not listen does not silence the answers for others") {
-    TooBigLimit limit;
+    SenderLimit limit{20, std::chrono::milliseconds{10}};
     const TimePoint now = Clock::now();
     const MacAddress deaf{{2, 0, 0, 0, 0, 1}};
     while (limit.allow(deaf, now)) {
@@ -89,6 +89,33 @@ TEST_CASE("a sender that does not listen does not silence the answers for others
         others += limit.allow({{2, 0, 0, 0, 0, i}}, now) ? 1 : 0;
     }
     CHECK(others > 16);
+}
+
+TEST_CASE("a MAC that nobody owns is told of, seldom, and its frames go on") {
+    Node a{1};
+    Node b{2};
+    join(a, b);
+    const MacAddress guest = *MacAddress::parse("02:00:00:00:00:77");
+    for (int i = 0; i < 50; ++i) {
+        a.pod_sends(plain(make_raw(guest, b.pod_mac, 100)));
+        a.step();
+    }
+    int told = 0;
+    while (const auto punt = a.punted(Punt::Kind::new_source)) {
+        CHECK(mac_at(punt->bytes.data()) == guest);
+        ++told;
+    }
+    CHECK(told >= 4);
+    CHECK(told < 20);
+    CHECK(a.peers[0].state->totals().tx_packets == 50);
+    // Those that are owned, here or elsewhere, are nothing new.
+    const AddressChange change{guest, kLocalPeer};
+    a.addresses = a.addresses.with({&change, 1});
+    a.publish();
+    a.pod_sends(plain(make_raw(guest, b.pod_mac, 100)));
+    a.pod_sends(plain(make_raw(b.pod_mac, guest, 100)));
+    a.step();
+    CHECK_FALSE(a.punted(Punt::Kind::new_source).has_value());
 }
 
 TEST_CASE("IPv6 on an underlay that is too narrow for it: TCP is cut, others are fragmented") {

@@ -179,32 +179,6 @@ TEST_CASE("broadcast goes to every peer once, superframes included") {
     CHECK(joined_payloads(delivered(c)) == payload);
 }
 
-TEST_CASE("routed frames go by address and get the bridge's MAC") {
-    Node a{1};
-    Node b{2};
-    join(a, b);
-    const MacAddress router = *MacAddress::parse("02:77:76:00:00:01");
-    const AddressChange route{*Prefix::parse("10.40.0.0/16"), 0};
-    a.addresses = a.addresses.with({&route, 1});
-    a.settings.router_mac = b.settings.router_mac = router;
-    b.settings.bridge_mac = *MacAddress::parse("02:00:00:00:bb:bb");
-    a.publish();
-    b.publish();
-    FrameSpec spec = from_a_to_b(a, b);
-    spec.to = router;
-    spec.destination = *IpAddress::parse("10.40.3.4");
-    a.pod_sends(tap_message(spec, pattern(64), 0));
-    spec.destination = *IpAddress::parse("10.41.3.4");
-    a.pod_sends(tap_message(spec, pattern(64), 0));
-    a.step();
-    b.step();
-    const auto frames = delivered(b);
-    REQUIRE(frames.size() == 1);
-    CHECK(mac_at(frames[0].data()) == b.settings.bridge_mac);
-    CHECK(checksums_are_right(frames[0]));
-    CHECK(a.dropped(Drop::no_route) == 1);
-}
-
 TEST_CASE("a frame that does not fit is fragmented, or its sender is told") {
     Node a{1};
     Node b{2};

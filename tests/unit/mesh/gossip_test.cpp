@@ -336,6 +336,32 @@ TEST_CASE("changes of our own are published together, at most ten times a second
     CHECK_FALSE(solo.mesh.set_own(9, filler(wire::kMaxTlvBytes), solo.now));
 }
 
+TEST_CASE("changed addresses wait for nothing but the addresses before") {
+    Solo solo;
+    solo.link(2);
+    solo.pass(1s);
+    CHECK(solo.mesh.set_own(wire::kAllocationKind, filler(1), solo.now));
+    CHECK(solo.mesh.set_own(wire::kAllocationKind, filler(2), solo.now));
+    solo.pass(0s);
+    const auto stamp = [&] {
+        const auto record = solo.mesh.store().find({node_of(1), wire::kAddressesKind});
+        return record ? record->stamp : wire::Stamp{};
+    };
+    CHECK(solo.mesh.set_own(wire::kAddressesKind, filler(3), solo.now));
+    CHECK(solo.mesh.published_by(wire::kAddressesKind) <= solo.now);
+    solo.pass(0s);
+    const wire::Stamp first = stamp();
+    CHECK(first != wire::Stamp{});
+    CHECK(solo.mesh.set_own(wire::kAddressesKind, filler(4), solo.now));
+    CHECK(solo.mesh.published_by(wire::kAddressesKind) == solo.now + 20ms);
+    CHECK(solo.mesh.next_deadline() <= solo.now + 20ms);
+    solo.pass(10ms);
+    CHECK(stamp() == first);
+    solo.pass(10ms);
+    CHECK(stamp() > first);
+    CHECK(solo.mesh.published_by(wire::kAddressesKind) == solo.now);
+}
+
 TEST_CASE("a member that floods fills a bounded store, and its own share goes first") {
     MeshSettings settings;
     settings.limits = {.nodes = 40, .records_per_node = 4, .tombstones = 16, .other_bytes = 30000};

@@ -8,8 +8,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <set>
 #include <string>
 #include <system_error>
+#include <thread>
+
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/socket.h>
 
 using namespace weave;
 using namespace weave::os;
@@ -47,6 +56,50 @@ TEST_CASE("a bridge is made with its MAC address and MTU") {
     CHECK_NOTHROW(netlink.delete_link(link));
     CHECK_FALSE(netlink.link("weave"));
     CHECK_THROWS_AS(netlink.require_link("weave"), std::system_error);
+}
+
+TEST_CASE("a bridge is asked on which port it has heard a MAC") {
+    const UniqueFd here = test::new_netns();
+    const UniqueFd there = test::new_netns();
+    Netlink near = Netlink::open_in(here.get());
+    Netlink far = Netlink::open_in(there.get());
+    near.create_bridge({"weave", kMac, 1376});
+    near.create_veth({"wvtest", kMac, 1376, "eth0", kOther, there.get()});
+    const Link bridge = near.require_link("weave");
+    const Link port = near.require_link("wvtest");
+    near.set_master(port, bridge.index);
+    near.set_up(bridge, true);
+    near.set_up(port, true);
+    far.set_up(far.require_link("eth0"), true);
+    while (!near.require_link("wvtest").sends) { // until the bridge has noticed it learns nothing
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const MacAddress guest = *MacAddress::parse("02:00:00:00:00:77");
+    CHECK_FALSE(near.learned_port(bridge, guest));
+    CHECK_FALSE(near.learned_port(bridge, kMac)); // its own
+    run_in_netns(there.get(), [&] {
+        const UniqueFd wire{::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0)};
+        sockaddr_ll to{};
+        to.sll_family = AF_PACKET;
+        to.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
+        std::array<std::uint8_t, 60> frame{};
+        std::fill_n(frame.begin(), 6, std::uint8_t{0xff});
+        std::copy(guest.octets.begin(), guest.octets.end(), frame.begin() + 6);
+        REQUIRE(::sendto(wire.get(),
+                         frame.data(),
+                         frame.size(),
+                         0,
+                         reinterpret_cast<const sockaddr*>(&to),
+                         sizeof to) == static_cast<ssize_t>(frame.size()));
+    });
+    for (int i = 0; i < 300 && !near.learned_port(bridge, guest); ++i) {
+        std::this_thread::sleep_for(
+            std::chrono::milliseconds(10)); // the kernel forwards when it likes
+    }
+    CHECK(near.learned_port(bridge, guest) == port.index);
+    near.set_up(port, false); // it forgets what was there
+    CHECK_FALSE(near.learned_port(bridge, guest));
+    CHECK(near.links().size() >= 3); // nothing stale waits on the socket
 }
 
 TEST_CASE("a veth's peer is born in the other namespace and can be looked at from here") {
@@ -112,15 +165,157 @@ TEST_CASE("addresses and routes are added once, and addresses taken away once") 
     CHECK_THROWS_AS(netlink.add_route(bad), std::system_error);
 }
 
+TEST_CASE("a route through a gateway that no route leads to, with an address to send from") {
+    const UniqueFd ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    netlink.create_bridge({"weave", kMac, 1376});
+    const Link link = netlink.require_link("weave");
+    netlink.set_up(link, true);
+    for (const auto& [destination, gateway, own] :
+         {std::array{"10.32.0.0/12", "169.254.1.2", "10.32.0.1/32"},
+          std::array{"fd00:1::/64", "fe80::2", "fd00:1::1/128"}}) {
+        CAPTURE(destination);
+        CHECK(netlink.add_address(link, *Prefix::parse(own), kOwnProtocol));
+        const auto addresses = netlink.addresses();
+        CHECK(std::ranges::any_of(addresses, [&](const LinkAddress& it) {
+            return it.prefix == Prefix::parse(own) && it.protocol == kOwnProtocol;
+        }));
+        Route route;
+        route.destination = *Prefix::parse(destination);
+        route.gateway = IpAddress::parse(gateway);
+        route.index = link.index;
+        route.source = Prefix::parse(own)->address;
+        route.metric = 77;
+        route.onlink = true;
+        route.protocol = kOwnProtocol;
+        CHECK(netlink.add_route(route));
+        CHECK_FALSE(netlink.add_route(route));
+        const auto ours = netlink.routes(kOwnProtocol);
+        REQUIRE(ours.size() == 1);
+        CHECK(ours[0].destination == route.destination);
+        CHECK(ours[0].gateway == route.gateway);
+        CHECK(ours[0].source == route.source);
+        CHECK(ours[0].metric == 77);
+        Route other = route;
+        other.metric = 78;
+        CHECK_FALSE(netlink.delete_route(other));
+        CHECK(netlink.delete_route(route));
+        CHECK_FALSE(netlink.delete_route(route));
+        CHECK(netlink.routes(kOwnProtocol).empty());
+    }
+}
+
+TEST_CASE("neighbours are known for good, answered for, and forgotten") {
+    const UniqueFd ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    netlink.create_bridge({"weave", kMac, 1376});
+    netlink.create_bridge({"other", kOther, 1376});
+    const Link link = netlink.require_link("weave");
+    netlink.set_up(link, true);
+    for (const char* text : {"10.32.0.5", "fd00:1::5"}) {
+        for (const bool proxy : {false, true}) {
+            CAPTURE(text);
+            CAPTURE(proxy);
+            Neighbour wanted;
+            wanted.index = link.index;
+            wanted.address = *IpAddress::parse(text);
+            wanted.proxy = proxy;
+            wanted.mac = proxy ? MacAddress{} : kOther;
+            netlink.set_neighbour(wanted);
+            netlink.set_neighbour(wanted);
+            const auto found = netlink.neighbours(link);
+            CHECK(std::ranges::count_if(found, [&](const Neighbour& it) {
+                      return it.address == wanted.address && it.mac == wanted.mac &&
+                             it.proxy == proxy && it.protocol == kOwnProtocol && it.permanent;
+                  }) == (proxy ? 0 : 1));
+            CHECK(std::ranges::count_if(found, [&](const Neighbour& it) {
+                      return it.address == wanted.address && it.proxy == proxy &&
+                             it.protocol == kOwnProtocol;
+                  }) == 1);
+            CHECK(netlink.delete_neighbour(wanted));
+            CHECK_FALSE(netlink.delete_neighbour(wanted));
+        }
+    }
+    CHECK(netlink.neighbours(netlink.require_link("other")).empty());
+}
+
+TEST_CASE("a link is found by its name and its index, and by no other name that it has") {
+    const UniqueFd ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    netlink.create_bridge({"weave", kMac, 1376});
+    const auto link = netlink.link("weave");
+    REQUIRE(link);
+    REQUIRE(netlink.link_at(link->index));
+    CHECK(netlink.link_at(link->index)->name == "weave");
+    CHECK(netlink.link_at(link->index)->mac == kMac);
+    CHECK_FALSE(netlink.link_at(link->index + 1));
+    CHECK_FALSE(netlink.link("other"));
+    CHECK_FALSE(netlink.link(""));
+    CHECK_FALSE(netlink.link("a-name-that-is-too-long"));
+    run_in_netns(ns.get(), [&] {
+        REQUIRE(std::system("ip link property add dev weave altname other") == 0);
+    });
+    CHECK_FALSE(netlink.link("other"));
+}
+
 TEST_CASE("the monitor tells of changes in its own namespace") {
     const UniqueFd ns = test::new_netns();
     Netlink netlink = Netlink::open_in(ns.get());
     std::optional<LinkMonitor> monitor;
     run_in_netns(ns.get(), [&] { monitor.emplace(); });
-    CHECK_FALSE(monitor->drain());
+    CHECK_FALSE(monitor->drain().here());
     netlink.create_bridge({"weave", kMac, 1376});
-    CHECK(monitor->drain());
-    CHECK_FALSE(monitor->drain());
+    const Link link = netlink.require_link("weave");
+    LinkChanges changes = monitor->drain();
+    CHECK(changes.links == std::set<unsigned>{link.index});
+    CHECK_FALSE(changes.addresses);
+    CHECK_FALSE(changes.lost);
+    CHECK_FALSE(monitor->drain().here());
+    netlink.add_address(link, *Prefix::parse("10.32.0.1/12"));
+    CHECK(monitor->drain().addresses);
+    netlink.delete_link(link);
+    changes = monitor->drain();
+    CHECK(changes.links.contains(link.index));
+    CHECK(changes.addresses);
+}
+
+TEST_CASE("the monitor tells of changes in namespaces at the other end of a veth") {
+    const UniqueFd here = test::new_netns();
+    const UniqueFd there = test::new_netns();
+    Netlink near = Netlink::open_in(here.get());
+    Netlink far = Netlink::open_in(there.get());
+    std::optional<LinkMonitor> monitor;
+    run_in_netns(here.get(), [&] { monitor.emplace(); });
+    REQUIRE(monitor->hears_others());
+    near.create_veth({"wvtest", kMac, 1376, "eth0", kOther, there.get()});
+    const int id = near.require_link("wvtest").peer_netns_id;
+    const Link inside = far.require_link("eth0");
+    monitor->drain();
+    const auto heard = [&] {
+        const LinkChanges changes = monitor->drain();
+        return changes.namespaces == std::set<int>{id} && !changes.here();
+    };
+    far.set_mac(inside, kMac);
+    CHECK(heard());
+    far.add_address(inside, *Prefix::parse("10.32.0.1/12"));
+    CHECK(heard());
+    far.delete_address(inside, *Prefix::parse("10.32.0.1/12"));
+    CHECK(heard());
+    CHECK_FALSE(heard());
+}
+
+TEST_CASE("the monitor says when it was told too much") {
+    const UniqueFd ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    std::optional<LinkMonitor> monitor;
+    run_in_netns(ns.get(), [&] { monitor.emplace(); });
+    netlink.create_bridge({"weave", kMac, 1376});
+    const Link link = netlink.require_link("weave");
+    for (unsigned i = 0; i < 4000; ++i) {
+        netlink.set_mtu(link, 1000 + i % 2);
+    }
+    CHECK(monitor->drain().lost);
+    CHECK_FALSE(monitor->drain().here());
 }
 
 TEST_CASE("a TAP device has its queues, and goes when they do") {

@@ -1,0 +1,149 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#include "cni/pod.hpp"
+
+#include "cni/errors.hpp"
+#include "os/netlink.hpp"
+#include "os/netns.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <thread>
+
+namespace weave::cni {
+
+namespace {
+
+os::UniqueFd open_namespace(const std::string& path) {
+    try {
+        return os::open_netns(path);
+    } catch (const std::system_error& error) {
+        const int number = error.code().value();
+        const bool gone = number == ENOENT || number == ENOTDIR || number == EINVAL;
+        throw Failure(gone ? Code::invalid_environment : Code::io_failure,
+                      std::string("CNI_NETNS: ") + error.what());
+    }
+}
+
+/** The routes that carry packets to pods; others of the kernel, such as those of its own
+ * addresses, are in tables of their own. */
+constexpr std::uint32_t kMainTable = 254;
+
+bool is_route(const os::Route& have, const Route& want) {
+    return have.destination.network() == want.destination.network() &&
+           have.table == want.table.value_or(kMainTable) &&
+           (!want.gateway || have.gateway == want.gateway);
+}
+
+} // namespace
+
+Pod::Pod(const Environment& environment)
+    : path_(environment.netns)
+    , ifname_(environment.ifname)
+    , fd_(open_namespace(environment.netns)) {
+    if (inode() == os::netns_inode(os::current_netns().get())) {
+        throw Failure(Code::invalid_netns,
+                      "CNI_NETNS " + path_ +
+                          " is the plugin's own network namespace: give it that of the container");
+    }
+}
+
+std::uint64_t Pod::inode() const {
+    return os::netns_inode(fd_.get());
+}
+
+void Pod::require_free() const {
+    if (os::Netlink::open_in(fd_.get()).link(ifname_)) {
+        throw Failure(Code::conflict,
+                      "CNI_IFNAME '" + ifname_ +
+                          "' is an interface of the container already: DEL removes it");
+    }
+}
+
+void Pod::add_routes(const std::vector<Route>& routes) const {
+    if (routes.empty()) {
+        return;
+    }
+    os::Netlink netlink = os::Netlink::open_in(fd_.get());
+    const os::Link link = netlink.require_link(ifname_);
+    for (const Route& route : routes) {
+        os::Route wanted;
+        wanted.destination = route.destination.network();
+        wanted.gateway = route.gateway;
+        wanted.index = link.index;
+        netlink.add_route(wanted);
+    }
+}
+
+std::vector<Ip>
+addresses_of(const Result& result, const std::string& ifname, const std::string& sandbox) {
+    std::vector<Ip> out;
+    for (const Ip& ip : result.ips) {
+        const Interface* holder = ip.interface ? &result.interfaces.at(*ip.interface) : nullptr;
+        if (holder == nullptr || (holder->name == ifname && holder->sandbox == sandbox)) {
+            out.push_back(ip);
+        }
+    }
+    return out;
+}
+
+std::string Pod::find_mismatch(const Result& expected) const {
+    os::Netlink netlink = os::Netlink::open_in(fd_.get());
+    const auto link = netlink.link(ifname_);
+    if (!link) {
+        return "the interface " + ifname_ + " is gone";
+    }
+    if (!link->up) {
+        return "the interface " + ifname_ + " is down";
+    }
+    for (const Interface& each : expected.interfaces) {
+        if (each.name != ifname_ || each.sandbox != path_) {
+            continue;
+        }
+        const auto mac = MacAddress::parse(each.mac);
+        if (mac && *mac != link->mac) {
+            return ifname_ + " has the MAC address " + link->mac.text() + ", not " + each.mac;
+        }
+        if (each.mtu != 0 && each.mtu != link->mtu) {
+            return ifname_ + " has the mtu " + std::to_string(link->mtu) + ", not " +
+                   std::to_string(each.mtu);
+        }
+    }
+    const auto addresses = netlink.addresses();
+    for (const Ip& ip : addresses_of(expected, ifname_, path_)) {
+        const bool found = std::any_of(addresses.begin(), addresses.end(), [&](const auto& have) {
+            return have.index == link->index && have.prefix == ip.address;
+        });
+        if (!found) {
+            return "the address " + ip.address.text() + " is not on " + ifname_;
+        }
+    }
+    const auto routes = netlink.routes();
+    for (const Route& route : expected.routes) {
+        const bool found = std::any_of(
+            routes.begin(), routes.end(), [&](const auto& have) { return is_route(have, route); });
+        if (!found) {
+            return "the route to " + route.destination.text() +
+                   (route.gateway ? " via " + route.gateway->text() : "") + " is not there";
+        }
+    }
+    return {};
+}
+
+void Pod::check(const Result& expected, std::chrono::milliseconds patience) const {
+    constexpr std::chrono::milliseconds kPause{50};
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        const std::string wrong = find_mismatch(expected);
+        if (wrong.empty()) {
+            return;
+        }
+        if (std::chrono::steady_clock::now() >= deadline) {
+            throw Failure(Code::mismatch, "in the container " + path_ + " " + wrong);
+        }
+        std::this_thread::sleep_for(kPause);
+    }
+}
+
+} // namespace weave::cni

@@ -1,0 +1,281 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The control API's requests about the address range itself.
+#include "daemon/address_requests.hpp"
+#include "daemon/holder.hpp"
+#include "daemon/router.hpp"
+
+#include <algorithm>
+
+namespace weave::daemon {
+namespace {
+
+using api::Reply;
+
+nlohmann::json texts(const std::vector<Prefix>& prefixes) {
+    nlohmann::json out = nlohmann::json::array();
+    for (const Prefix& prefix : prefixes) {
+        out.push_back(prefix.text());
+    }
+    return out;
+}
+
+/** 1 to 255 printable characters: it goes into files, logs and tables. */
+std::string holder_param(const nlohmann::json& params) {
+    constexpr std::size_t kMost = 255;
+    auto name = params.value("holder", std::string{});
+    const auto plain = [](char c) { return c > ' ' && c < 0x7f; };
+    if (name.empty() || name.size() > kMost || !std::ranges::all_of(name, plain)) {
+        throw std::invalid_argument(
+            "a holder is a name of 1 to 255 printable ASCII characters without blanks");
+    }
+    return name;
+}
+
+/** The IP address, with or without a prefix length. */
+IpAddress address_param(const nlohmann::json& params) {
+    const auto text = params.value("address", std::string{});
+    const auto address = IpAddress::parse(text.substr(0, text.find('/')));
+    if (!address) {
+        throw std::invalid_argument(
+            fmt::format("'{}' is not an address: write it as 10.32.0.5", text));
+    }
+    return *address;
+}
+
+} // namespace
+
+Reply Router::handle_ipam(const api::Request& request) {
+    using Handler = Reply (Router::*)(const nlohmann::json&);
+    static const std::map<std::string, Handler> handlers{
+        {"ipam_allocate", &Router::ipam_allocate},
+        {"ipam_release", &Router::ipam_release},
+        {"ipam_check", &Router::ipam_check},
+        {"ipam_claim", &Router::ipam_claim},
+        {"ipam_lookup", &Router::ipam_lookup},
+        {"ipam_gc", &Router::ipam_gc},
+        {"ipam_status", &Router::ipam_status},
+        {"ipam_conflicts", &Router::ipam_conflicts},
+        {"rmpeer", &Router::remove_peer},
+    };
+    const auto handler = handlers.find(request.method);
+    if (handler == handlers.end()) {
+        return Reply::error("unknown_method",
+                            fmt::format("this weaved does not know the method '{}': use a weavectl "
+                                        "of its version",
+                                        request.method));
+    }
+    return (this->*handler->second)(request.params);
+}
+
+Reply Router::ipam_allocate(const nlohmann::json& params) {
+    const UseGrant use = [this](const Grant& grant) {
+        nlohmann::json gateways = nlohmann::json::array();
+        for (const Prefix& prefix : grant.addresses) {
+            const auto gateway = gateways_of({prefix});
+            gateways.push_back(gateway.empty() ? std::string{} : gateway.front().text());
+        }
+        return Reply::ok({{"addresses", texts(grant.addresses)}, {"gateways", gateways}});
+    };
+    return Reply::deferred([=,
+                            this,
+                            name = std::string{holder::kProgram} + holder_param(params),
+                            requests = address_requests(params),
+                            patience = patience_of(params)](const Reply::Send& send) {
+        with_addresses("ipam_allocate", name, requests, patience, use, send);
+    });
+}
+
+/** What a program or a person holds; what pods and the host have is given back by detaching them.
+ */
+Reply Router::ipam_release(const nlohmann::json& params) {
+    nlohmann::json released = nlohmann::json::array();
+    std::vector<std::string> names;
+    if (params.contains("address")) {
+        const IpAddress address = address_param(params);
+        const std::string* const name = allocations_->holder_of(address);
+        if (name == nullptr) {
+            return Reply::error("not_found",
+                                fmt::format("nobody on this node holds {}", address.text()));
+        }
+        if (!name->starts_with(holder::kProgram) && !name->starts_with(holder::kPerson)) {
+            return Reply::error("conflict",
+                                fmt::format("{} is in use by {}: detach or hide it",
+                                            address.text(),
+                                            holder::shown(*name)));
+        }
+        names.push_back(*name);
+    } else {
+        const std::string name = holder_param(params);
+        names = {std::string{holder::kProgram} + name, std::string{holder::kPerson} + name};
+    }
+    for (const std::string& name : names) {
+        for (const IpAddress& address : allocations_->release(name)) {
+            released.push_back(address.text());
+        }
+    }
+    return Reply::ok({{"released", released}});
+}
+
+/** What a pod holds is told as it was given, with the lengths that its interface got; of what
+ * others hold the range's lengths are known. */
+std::vector<Prefix> Router::held_by(const std::string& holder) {
+    const std::vector<Prefix> held = allocations_->held_by(holder);
+    const auto pods =
+        holder.starts_with(holder::kPod) ? host_.known() : std::vector<attach::Attachment>{};
+    const auto pod = std::ranges::find_if(pods, [&](const attach::Attachment& each) {
+        return holder::of_pod(each.id, each.netns_inode, each.ifname) == holder;
+    });
+    const auto given =
+        pod != pods.end() ? state_.given().find(pod->host_ifname) : state_.given().end();
+    if (given == state_.given().end() || given->second.host_mac != pod->host_mac) {
+        return held;
+    }
+    std::vector<Prefix> out = given->second.addresses;
+    std::erase_if(out, [&](const Prefix& each) {
+        const bool ours = allocations_->plan().place_of(each.address).has_value();
+        return ours && std::ranges::find(held, each.address, &Prefix::address) == held.end();
+    });
+    return out;
+}
+
+Reply Router::ipam_check(const nlohmann::json& params) {
+    const std::string name = holder_param(params);
+    for (const std::string_view kind : {holder::kProgram, holder::kPod, holder::kPerson}) {
+        const auto held = held_by(std::string{kind} + name);
+        if (!held.empty()) {
+            return Reply::ok({{"addresses", texts(held)}});
+        }
+    }
+    return Reply::error("not_found", fmt::format("{} holds no address on this node", name));
+}
+
+Reply Router::ipam_claim(const nlohmann::json& params) {
+    const IpAddress address = address_param(params);
+    ipam::Request place{ipam::Request::Kind::place,
+                        Prefix{address, static_cast<std::uint8_t>(address.bits())}};
+    const UseGrant use = [](const Grant& grant) {
+        return Reply::ok({{"addresses", texts(grant.addresses)}});
+    };
+    return Reply::deferred([=,
+                            this,
+                            name = std::string{holder::kPerson} + holder_param(params),
+                            patience = patience_of(params)](const Reply::Send& send) {
+        with_addresses("ipam_claim", name, {place}, patience, use, send);
+    });
+}
+
+Reply Router::ipam_lookup(const nlohmann::json& params) {
+    if (!params.contains("address")) {
+        return ipam_check(params);
+    }
+    const IpAddress address = address_param(params);
+    const auto place = allocations_->plan().place_of(address);
+    if (!place) {
+        return Reply::error("not_found",
+                            fmt::format("{} is outside the range {}",
+                                        address.text(),
+                                        allocations_->plan().range().text()));
+    }
+    const ipam::Claim& claim = allocations_->allocator().ring().at(*place);
+    nlohmann::json out{{"address", address.text()}, {"owner", nullptr}, {"holder", nullptr}};
+    if (claim.stamp != ipam::Stamp{}) {
+        out["owner"] = name_of(claim.owner);
+    }
+    if (const std::string* const name = allocations_->holder_of(address)) {
+        out["holder"] = holder::shown(*name);
+        out["node"] = name_;
+    } else if (const auto user = owners_.table()->owner(address); user != dataplane::kNoPeer) {
+        const auto* peer = snapshot_.peers->peer(user);
+        out["node"] = peer != nullptr ? name_of(peer->node) : name_;
+    }
+    return Reply::ok(out);
+}
+
+/** Whoever has an address and is none of "valid", of those whose names begin with "prefix". */
+Reply Router::ipam_gc(const nlohmann::json& params) {
+    const auto prefix = params.value("prefix", std::string{});
+    const auto valid = params.value("valid", std::vector<std::string>{});
+    const bool dry = params.value("dry_run", false);
+    const std::set<std::string> live = live_holders();
+    nlohmann::json released = nlohmann::json::array();
+    for (const std::string& each : allocations_->holders()) {
+        const std::string name = holder::shown(each);
+        const bool collected = each.starts_with(holder::kPod) || each.starts_with(holder::kProgram);
+        const bool stale = prefix.empty() ? each.starts_with(holder::kPod) && !live.contains(each)
+                                          : name.starts_with(prefix) &&
+                                                std::ranges::find(valid, name) == valid.end();
+        if (!collected || !stale) {
+            continue;
+        }
+        released.push_back({{"holder", name}, {"addresses", texts(allocations_->held_by(each))}});
+        if (!dry) {
+            detach_holder(each);
+            allocations_->release(each);
+        }
+    }
+    if (!dry) {
+        publish_addresses();
+    }
+    return Reply::ok({{"released", released}, {"dry_run", dry}});
+}
+
+Reply Router::ipam_status(const nlohmann::json& /*params*/) {
+    const ipam::Plan& plan = allocations_->plan();
+    nlohmann::json out = allocations_->status();
+    out["range"] = plan.range().text();
+    out["range6"] = plan.range6() ? plan.range6()->text() : "off";
+    out["default_subnet"] = plan.subnets().front().text();
+    return Reply::ok(out);
+}
+
+Reply Router::ipam_conflicts(const nlohmann::json& /*params*/) {
+    std::vector<nlohmann::json> rows;
+    for (const ipam::Conflict& each : allocations_->allocator().conflicts()) {
+        rows.push_back({{"address", allocations_->plan().address(each.index).text()},
+                        {"holder", holder::shown(each.holder)},
+                        {"other", name_of(each.other)},
+                        {"keeps", each.ours ? name_ : name_of(each.other)},
+                        {"renumber", !each.ours}});
+    }
+    return Reply::rows(std::move(rows));
+}
+
+/** The operator knows that the node is gone for good; this node alone acts on it. */
+Reply Router::remove_peer(const nlohmann::json& params) {
+    const auto wanted = params.value("node", std::string{});
+    std::vector<NodeId> found;
+    for (const ipam::Report::Owner& owner : allocations_->allocator().report().owners) {
+        if (name_of(owner.node) == wanted || owner.node.text() == wanted ||
+            owner.node.fingerprint() == wanted) {
+            found.push_back(owner.node);
+        }
+    }
+    if (found.size() != 1) {
+        return Reply::error("not_found",
+                            fmt::format("'{}' is {} with address space: see 'weavectl ipam "
+                                        "status', and give the id",
+                                        wanted,
+                                        found.empty() ? "no node" : "more than one node"));
+    }
+    if (found.front() == state_.identity().id()) {
+        return Reply::error("invalid", "that is this node: stop it, and remove it on another one");
+    }
+    if (allocations_->reaches(found.front())) {
+        return Reply::error("conflict",
+                            fmt::format("node {} is alive: stop it first, or its pods would share "
+                                        "their addresses with others",
+                                        wanted));
+    }
+    const std::size_t count = allocations_->remove(found.front());
+    log::warning("event=peer_removed node={} addresses={}", found.front().fingerprint(), count);
+    return Reply::ok(
+        {{"addresses", count},
+         {"notice",
+          fmt::format("{} addresses of node {} are this node's now; should it still run somewhere, "
+                      "stop it: its pods' addresses may be given to others",
+                      count,
+                      wanted)}});
+}
+
+} // namespace weave::daemon

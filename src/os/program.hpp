@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace weave::os {
+
+struct ProgramResult {
+    /** Exit status; 128 and the signal when one ended it. */
+    int status = 0;
+    /** What it wrote to both outputs, at most 1 MiB. */
+    std::string output;
+};
+
+/** Whether a program of that name is in /usr/sbin, /usr/bin, /sbin or /bin. */
+bool has_program(const std::string& name);
+
+/**
+ * Runs a program of those folders, in the calling thread's network namespace, and waits for it; one
+ * that takes longer is killed. Its environment is PATH and LC_ALL=C. Throws std::system_error with
+ * a sentence when it cannot be started, or took too long.
+ */
+ProgramResult run_program(const std::vector<std::string>& arguments,
+                          const std::string& input,
+                          std::chrono::milliseconds timeout);
+
+} // namespace weave::os
