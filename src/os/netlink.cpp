@@ -87,36 +87,7 @@ Netlink Netlink::open_in(int netns_fd) {
 
 int Netlink::transact(nlmsghdr* message) {
     message->nlmsg_flags |= NLM_F_ACK;
-    message->nlmsg_seq = ++sequence_;
-    if (mnl_socket_sendto(socket_.get(), message, message->nlmsg_len) < 0) {
-        return errno;
-    }
-    alignas(8) std::array<std::uint8_t, 8192> buffer;
-    while (true) {
-        const ssize_t got = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return errno;
-        }
-        const int verdict = mnl_cb_run(buffer.data(),
-                                       static_cast<std::size_t>(got),
-                                       sequence_,
-                                       mnl_socket_get_portid(socket_.get()),
-                                       nullptr,
-                                       nullptr);
-        if (verdict < 0 && (errno == ESRCH || errno == EPROTO)) {
-            // ESRCH may be the kernel's answer, or libmnl's word for a message that is not for us.
-            const auto* reply = reinterpret_cast<const nlmsghdr*>(buffer.data());
-            if (reply->nlmsg_seq != sequence_) {
-                continue;
-            }
-        }
-        if (verdict <= MNL_CB_STOP) {
-            return verdict < 0 ? errno : 0;
-        }
-    }
+    return run_get(message, nullptr, nullptr);
 }
 
 int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into) {
@@ -171,6 +142,13 @@ int Netlink::run_get(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), 
                                        mnl_socket_get_portid(socket_.get()),
                                        collect,
                                        into);
+        if (verdict < 0 && (errno == ESRCH || errno == EPROTO)) {
+            // ESRCH may be the kernel's answer, or libmnl's word for a message that is not for us.
+            const auto* reply = reinterpret_cast<const nlmsghdr*>(buffer.data());
+            if (reply->nlmsg_seq != sequence_) {
+                continue;
+            }
+        }
         if (verdict <= MNL_CB_STOP) {
             return verdict < 0 ? errno : 0;
         }
