@@ -66,8 +66,6 @@ class Host {
     void start_pod(int netns_fd, const PodSpec& spec);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
-    /** Detaches whatever we put into the namespace; returns the names the interfaces were given. */
-    std::vector<std::string> detach_all(std::uint64_t netns_inode);
     /** The host ends of pods' interfaces. */
     std::vector<os::Link> ports();
     /** All attachments, as the kernel has them now; those are left out whose namespace cannot be

@@ -314,17 +314,6 @@ bool Host::detach_pod(std::uint64_t netns_inode, const std::string& ifname) {
     return true;
 }
 
-std::vector<std::string> Host::detach_all(std::uint64_t netns_inode) {
-    std::vector<std::string> names;
-    for (const Link& link : ports()) {
-        if (Label::parse(link.alias)->netns_inode == netns_inode) {
-            delete_port(link);
-            names.push_back(Label::parse(link.alias)->ifname);
-        }
-    }
-    return names;
-}
-
 std::vector<Link> Host::ports() {
     std::vector<Link> out;
     std::ranges::copy_if(inventory_.links(), std::back_inserter(out), is_port);

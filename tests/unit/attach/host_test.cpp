@@ -135,8 +135,8 @@ TEST_CASE("pods are detached by namespace and interface") {
     CHECK(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
     CHECK_FALSE(world.host->detach_pod(os::netns_inode(a.get()), "eth0"));
     CHECK_FALSE(os::Netlink::open_in(a.get()).link("eth0"));
-    CHECK(world.host->detach_all(os::netns_inode(b.get())) == std::vector<std::string>{"eth0"});
-    CHECK(world.host->detach_all(os::netns_inode(b.get())).empty());
+    CHECK(world.host->detach_pod(os::netns_inode(b.get()), "eth0"));
+    CHECK_FALSE(world.host->detach_pod(os::netns_inode(b.get()), "eth0"));
     CHECK(world.host->list().empty());
 }
 
