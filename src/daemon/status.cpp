@@ -108,6 +108,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 }
 
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
+    status.warnings = notices_;
     for (const std::string& problem : firewall_->forward_problems()) {
         status.warnings.push_back(problem);
     }
@@ -120,7 +121,6 @@ void Router::fill_warnings(NodeStatus& status, TimePoint now) {
             "ipam conflicts'",
             conflicts.size()));
     }
-    status.warnings = notices_;
     for (const mesh::NodeInfo& node : mesh_->mesh().nodes()) {
         if (node.shown_name != node.name && (node.self || node.reachable)) {
             status.warnings.push_back(fmt::format(
