@@ -131,11 +131,13 @@ struct AttachRequest {
     std::string ifname = "eth0"; // inside the pod
     std::string id;              // the caller's own name for the pod, at most 128 characters
     std::vector<std::string> addresses;
-    std::string mac;            // random when empty
-    std::uint32_t mtu = 0;      // 0: what fits this network
-    std::string mode;           // "bridge", "routed"; empty: the daemon's choice
-    std::optional<bool> routes; // a default route; nothing: as is usual for the mode
-    std::uint32_t wait_ms = 0;  // how long to wait for a free address; 0: the daemon's choice
+    std::string mac;             // random when empty
+    std::uint32_t mtu = 0;       // 0: what fits this network
+    std::string mode;            // "bridge", "routed"; empty: the daemon's choice
+    std::optional<bool> routes;  // a default route; nothing: as is usual for the mode
+    std::optional<bool> gateway; // bridge: the host is to have an address in the pod's network;
+                                 // nothing: as `routes`
+    std::uint32_t wait_ms = 0;   // how long to wait for a free address; 0: the daemon's choice
 };
 
 /** Addresses without an interface. */
@@ -143,6 +145,8 @@ struct AllocateRequest {
     std::string holder; // who gets them: the same holder again gets the same addresses
     std::vector<std::string> addresses;
     std::uint32_t wait_ms = 0; // how long to wait for a free address; 0: the daemon's choice
+    std::uint64_t netns = 0;   // inode of the network namespace that uses them: when it is gone,
+                               // 'ipam gc' and the next start of weaved give them back; 0: unknown
 };
 
 /** Addresses that a holder has now. */

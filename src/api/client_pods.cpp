@@ -46,6 +46,9 @@ AttachmentRow Client::attach(int netns, const AttachRequest& request, std::error
     if (request.routes) {
         params["routes"] = *request.routes;
     }
+    if (request.gateway) {
+        params["gateway"] = *request.gateway;
+    }
     return ask<AttachmentRow>(*impl_, "attach", error, params, netns);
 }
 
@@ -95,6 +98,7 @@ Allocation Client::ipam_allocate(const AllocateRequest& request, std::error_code
     json params{{"holder", request.holder}};
     put(params, "addresses", request.addresses);
     put(params, "wait_ms", request.wait_ms);
+    put(params, "netns", request.netns);
     return ask<Allocation>(*impl_, "ipam_allocate", error, params);
 }
 

@@ -98,7 +98,9 @@ bool ForeignChain::drops() const {
 }
 
 bool ForeignChain::jumps_to(std::string_view chain) const {
-    return std::ranges::any_of(rules, [&](const ForeignRule& rule) { return rule.jump == chain; });
+    const auto first = std::ranges::find_if(
+        rules, [&](const ForeignRule& rule) { return rule.drops_all || rule.jump == chain; });
+    return first != rules.end() && !first->drops_all;
 }
 
 ForeignChain chain_from_json(const Json& listing, const std::string& bridge) {

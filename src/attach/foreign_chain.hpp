@@ -31,6 +31,7 @@ struct ForeignChain {
     std::vector<ForeignRule> rules;
 
     [[nodiscard]] bool drops() const;
+    /** Before anything drops whatever comes. */
     [[nodiscard]] bool jumps_to(std::string_view chain) const;
 };
 

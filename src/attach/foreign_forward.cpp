@@ -25,6 +25,18 @@ bool is_iptables(const std::string& family, std::string_view table, std::string_
     return (family == "ip" || family == "ip6") && table == "filter" && chain == "FORWARD";
 }
 
+std::string delete_jumps(const std::string& place,
+                         const std::vector<ForeignRule>& rules,
+                         const std::string& to) {
+    std::string out;
+    for (const ForeignRule& rule : rules) {
+        if (rule.jump == to) {
+            out += "delete rule " + place + " handle " + std::to_string(rule.handle) + '\n';
+        }
+    }
+    return out;
+}
+
 /** Whether that many rules of a chain accept. */
 bool is_complete(const nlohmann::json& listing, std::size_t rules) {
     return static_cast<std::size_t>(std::ranges::count_if(listing, [](const auto& entry) {
@@ -102,6 +114,7 @@ bool ForeignForward::mend_nft(bool v6) {
         commands += "add rule " + table + ours + ' ' + rule + '\n';
     }
     if (!jumps) {
+        commands += delete_jumps(table + place, chain(place).rules, ours);
         commands += "insert rule " + table + place + " counter jump " + ours + " comment \"" +
                     kComment + "\"\n";
     }
@@ -114,21 +127,12 @@ void ForeignForward::judge(const Hook& hook, Outcome& outcome) {
     if (!chain.drops() || chain.names_us) {
         return; // by naming the bridge its owner has decided about it
     }
-    const std::string where = "table " + hook.family + ' ' + hook.table + " chain " + hook.chain;
-    const std::string ports = settings_.port_prefix;
-    if (hook.table == "firewalld") {
-        const auto all =
-            nft_.list_json("list table " + hook.family + " firewalld", "read firewalld");
-        if (all.dump().find('"' + settings_.bridge + '"') == std::string::npos) {
-            outcome.problems.push_back(
-                where +
-                " drops pods' forwarded traffic: run 'firewall-cmd --permanent "
-                "--zone=trusted --add-interface=" +
-                settings_.bridge + " --add-interface=" + ports +
-                "+' and 'firewall-cmd --reload' (this trusts pods towards this host, too)");
-        }
+    if (is_firewalld(hook)) {
+        judge_firewalld(hook, outcome);
         return;
     }
+    const std::string where = "table " + hook.family + ' ' + hook.table + " chain " + hook.chain;
+    const std::string ports = settings_.port_prefix;
     outcome.problems.push_back(
         where + " drops pods' forwarded traffic: add the rules 'iifname { \"" + settings_.bridge +
         "\", \"" + ports + "*\" } accept' and 'oifname { \"" + settings_.bridge + "\", \"" + ports +
@@ -175,12 +179,7 @@ void ForeignForward::remove_nft(bool v6) {
     }
     std::string commands;
     for (const std::string& place : possible_places(v6)) {
-        for (const ForeignRule& rule : read(family_of(v6), "filter", place).rules) {
-            if (rule.jump == ours) {
-                commands += "delete rule " + table + place + " handle " +
-                            std::to_string(rule.handle) + '\n';
-            }
-        }
+        commands += delete_jumps(table + place, read(family_of(v6), "filter", place).rules, ours);
     }
     commands += "flush chain " + table + ours + "\ndelete chain " + table + ours + '\n';
     nft_.run(commands, "remove chain " + ours + " from table " + table);
@@ -191,6 +190,7 @@ void ForeignForward::remove() {
         remove_nft(v6);
         remove_legacy(v6);
     }
+    remove_firewalld();
 }
 
 } // namespace weave::attach

@@ -6,7 +6,9 @@
 #include "attach/nft.hpp"
 #include "attach/ruleset.hpp"
 #include "os/nftables_monitor.hpp"
+#include "os/program.hpp"
 
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,7 +19,8 @@ namespace weave::attach {
  * Other tools' forward chains. A packet passes only when every chain on the forward hook lets it
  * through, so where one drops by default, what comes from and goes to our interfaces is accepted in
  * that chain: one jump in the place the tool keeps for such rules, to a chain of ours. Only the
- * filter tables of iptables, Docker and ufw are changed; where others drop, we say so.
+ * filter tables of iptables, Docker and ufw are changed; firewalld is asked by its own program to
+ * trust our interfaces; where others drop, we say so.
  */
 class ForeignForward {
   public:
@@ -34,8 +37,8 @@ class ForeignForward {
         , settings_(settings) {}
 
     /** Puts what is missing; what cannot be done becomes a problem. Where the legacy iptables is in
-     * use, its program is run, 7 s at most each time. Throws std::system_error with a sentence when
-     * the ruleset cannot be read at all. */
+     * use, or firewalld does not know us, their programs are run, 7 s at most each time. Throws
+     * std::system_error with a sentence when the ruleset cannot be read at all. */
     Outcome mend();
     /** Takes our rules and chains away. Throws std::system_error with a sentence. */
     void remove();
@@ -55,6 +58,14 @@ class ForeignForward {
     bool mend_nft(bool v6);
     void judge(const Hook& hook, Outcome& outcome);
     void remove_nft(bool v6);
+    // firewalld.cpp
+    static bool is_firewalld(const Hook& hook);
+    [[nodiscard]] os::ProgramResult firewall_cmd(std::vector<std::string> arguments) const;
+    bool firewalld_names_us(const Hook& hook);
+    std::string trust_by_firewalld();
+    void judge_firewalld(const Hook& hook, Outcome& outcome);
+    void remove_firewalld();
+    // legacy_forward.cpp
     void mend_legacy(bool v6, Outcome& outcome);
     void remove_legacy(bool v6);
     [[nodiscard]] bool uses_legacy(bool v6) const;
@@ -64,6 +75,8 @@ class ForeignForward {
     Nft& nft_;
     int netns_fd_;
     const FirewallSettings& settings_;
+    std::chrono::steady_clock::time_point next_firewalld_{}; ///< not asked before
+    std::string firewalld_refusal_;                          ///< as of the last time
 };
 
 } // namespace weave::attach

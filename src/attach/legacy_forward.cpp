@@ -83,6 +83,11 @@ void ForeignForward::mend_legacy(bool v6, Outcome& outcome) {
     }
     if (!chain(place).jumps_to(ours)) {
         complete = false;
+        for (const ForeignRule& rule : chain(place).rules) {
+            if (rule.jump == ours) {
+                commands += "-D " + place + " -m comment --comment weavemesh -j " + ours + '\n';
+            }
+        }
         commands += "-I " + place + " -m comment --comment weavemesh -j " + ours + '\n';
     }
     if (!complete) {

@@ -327,12 +327,13 @@ std::vector<Attachment> Host::list() {
         try {
             const Inventory::Inside& pod = inventory_.inside(port.peer_netns_id);
             const auto inside = std::ranges::find(pod.links, port.peer_index, &Link::index);
-            if (inside != pod.links.end()) {
-                entry.mac = inside->mac;
-                entry.mtu = inside->mtu;
-                entry.addresses = given_addresses(pod.addresses, inside->index);
-                entry.gateways = gateways_of(entry);
+            if (inside == pod.links.end()) {
+                continue; // it moved while we looked
             }
+            entry.mac = inside->mac;
+            entry.mtu = inside->mtu;
+            entry.addresses = given_addresses(pod.addresses, inside->index);
+            entry.gateways = gateways_of(entry);
         } catch (const std::system_error&) {
             continue; // the namespace went away while we looked
         }

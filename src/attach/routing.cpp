@@ -295,13 +295,20 @@ void Routing::converge_ways(const Link& bridge,
             renewed.insert(each.index);
         }
     }
+    std::map<unsigned, MacAddress> told;
     for (const Neighbour& each : wanted.neighbours) {
-        if (each.index != bridge.index && renewed.contains(each.index)) {
+        const auto before = told_.find(each.index);
+        const bool other = !each.proxy && (before == told_.end() || before->second != each.mac);
+        if (each.index != bridge.index && (other || renewed.contains(each.index))) {
             missing.neighbours.push_back(each);
+        }
+        if (!each.proxy) {
+            told.emplace(each.index, each.mac);
         }
     }
     converge_neighbours(bridge, wanted.neighbours);
     add_ways(missing);
+    told_ = std::move(told);
 }
 
 /** On the bridge, where they outlive the pods. */

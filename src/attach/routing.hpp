@@ -5,6 +5,7 @@
 #include "attach/pod.hpp"
 #include "os/netlink.hpp"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <vector>
@@ -79,6 +80,8 @@ class Routing {
     os::Netlink& netlink_;
     int netns_fd_;
     const HostSettings& settings_;
+    /** Which MAC the pod at each port has, as the kernel was told by this object. */
+    std::map<unsigned, MacAddress> told_;
     std::vector<IpAddress> node_addresses_;
     std::set<IpAddress> only_ours_; ///< those of them that are not exposed as well
     Families enabled_;

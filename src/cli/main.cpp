@@ -64,6 +64,22 @@ void check_addresses(const std::vector<std::string>& addresses) {
     }
 }
 
+/** What is gone already is as it was to be: said, and no failure. */
+template <class Call>
+void show_result_or_gone(const Options& options, const Client& client, Call call) {
+    try {
+        call();
+    } catch (const Error& error) {
+        if (error.code() != Errc::not_found) {
+            throw;
+        }
+        print(options.json() ? api::json_text(nlohmann::json{{"notice", error.what()}})
+                             : std::string{error.what()} + '\n');
+        return;
+    }
+    show_result(options, client);
+}
+
 void attach(const Options& options) {
     check_addresses(options.addresses);
     const api::Descriptor netns = open_netns(options.netns);
@@ -84,8 +100,8 @@ void attach(const Options& options) {
 void detach(const Options& options, bool every) {
     const api::Descriptor netns = open_netns(options.netns);
     Client client = connect(options);
-    client.detach(netns.get(), every ? "" : options.ifname);
-    show_result(options, client);
+    show_result_or_gone(
+        options, client, [&] { client.detach(netns.get(), every ? "" : options.ifname); });
 }
 
 void connect_peers(const Options& options) {
@@ -117,8 +133,7 @@ void expose(const Options& options) {
 void hide(const Options& options) {
     check_addresses(options.addresses);
     Client client = connect(options);
-    client.hide(options.addresses);
-    show_result(options, client);
+    show_result_or_gone(options, client, [&] { client.hide(options.addresses); });
 }
 
 void genkey(const Options& options) {

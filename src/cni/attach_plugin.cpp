@@ -3,6 +3,8 @@
 #include "cni/attach_plugin.hpp"
 
 #include "cni/errors.hpp"
+#include "cni/host_end.hpp"
+#include "cni/steps.hpp"
 #include "cni/weaved_verbs.hpp"
 
 #include <weave/error.hpp>
@@ -33,29 +35,6 @@ find_row(const std::vector<AttachmentRow>& rows, const std::string& id, const st
     });
     return found == rows.end() ? std::nullopt : std::optional(*found);
 }
-
-/** Runs all of them, and then throws the first failure. */
-class Steps {
-  public:
-    template <class Work> void run(const Work& work) {
-        try {
-            work();
-        } catch (const Failure& failure) {
-            if (!first_) {
-                first_ = failure;
-            }
-        }
-    }
-
-    void finish() const {
-        if (first_) {
-            throw *first_;
-        }
-    }
-
-  private:
-    std::optional<Failure> first_;
-};
 
 } // namespace
 
@@ -108,6 +87,25 @@ AttachmentRow attach(Weaved& weaved,
 
 } // namespace
 
+namespace {
+
+/** Where another interface is the way already, none of ours was made: that is not promised. */
+void tell_made_routes(Result& result, const Pod& pod, const AttachmentRow& row) {
+    if (row.mode == "routed") {
+        tell_default_routes(result);
+    }
+    const std::vector<bool> made = pod.has_routes(kernel_routes(result));
+    std::vector<Route> kept;
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        if (made[i]) {
+            kept.push_back(result.routes[i]);
+        }
+    }
+    result.routes = std::move(kept);
+}
+
+} // namespace
+
 Delegate AttachPlugin::delegate(const Call& call) const {
     return {call.config.ipam.type, call.environment, call.config.text, patience_.delegate};
 }
@@ -121,6 +119,7 @@ Result AttachPlugin::add_own(const Call& call, const Pod& pod, Weaved& weaved, U
     if (request.routes == false) {
         pod.add_routes(kernel_routes(out));
     }
+    tell_made_routes(out, pod, row);
     return out;
 }
 
@@ -147,6 +146,7 @@ AttachPlugin::add_delegated(const Call& call, const Pod& pod, Weaved& weaved, Un
     const AttachmentRow row = attach(weaved, pod, request, undo.steps, bury);
     Result out = attached_result(call, row, &ipam);
     pod.add_routes(kernel_routes(out));
+    tell_made_routes(out, pod, row);
     return out;
 }
 
@@ -187,28 +187,37 @@ void AttachPlugin::check(const Call& call) {
         throw Failure(Code::mismatch, "weaved has not attached this container");
     }
     const Result& expected = *call.config.previous;
+    const auto addresses = addresses_of(expected, call.environment.ifname, call.environment.netns);
     if (!call.config.delegates()) {
-        require_held(
-            call, addresses_of(expected, call.environment.ifname, call.environment.netns), weaved);
+        require_held(call, addresses, weaved);
     }
-    pod.check(expected, patience_.check);
+    await_match([&] { return pod.find_mismatch(expected); }, patience_.check);
+    await_match([&] { return find_host_mismatch(expected, addresses, *row); }, patience_.check);
 }
 
 void AttachPlugin::status(const Call& call) {
     Weaved weaved(call.config.socket, {});
-    require_ready(weaved);
-    if (call.config.delegates()) {
+    if (!call.config.delegates()) {
+        require_ready(weaved);
+        return;
+    }
+    require_answer(weaved); // whether there are addresses is the other plugin's to say
+    try {
         delegate(call).call("STATUS");
+    } catch (const Failure& failure) {
+        if (failure.is(Code::limited)) {
+            throw;
+        }
+        throw Failure(
+            static_cast<unsigned>(Code::not_available), failure.what(), failure.details());
     }
 }
 
 void AttachPlugin::gc(const Call& call, const std::vector<Attachment>& valid) {
     Weaved weaved(call.config.socket, {});
     Steps steps;
-    steps.run([&] {
-        collect(call, valid, weaved);
-        settle_others(call, weaved);
-    });
+    steps.run([&] { collect(call, valid, weaved); });
+    steps.run([&] { settle_others(call, weaved); });
     if (call.config.delegates()) {
         steps.run([&] { delegate(call).call("GC"); });
     }

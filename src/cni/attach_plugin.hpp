@@ -42,6 +42,9 @@ AttachRequest attach_request(const Call& call, const LinkConfig& link);
  */
 Result attached_result(const Call& call, const AttachmentRow& row, const Result* ipam);
 
+/** Beside the others: the node is a routed pod's way to everything in any case. */
+void tell_default_routes(Result& result);
+
 /**
  * The routes of a result as the container's kernel gets them: each that names no gateway has that
  * of its family, or, without one, is on the link.

@@ -11,6 +11,9 @@ namespace weave::cni {
 
 namespace {
 
+/** rtnetlink's scope of what is on the link: no gateway leads there. */
+constexpr std::uint32_t kLinkScope = 253;
+
 bool same_family(const IpAddress& a, const IpAddress& b) {
     return a.is_v4() == b.is_v4();
 }
@@ -64,6 +67,26 @@ std::vector<Route> default_routes(const std::vector<Ip>& ips) {
     return out;
 }
 
+/** Some route leads to the host. */
+bool needs_gateway(const IpamConfig& ipam) {
+    return !ipam.routes ||
+           std::ranges::any_of(*ipam.routes, [](const Route& route) { return !route.gateway; });
+}
+
+/** A routed pod has one neighbour, the node, whatever others took for a gateway, and no network
+ * with others: its address stands alone. */
+void hang_on_node(Result& result, const std::vector<IpAddress>& nodes) {
+    for (Ip& ip : result.ips) {
+        ip.gateway = of_family(nodes, ip.address.address);
+        ip.address.length = static_cast<std::uint8_t>(ip.address.address.bits());
+    }
+    for (Route& route : result.routes) {
+        if (route.gateway) {
+            route.gateway = of_family(nodes, *route.gateway);
+        }
+    }
+}
+
 } // namespace
 
 AttachRequest attach_request(const Call& call, const LinkConfig& link) {
@@ -75,8 +98,11 @@ AttachRequest attach_request(const Call& call, const LinkConfig& link) {
     out.mtu = link.mtu;
     out.mode = link.mode;
     // Routes that the configuration, or another plugin, says are added when the interface is there.
-    out.routes =
-        !call.config.delegates() && !call.config.ipam.routes && call.config.ipam.gateways.empty();
+    const bool own = !call.config.delegates() && call.config.ipam.gateways.empty();
+    out.routes = own && !call.config.ipam.routes;
+    if (own && !out.routes.value() && needs_gateway(call.config.ipam)) {
+        out.gateway = true;
+    }
     return out;
 }
 
@@ -92,15 +118,9 @@ Result attached_result(const Call& call, const AttachmentRow& row, const Result*
         out.ips = ipam->ips;
         out.routes = ipam->routes;
         out.dns = ipam->dns;
-        // A routed pod has one neighbour, the node, whatever the other plugin took for a gateway.
-        if (row.mode == "routed") {
-            const auto nodes = gateways_of(row);
-            for (Ip& ip : out.ips) {
-                ip.gateway = of_family(nodes, ip.address.address);
-                // And no network with others: its address stands alone.
-                ip.address.length = static_cast<std::uint8_t>(ip.address.address.bits());
-            }
-        }
+    }
+    if (row.mode == "routed") {
+        hang_on_node(out, gateways_of(row));
     }
     for (Ip& ip : out.ips) {
         ip.interface = 1;
@@ -109,9 +129,23 @@ Result attached_result(const Call& call, const AttachmentRow& row, const Result*
     return out;
 }
 
+void tell_default_routes(Result& result) {
+    for (Route& route : default_routes(result.ips)) {
+        const bool told = std::ranges::any_of(result.routes, [&](const Route& each) {
+            return each.destination == route.destination && each.table.value_or(0) == 0;
+        });
+        if (!told) {
+            result.routes.push_back(std::move(route));
+        }
+    }
+}
+
 std::vector<Route> kernel_routes(const Result& result) {
     std::vector<Route> out = result.routes;
     for (Route& route : out) {
+        if (route.scope && *route.scope >= kLinkScope) {
+            continue;
+        }
         for (const Ip& ip : result.ips) {
             if (!route.gateway && ip.gateway &&
                 same_family(ip.address.address, route.destination.address)) {

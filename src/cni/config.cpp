@@ -5,6 +5,7 @@
 #include "cni/decode.hpp"
 #include "cni/errors.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace weave::cni {
@@ -55,7 +56,7 @@ Route simple_route(const json& in) {
 IpamConfig read_ipam(const json& in) {
     IpamConfig out;
     out.type = text_at(in, "type");
-    if (!out.type.empty() && out.type != kOwnIpam) {
+    if (!is_own_ipam(out.type)) {
         return out; // the rest is the other plugin's
     }
     for (const std::string& subnet : one_or_more_at(in, "subnet")) {
@@ -73,19 +74,38 @@ IpamConfig read_ipam(const json& in) {
     return out;
 }
 
-/** An address as weaved reads it; one without a length has that of ipam.subnet, or of the range. */
-std::string address_spec(const std::string& text, const IpamConfig& ipam) {
+/** An address asked for; one without a length has that of ipam.subnet, or of the range. */
+struct WantedAddress {
+    IpAddress address;
+    std::optional<std::uint8_t> length; // nothing: weaved knows it
+};
+
+WantedAddress wanted_address(const std::string& text, const IpamConfig& ipam) {
     if (text.find('/') != std::string::npos) {
-        return as_prefix(text, "the address asked for").text();
+        const Prefix prefix = as_prefix(text, "the address asked for");
+        return {prefix.address, prefix.length};
     }
     const IpAddress address = as_address(text, "the address asked for");
     for (const std::string& subnet : ipam.subnets) {
         const auto prefix = Prefix::parse(subnet);
         if (prefix && prefix->contains(address)) {
-            return Prefix{address, prefix->length}.text();
+            return {address, prefix->length};
         }
     }
-    return "ip:" + address.text(); // weaved knows the length
+    return {address, std::nullopt};
+}
+
+/** As weaved reads them. Where only one family is asked for, "ip:" brings the other one's. */
+std::vector<std::string> address_specs(const std::vector<WantedAddress>& all) {
+    const auto is_v4 = [](const WantedAddress& each) { return each.address.is_v4(); };
+    const bool both = std::ranges::any_of(all, is_v4) && !std::ranges::all_of(all, is_v4);
+    std::vector<std::string> out;
+    for (const WantedAddress& each : all) {
+        const std::string text =
+            each.length ? Prefix{each.address, *each.length}.text() : each.address.text();
+        out.push_back((both && each.length ? "" : "ip:") + text);
+    }
+    return out;
 }
 
 /** The newer ways to ask win: the capability, then "args", then CNI_ARGS. */
@@ -99,10 +119,10 @@ wanted_addresses(const json& in, const Environment& environment, const IpamConfi
     if (by_variable) {
         texts = read_arguments(environment.args).addresses;
     }
-    std::vector<std::string> out;
+    std::vector<WantedAddress> wanted;
     try {
         for (const std::string& text : texts) {
-            out.push_back(address_spec(text, ipam));
+            wanted.push_back(wanted_address(text, ipam));
         }
     } catch (const Failure& failure) {
         if (by_variable) {
@@ -111,6 +131,7 @@ wanted_addresses(const json& in, const Environment& environment, const IpamConfi
         }
         throw;
     }
+    std::vector<std::string> out = address_specs(wanted);
     if (out.empty()) {
         for (const std::string& subnet : ipam.subnets) {
             out.push_back("net:" + subnet);
@@ -130,10 +151,11 @@ Dns runtime_dns(const json& in) {
     return out;
 }
 
+/** Below "ipam" too, where that is weave-ipam's: the keys around it are another plugin's then. */
 std::string folder_or_socket(const json& in, const char* name, const std::string& otherwise) {
-    // Below "ipam" too: for weave-ipam the keys around it are another plugin's.
     std::string out;
-    if (const json* ipam = object_at(in, "ipam")) {
+    const json* ipam = object_at(in, "ipam");
+    if (ipam != nullptr && is_own_ipam(text_at(*ipam, "type"))) {
         out = text_at(*ipam, name);
     }
     out = out.empty() ? text_at(in, name) : out;

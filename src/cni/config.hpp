@@ -21,6 +21,11 @@ inline constexpr const char* kDefaultMode = "bridge";
 
 inline constexpr const char* kOwnIpam = "weave-ipam";
 
+/** Whether that "ipam.type" means weaved's own addresses. */
+inline bool is_own_ipam(const std::string& type) {
+    return type.empty() || type == kOwnIpam;
+}
+
 struct IpamConfig {
     std::string type;                 // empty or weave-ipam: weaved's own addresses
     std::vector<std::string> subnets; // parts of the pod range, "10.40.0.0/16"
@@ -42,7 +47,7 @@ struct NetworkConfig {
     std::string text; // as it came: delegated plugins get all of it
 
     /** Another plugin hands the addresses out. */
-    [[nodiscard]] bool delegates() const { return !ipam.type.empty() && ipam.type != kOwnIpam; }
+    [[nodiscard]] bool delegates() const { return !is_own_ipam(ipam.type); }
 };
 
 /** What weave-cni reads besides; in the configuration of another plugin the keys may mean other

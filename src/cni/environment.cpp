@@ -26,7 +26,8 @@ bool is_letter_or_digit(char c) {
 
 bool is_ifname(const std::string& text) {
     return !text.empty() && text.size() <= kMaxIfname && text != "." && text != ".." &&
-           text.find_first_of("/: \t\n\r\f\v") == std::string::npos;
+           std::ranges::all_of(text,
+                               [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; });
 }
 
 [[noreturn]] void refuse(const std::string& sentence) {
@@ -101,7 +102,8 @@ Environment read_environment(const Variables& variables) {
     }
     if (of_a_pod && !is_ifname(out.ifname)) {
         refuse("CNI_IFNAME '" + out.ifname +
-               "' is not valid: it has 1 to 15 characters, no space, '/' or ':', and is not a dot "
+               "' is not valid: it has 1 to 15 ASCII characters, no space, '/' or ':', and is not "
+               "a dot "
                "or two");
     }
     return out;

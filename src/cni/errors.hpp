@@ -24,6 +24,7 @@ enum class Code : unsigned {
     invalid_netns = 8, // CNI_NETNS is the plugin's own namespace
     try_again = 11,
     not_available = 50, // STATUS: no ADD can be served
+    limited = 51,       // STATUS of another plugin: and containers that run may lose something
     failed = 100,       // weaved or a delegated plugin failed
     exhausted = 101,    // no address to be had
     conflict = 102,     // the interface or the address is there already

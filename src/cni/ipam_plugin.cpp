@@ -4,9 +4,14 @@
 
 #include "cni/decode.hpp"
 #include "cni/errors.hpp"
+#include "cni/steps.hpp"
 #include "cni/weaved_verbs.hpp"
+#include "os/fd.hpp"
+#include "os/netns.hpp"
 
 #include <weave/error.hpp>
+
+#include <fcntl.h>
 
 namespace weave::cni {
 
@@ -31,6 +36,12 @@ Result allocated_result(const Call& call, const Allocation& allocation) {
     return out;
 }
 
+/** Zero when it cannot be looked at: then only DEL and GC give the addresses back. */
+std::uint64_t inode_of(const std::string& netns) {
+    const os::UniqueFd fd{::open(netns.c_str(), O_RDONLY | O_CLOEXEC)};
+    return fd ? os::netns_inode(fd.get()) : 0;
+}
+
 } // namespace
 
 Result IpamPlugin::add(const Call& call) {
@@ -40,6 +51,7 @@ Result IpamPlugin::add(const Call& call) {
     AllocateRequest request;
     request.holder = call.name().holder();
     request.addresses = call.config.addresses;
+    request.netns = inode_of(call.environment.netns);
     std::error_code error;
     const Allocation allocation = weaved.ask(error, [&](Client& client, std::error_code& failed) {
         return client.ipam_allocate(request, failed);
@@ -69,8 +81,10 @@ void IpamPlugin::status(const Call& call) {
 
 void IpamPlugin::gc(const Call& call, const std::vector<Attachment>& valid) {
     Weaved weaved(call.config.socket, {});
-    collect(call, valid, weaved);
-    settle_others(call, weaved);
+    Steps steps;
+    steps.run([&] { collect(call, valid, weaved); });
+    steps.run([&] { settle_others(call, weaved); });
+    steps.finish();
 }
 
 } // namespace weave::cni

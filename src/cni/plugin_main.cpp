@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -77,6 +78,8 @@ int plugin_main(Plugin& plugin, const char* name, int argc, char** argv) {
             return print(about(name)) ? 0 : 1;
         }
     }
+    // Whoever starts us may ignore what becomes of its children; we ask what became of ours.
+    ::signal(SIGCHLD, SIG_DFL); // NOLINT: a default always can be
     const Outcome outcome = run(plugin, variable, read_input);
     return print(outcome.output) ? outcome.status : 1;
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 #include <thread>
 
@@ -26,14 +27,24 @@ os::UniqueFd open_namespace(const std::string& path) {
     }
 }
 
-/** The routes that carry packets to pods; others of the kernel, such as those of its own
- * addresses, are in tables of their own. */
-constexpr std::uint32_t kMainTable = 254;
+std::uint32_t table_of(const Route& route) {
+    const std::uint32_t table = route.table.value_or(0);
+    return table != 0 ? table : os::kMainTable; // 0: the kernel's choice, which is that
+}
+
+std::optional<std::uint8_t> scope_of(const Route& route) {
+    if (route.scope.value_or(0) > std::numeric_limits<std::uint8_t>::max()) {
+        throw Failure(Code::unsupported_field,
+                      "the key 'scope' of a route has the value " + std::to_string(*route.scope) +
+                          ", which is not supported: it is 0 to 255");
+    }
+    return route.scope ? std::optional(static_cast<std::uint8_t>(*route.scope)) : std::nullopt;
+}
 
 bool is_route(const os::Route& have, const Route& want) {
     return have.destination.network() == want.destination.network() &&
-           have.table == want.table.value_or(kMainTable) &&
-           (!want.gateway || have.gateway == want.gateway);
+           have.table == table_of(want) && (!want.gateway || have.gateway == want.gateway) &&
+           (!want.priority || have.metric == *want.priority);
 }
 
 } // namespace
@@ -72,8 +83,26 @@ void Pod::add_routes(const std::vector<Route>& routes) const {
         wanted.destination = route.destination.network();
         wanted.gateway = route.gateway;
         wanted.index = link.index;
+        wanted.table = table_of(route);
+        wanted.metric = route.priority.value_or(0);
+        wanted.mtu = route.mtu.value_or(0);
+        wanted.advmss = route.advmss.value_or(0);
+        wanted.scope = scope_of(route);
         netlink.add_route(wanted);
     }
+}
+
+std::vector<bool> Pod::has_routes(const std::vector<Route>& routes) const {
+    os::Netlink netlink = os::Netlink::open_in(fd_.get());
+    const os::Link link = netlink.require_link(ifname_);
+    const auto all = netlink.routes();
+    std::vector<bool> out;
+    for (const Route& route : routes) {
+        out.push_back(std::any_of(all.begin(), all.end(), [&](const os::Route& have) {
+            return have.index == link.index && is_route(have, route);
+        }));
+    }
+    return out;
 }
 
 std::vector<Ip>
@@ -89,13 +118,14 @@ addresses_of(const Result& result, const std::string& ifname, const std::string&
 }
 
 std::string Pod::find_mismatch(const Result& expected) const {
+    const std::string where = "in the container " + path_ + " ";
     os::Netlink netlink = os::Netlink::open_in(fd_.get());
     const auto link = netlink.link(ifname_);
     if (!link) {
-        return "the interface " + ifname_ + " is gone";
+        return where + "the interface " + ifname_ + " is gone";
     }
     if (!link->up) {
-        return "the interface " + ifname_ + " is down";
+        return where + "the interface " + ifname_ + " is down";
     }
     for (const Interface& each : expected.interfaces) {
         if (each.name != ifname_ || each.sandbox != path_) {
@@ -103,10 +133,11 @@ std::string Pod::find_mismatch(const Result& expected) const {
         }
         const auto mac = MacAddress::parse(each.mac);
         if (mac && *mac != link->mac) {
-            return ifname_ + " has the MAC address " + link->mac.text() + ", not " + each.mac;
+            return where + ifname_ + " has the MAC address " + link->mac.text() + ", not " +
+                   each.mac;
         }
         if (each.mtu != 0 && each.mtu != link->mtu) {
-            return ifname_ + " has the mtu " + std::to_string(link->mtu) + ", not " +
+            return where + ifname_ + " has the mtu " + std::to_string(link->mtu) + ", not " +
                    std::to_string(each.mtu);
         }
     }
@@ -116,7 +147,7 @@ std::string Pod::find_mismatch(const Result& expected) const {
             return have.index == link->index && have.prefix == ip.address;
         });
         if (!found) {
-            return "the address " + ip.address.text() + " is not on " + ifname_;
+            return where + "the address " + ip.address.text() + " is not on " + ifname_;
         }
     }
     const auto routes = netlink.routes();
@@ -124,23 +155,24 @@ std::string Pod::find_mismatch(const Result& expected) const {
         const bool found = std::any_of(
             routes.begin(), routes.end(), [&](const auto& have) { return is_route(have, route); });
         if (!found) {
-            return "the route to " + route.destination.text() +
+            return where + "the route to " + route.destination.text() +
                    (route.gateway ? " via " + route.gateway->text() : "") + " is not there";
         }
     }
     return {};
 }
 
-void Pod::check(const Result& expected, std::chrono::milliseconds patience) const {
+void await_match(const std::function<std::string()>& find_mismatch,
+                 std::chrono::milliseconds patience) {
     constexpr std::chrono::milliseconds kPause{50};
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
-        const std::string wrong = find_mismatch(expected);
+        const std::string wrong = find_mismatch();
         if (wrong.empty()) {
             return;
         }
         if (std::chrono::steady_clock::now() >= deadline) {
-            throw Failure(Code::mismatch, "in the container " + path_ + " " + wrong);
+            throw Failure(Code::mismatch, wrong);
         }
         std::this_thread::sleep_for(kPause);
     }

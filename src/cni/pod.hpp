@@ -7,6 +7,7 @@
 #include "os/fd.hpp"
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,20 +32,27 @@ class Pod {
     /** Adds routes to the interface; those that are there already are no error. Throws Failure. */
     void add_routes(const std::vector<Route>& routes) const;
 
-    /**
-     * Throws Failure (mismatch) unless the interface is there and up, with the addresses and the
-     * routes that the result says; more of them is no error. Looks again for so long: what was
-     * just made may need a moment.
-     */
-    void check(const Result& expected, std::chrono::milliseconds patience) const;
+    /** Of each of them, whether the interface has it. */
+    [[nodiscard]] std::vector<bool> has_routes(const std::vector<Route>& routes) const;
 
-  private:
+    /**
+     * What is wrong, or nothing: the interface is there and up, with the addresses and the routes
+     * that the result says; more of them is no error.
+     */
     [[nodiscard]] std::string find_mismatch(const Result& expected) const;
 
+  private:
     std::string path_;
     std::string ifname_;
     os::UniqueFd fd_;
 };
+
+/**
+ * Throws Failure (mismatch) unless `find_mismatch` finds nothing. Looks again for so long: what was
+ * just made may need a moment.
+ */
+void await_match(const std::function<std::string()>& find_mismatch,
+                 std::chrono::milliseconds patience);
 
 /** Those of a result that an interface of a namespace has; of one without a list of interfaces,
  * all. */

@@ -3,6 +3,7 @@
 #include "cni/weaved_verbs.hpp"
 
 #include "cni/errors.hpp"
+#include "cni/steps.hpp"
 
 #include <weave/error.hpp>
 
@@ -71,13 +72,18 @@ void settle_others(const Call& call, Weaved& weaved) {
     Tombstones(call.config.state_dir).settle_some(kSettledPerCall, remover(weaved));
 }
 
-void require_ready(Weaved& weaved) {
+Readiness require_answer(Weaved& weaved) {
     std::error_code error;
-    const Readiness readiness = weaved.ask(
+    Readiness readiness = weaved.ask(
         error, [](Client& client, std::error_code& failed) { return client.ready(failed); });
     if (error) {
         throw Failure(Code::not_available, weaved.sentence());
     }
+    return readiness;
+}
+
+void require_ready(Weaved& weaved) {
+    const Readiness readiness = require_answer(weaved);
     if (!readiness.ready) {
         throw Failure(Code::not_available,
                       readiness.reason.empty() ? "weaved is not ready: see 'weavectl status'"
@@ -92,12 +98,18 @@ void collect(const Call& call, const std::vector<Attachment>& valid, Weaved& wea
         request.valid.push_back(
             AttachmentName{call.config.name, each.container_id, each.ifname}.holder());
     }
-    weaved.require([&](Client& client, std::error_code& failed) {
-        return client.ipam_collect(request, failed);
+    Steps steps;
+    steps.run([&] {
+        weaved.require([&](Client& client, std::error_code& failed) {
+            return client.ipam_collect(request, failed);
+        });
     });
     // Attachments whose addresses are none of the allocator's have no holder there.
-    const auto rows = weaved.require(
-        [](Client& client, std::error_code& failed) { return client.attachments(failed); });
+    std::vector<AttachmentRow> rows;
+    steps.run([&] {
+        rows = weaved.require(
+            [](Client& client, std::error_code& failed) { return client.attachments(failed); });
+    });
     for (const AttachmentRow& row : rows) {
         const std::string holder = row.id + "/" + row.ifname;
         const bool stays =
@@ -106,10 +118,13 @@ void collect(const Call& call, const std::vector<Attachment>& valid, Weaved& wea
         if (stays) {
             continue;
         }
-        if (const auto error = weaved.remove(row.id, row.ifname, holder)) {
-            weaved.fail(error);
-        }
+        steps.run([&] {
+            if (const auto error = weaved.remove(row.id, row.ifname, holder)) {
+                weaved.fail(error);
+            }
+        });
     }
+    steps.finish();
 }
 
 void require_held(const Call& call, const std::vector<Ip>& ips, Weaved& weaved) {

@@ -28,10 +28,15 @@ void settle_before_add(const Call& call, Weaved& weaved);
 /** A few of the other tombstones, now that weaved answers. */
 void settle_others(const Call& call, Weaved& weaved);
 
-/** STATUS. Throws Failure (not_available) with the reason. */
+/** STATUS where the addresses come from elsewhere: weaved serves. Throws Failure (not_available).
+ */
+Readiness require_answer(Weaved& weaved);
+
+/** STATUS: weaved serves, and has addresses. Throws Failure (not_available) with the reason. */
 void require_ready(Weaved& weaved);
 
-/** GC: releases and detaches what is not valid. Throws Failure. */
+/** GC: releases and detaches what is not valid; goes on after a failure. Throws the first Failure
+ * at the end. */
 void collect(const Call& call, const std::vector<Attachment>& valid, Weaved& weaved);
 
 /** CHECK: the allocator still has these addresses for the name. Throws Failure (mismatch). */

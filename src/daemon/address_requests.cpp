@@ -43,6 +43,18 @@ std::vector<ipam::Request> address_requests(const nlohmann::json& params) {
     return out;
 }
 
+std::vector<ipam::Request> without_partners(std::vector<ipam::Request> requests,
+                                            const ipam::Plan& plan) {
+    for (ipam::Request& request : requests) {
+        if (request.kind == ipam::Request::Kind::place &&
+            request.prefix->length < request.prefix->address.bits() &&
+            !plan.places_of(request.prefix->network())) {
+            request.kind = ipam::Request::Kind::fixed;
+        }
+    }
+    return requests;
+}
+
 std::vector<Prefix> fixed_addresses(const std::vector<ipam::Request>& requests) {
     std::vector<Prefix> out;
     for (const ipam::Request& request : requests) {
@@ -51,6 +63,13 @@ std::vector<Prefix> fixed_addresses(const std::vector<ipam::Request>& requests) 
         }
     }
     return out;
+}
+
+std::vector<Prefix> on_no_network(std::vector<Prefix> addresses) {
+    for (Prefix& each : addresses) {
+        each.length = static_cast<std::uint8_t>(each.address.bits());
+    }
+    return addresses;
 }
 
 Duration patience_of(const nlohmann::json& params) {

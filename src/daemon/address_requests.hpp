@@ -21,8 +21,16 @@ std::vector<ipam::Request> address_requests(const nlohmann::json& params);
  */
 std::vector<ipam::Request> pod_address_requests(const nlohmann::json& params);
 
+/** What is not of the range, or in a network beyond it, has no partner of the other family: with a
+ * length it is asked for as it is. */
+std::vector<ipam::Request> without_partners(std::vector<ipam::Request> requests,
+                                            const ipam::Plan& plan);
+
 /** Those that name the very address. */
 std::vector<Prefix> fixed_addresses(const std::vector<ipam::Request>& requests);
+
+/** A routed pod is on no network with others, nor is a host beside it. */
+std::vector<Prefix> on_no_network(std::vector<Prefix> addresses);
 
 /** "wait_ms": how long its caller waits for address space. */
 Duration patience_of(const nlohmann::json& params);

@@ -31,6 +31,12 @@ ipam::ManagerSettings manager_settings(const AllocationSettings& settings) {
     return out;
 }
 
+/** Space that was asked for, and an owner that is not connected yet, as after a restart. */
+bool may_come(const ipam::Answer& answer) {
+    return answer.outcome == ipam::Answer::Outcome::wait ||
+           answer.outcome == ipam::Answer::Outcome::unreachable;
+}
+
 } // namespace
 
 Allocations::Allocations(AllocationSettings settings, AllocationEvents events)
@@ -98,7 +104,19 @@ void Allocations::obtain(const std::string& holder,
     settle();
 }
 
+void Allocations::cancel(const std::string& holder) {
+    const TimePoint now = settings_.clock();
+    for (Pending& each : pending_) {
+        if (each.holder == holder) {
+            each.cancelled = true;
+            each.until = now;
+        }
+    }
+    settle();
+}
+
 std::vector<IpAddress> Allocations::release(const std::string& holder) {
+    cancel(holder);
     ipam::Released released = manager_.release_all(holder, settings_.clock());
     std::vector<IpAddress> out = std::move(released.outside);
     for (const ipam::Index place : released.indices) {
@@ -115,10 +133,18 @@ void Allocations::give_back(const std::string& holder, const std::vector<ipam::I
     settle();
 }
 
+void Allocations::release_outside(const std::string& holder, const IpAddress& address) {
+    manager_.release_outside(holder, address);
+    settle();
+}
+
 std::vector<std::string> Allocations::holders() const {
     std::set<std::string> names;
     for (const auto& [place, holder] : allocator().leases().holders()) {
         names.insert(holder);
+    }
+    for (const ipam::Outside& lease : allocator().outside()) {
+        names.insert(lease.holder);
     }
     return {names.begin(), names.end()};
 }
@@ -133,54 +159,17 @@ std::vector<Prefix> Allocations::held_by(const std::string& holder) const {
             out.push_back(prefix);
         }
     }
+    for (const ipam::Outside& lease : allocator().outside()) {
+        if (lease.holder == holder) {
+            out.push_back({lease.address, static_cast<std::uint8_t>(lease.address.bits())});
+        }
+    }
     return out;
 }
 
 const std::string* Allocations::holder_of(const IpAddress& address) const {
     const auto place = settings_.plan.place_of(address);
     return place ? allocator().leases().holder(*place) : nullptr;
-}
-
-nlohmann::json Allocations::status() const {
-    const ipam::Report report = allocator().report();
-    nlohmann::json nodes = nlohmann::json::array();
-    for (const ipam::Report::Owner& owner : report.owners) {
-        const bool self = owner.node == settings_.self;
-        nodes.push_back({{"node", events_.name_of(owner.node)},
-                         {"owned", owner.owned},
-                         {"used", owner.used},
-                         {"reachable", self || owner.reachable},
-                         {"self", self}});
-    }
-    const std::string why = not_ready();
-    return {{"nodes", nodes},
-            {"free", report.free},
-            {"held", report.held},
-            {"resting", report.resting},
-            {"taken over", report.taken_over},
-            {"conflicts", allocator().conflicts().size()},
-            {"members", members_status()},
-            {"ready", why.empty()},
-            {"reason", why}};
-}
-
-nlohmann::json Allocations::members_status() const {
-    using std::chrono::duration_cast;
-    using std::chrono::seconds;
-    const ipam::MembersReport report = manager_.members().report(settings_.clock());
-    nlohmann::json absent = nlohmann::json::array();
-    for (const ipam::MembersReport::Absent& each : report.absent) {
-        absent.push_back({{"node", events_.name_of(each.node)},
-                          {"seconds", duration_cast<seconds>(each.time).count()}});
-    }
-    return {{"agreement", report.seq},
-            {"members", report.members},
-            {"seen", report.seen},
-            {"member", report.member},
-            {"lease_seconds", duration_cast<seconds>(report.lease.left).count()},
-            {"reclaim_after_seconds", duration_cast<seconds>(report.reclaim_after).count()},
-            {"too_many", report.too_many},
-            {"absent", absent}};
 }
 
 std::size_t Allocations::remove(const NodeId& node) {
@@ -214,6 +203,11 @@ std::vector<ipam::Index> Allocations::places_of(const wire::Addresses& said) con
     for (const Prefix& prefix : said.prefixes) {
         const auto place = settings_.plan.place_of(prefix.address);
         if (place && prefix.length == prefix.address.bits()) {
+            out.push_back(*place);
+        }
+    }
+    for (const IpAddress& address : said.reserved) {
+        if (const auto place = settings_.plan.place_of(address)) {
             out.push_back(*place);
         }
     }
@@ -266,6 +260,9 @@ void Allocations::settle_once(TimePoint now) {
     std::list<std::pair<Pending, Obtained>> finished;
     for (auto pending = pending_.begin(); pending != pending_.end();) {
         if (auto result = attempt(*pending, now)) {
+            if (const auto* grant = std::get_if<Grant>(&*result)) {
+                share(pending->holder, grant->fresh);
+            }
             finished.emplace_back(std::move(*pending), std::move(*result));
             pending = pending_.erase(pending);
         } else {
@@ -286,12 +283,18 @@ void Allocations::settle_once(TimePoint now) {
     for (auto& [pending, result] : finished) {
         if (!saved && std::holds_alternative<Grant>(result)) {
             give_back(pending.holder, std::get<Grant>(result).fresh);
-            result = NoAddress{"internal",
-                               fmt::format("{} cannot be written, so no address is given: see the "
-                                           "log of weaved",
-                                           settings_.file)};
+            result = NoAddress{"internal", not_saved()};
         }
         pending.done(std::move(result));
+    }
+}
+
+/** What one request of a holder got the others have to leave alone, should they fail. */
+void Allocations::share(const std::string& holder, const std::vector<ipam::Index>& fresh) {
+    for (Pending& each : pending_) {
+        if (each.holder == holder) {
+            each.before.insert(each.before.end(), fresh.begin(), fresh.end());
+        }
     }
 }
 
@@ -316,6 +319,7 @@ bool Allocations::save(TimePoint now) {
         save_by_.reset();
     } catch (const std::system_error& error) {
         save_by_ = now + kSaveSoon;
+        save_error_ = error.code().message();
         if (rate_.allow("save", Clock::now())) {
             log::error("event=ipam_not_saved reason={}", log::quoted(error.what()));
         }
@@ -325,17 +329,24 @@ bool Allocations::save(TimePoint now) {
 
 /** nullopt while it waits for space. */
 std::optional<Allocations::Obtained> Allocations::attempt(Pending& pending, TimePoint now) {
-    Grant grant;
-    for (const ipam::Request& request : pending.requests) {
-        const ipam::Answer answer = ask(pending, request, now);
+    if (pending.cancelled) {
+        for (const ipam::Request& request : pending.requests) {
+            give_up(request);
+        }
+        return NoAddress{"not_found", "what the address was for was deleted meanwhile"};
+    }
+    std::vector<ipam::Index> taken;
+    std::vector<std::vector<Prefix>> granted_to(pending.requests.size());
+    for (const std::size_t number : in_turn(pending.requests)) {
+        const ipam::Request& request = pending.requests[number];
+        const ipam::Answer answer = ask(pending, request, taken, now);
+        const bool ours = !request.prefix || settings_.plan.place_of(request.prefix->address);
         if (answer.outcome == ipam::Answer::Outcome::ok) {
-            for (const Prefix& prefix : granted(request, answer.index)) {
-                grant.addresses.push_back(prefix);
-            }
-        } else if (answer.outcome == ipam::Answer::Outcome::outside &&
-                   request.kind == ipam::Request::Kind::fixed) {
-            grant.addresses.push_back(*request.prefix); // not of the range: nobody's to give
-        } else if (answer.outcome == ipam::Answer::Outcome::wait && now < pending.until) {
+            taken.push_back(answer.index);
+            granted_to[number] = granted(request, answer.index);
+        } else if (!ours && request.kind == ipam::Request::Kind::fixed) {
+            granted_to[number] = {*request.prefix}; // not of the range: nobody's to give
+        } else if (may_come(answer) && now < pending.until) {
             pending.asked = answer.node;
             return std::nullopt;
         } else {
@@ -347,32 +358,71 @@ std::optional<Allocations::Obtained> Allocations::attempt(Pending& pending, Time
             return waited ? late(pending) : refusal(answer, request);
         }
     }
+    Grant grant;
+    for (const std::vector<Prefix>& each : granted_to) {
+        for (const Prefix& prefix : each) {
+            // Of a place that was asked for in both families each address comes twice.
+            if (std::ranges::find(grant.addresses, prefix) == grant.addresses.end()) {
+                grant.addresses.push_back(prefix);
+            }
+        }
+    }
     grant.fresh = fresh(pending);
     return grant;
 }
 
+/** nullopt when it is not in the range. */
+std::optional<ipam::Run> Allocations::run_of(const ipam::Request& request) const {
+    if (request.kind == ipam::Request::Kind::any) {
+        return request.prefix ? settings_.plan.places_of(*request.prefix)
+                              : std::optional(settings_.plan.default_subnet());
+    }
+    const auto place = settings_.plan.place_of(request.prefix->address);
+    return place ? std::optional(ipam::Run{*place, *place + 1}) : std::nullopt;
+}
+
+/** The narrowest first, so that each finds the place that it had before among those that the holder
+ * has. A subnet that is named in both families is one. */
+std::vector<std::size_t> Allocations::in_turn(const std::vector<ipam::Request>& requests) const {
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        const bool again = std::ranges::any_of(out, [&](std::size_t before) {
+            const ipam::Request& other = requests[before];
+            return requests[i].kind == ipam::Request::Kind::any && other.kind == requests[i].kind &&
+                   requests[i].prefix && other.prefix &&
+                   requests[i].prefix->address.is_v4() != other.prefix->address.is_v4() &&
+                   run_of(requests[i]) == run_of(other);
+        });
+        if (!again) {
+            out.push_back(i);
+        }
+    }
+    const auto width = [&](std::size_t number) {
+        const auto run = run_of(requests[number]);
+        return run ? run->size() : 0;
+    };
+    std::ranges::stable_sort(out, {}, width);
+    return out;
+}
+
 /** Others may have what is kept for this one; who else waits for the same asks again. */
 void Allocations::give_up(const ipam::Request& request) {
-    if (request.kind == ipam::Request::Kind::any) {
-        const auto within = request.prefix ? settings_.plan.places_of(*request.prefix)
-                                           : std::optional(settings_.plan.default_subnet());
-        if (within) {
-            manager_.give_up(*within);
-        }
-    } else if (const auto place = settings_.plan.place_of(request.prefix->address)) {
-        manager_.give_up({*place, *place + 1});
+    if (const auto run = run_of(request)) {
+        manager_.give_up(*run);
     }
 }
 
-ipam::Answer Allocations::ask(const Pending& pending, const ipam::Request& request, TimePoint now) {
-    const ipam::Plan& plan = settings_.plan;
-    if (request.kind == ipam::Request::Kind::any) {
-        const auto within =
-            request.prefix ? plan.places_of(*request.prefix) : std::optional(plan.default_subnet());
-        return within ? manager_.allocate(pending.holder, *within, now) : ipam::Answer{};
+ipam::Answer Allocations::ask(const Pending& pending,
+                              const ipam::Request& request,
+                              const std::vector<ipam::Index>& besides,
+                              TimePoint now) {
+    const auto run = run_of(request);
+    if (!run) {
+        return {};
     }
-    const auto place = plan.place_of(request.prefix->address);
-    return place ? manager_.claim(pending.holder, *place, /*in_use=*/false, now) : ipam::Answer{};
+    return request.kind == ipam::Request::Kind::any
+               ? manager_.allocate(pending.holder, *run, now, besides)
+               : manager_.claim(pending.holder, run->first, /*in_use=*/false, now);
 }
 
 std::vector<Prefix> Allocations::granted(const ipam::Request& request, ipam::Index place) const {
@@ -386,6 +436,9 @@ std::vector<Prefix> Allocations::granted(const ipam::Request& request, ipam::Ind
         }
         break;
     case ipam::Request::Kind::place:
+        if (request.prefix->length < request.prefix->address.bits()) {
+            return plan.addresses(place, *plan.places_of(request.prefix->network()));
+        }
         break;
     }
     return plan.addresses(
@@ -398,98 +451,6 @@ std::vector<ipam::Index> Allocations::fresh(const Pending& pending) const {
         return std::ranges::find(pending.before, place) != pending.before.end();
     });
     return out;
-}
-
-NoAddress Allocations::refusal(const ipam::Answer& answer, const ipam::Request& request) const {
-    const std::string wanted = request.prefix ? request.prefix->address.text() : std::string{};
-    const std::string subnet =
-        request.prefix ? request.prefix->text() : settings_.plan.subnets().front().text();
-    switch (answer.outcome) {
-    case ipam::Answer::Outcome::exhausted:
-        return {"exhausted",
-                fmt::format("no address is free in {}, neither here nor at a node that can be "
-                            "reached: detach pods, or see 'weavectl ipam status'",
-                            subnet)};
-    case ipam::Answer::Outcome::unreachable:
-        if (answer.node == settings_.self) {
-            return {"unavailable",
-                    fmt::format("{} was taken from this node while it was away, and nobody has "
-                                "taken it over yet: choose another address, or try again in a "
-                                "minute",
-                                wanted)};
-        }
-        return {"unavailable",
-                fmt::format("{} belongs to node {}, which cannot be reached: choose another "
-                            "address, or try again when it is back",
-                            wanted,
-                            events_.name_of(answer.node))};
-    case ipam::Answer::Outcome::held: {
-        const std::string* const holder = allocator().leases().holder(answer.index);
-        return {"conflict",
-                fmt::format("{} is held on this node by {}: choose another address",
-                            wanted,
-                            holder != nullptr ? holder->substr(2) : "another pod")};
-    }
-    case ipam::Answer::Outcome::used:
-        return {"conflict",
-                fmt::format("{} is in use on node {}: choose another address",
-                            wanted,
-                            events_.name_of(answer.node))};
-    case ipam::Answer::Outcome::no_lease:
-        return {"unavailable", not_ready()};
-    case ipam::Answer::Outcome::outside:
-    case ipam::Answer::Outcome::ok:
-    case ipam::Answer::Outcome::wait:
-        break;
-    }
-    return {"invalid",
-            fmt::format("{} is not one of the addresses of {} that pods may have: choose another",
-                        request.kind == ipam::Request::Kind::any ? subnet : wanted,
-                        settings_.plan.range().text())};
-}
-
-NoAddress Allocations::late(const Pending& pending) const {
-    if (pending.asked && *pending.asked != NodeId{}) {
-        return {"unavailable",
-                fmt::format("node {} was asked for address space and has not answered: try again, "
-                            "or see 'weavectl ipam status'",
-                            events_.name_of(*pending.asked))};
-    }
-    return {"unavailable",
-            "no node of the mesh has told yet whose the address space is: try again when 'weavectl "
-            "status' shows the peers as established"};
-}
-
-std::string Allocations::not_ready() const {
-    if (!started_) {
-        return "this node has just started: try again";
-    }
-    const ipam::Members& members = manager_.members();
-    return members.follows() && !members.may_allocate(settings_.clock()) ? lease_text()
-                                                                         : std::string{};
-}
-
-/** Why this node may hand out nothing. */
-std::string Allocations::lease_text() const {
-    const ipam::Lease lease = manager_.members().report(settings_.clock()).lease;
-    switch (lease.state) {
-    case ipam::Lease::State::minority:
-        return fmt::format("this node sees {} of {} members of the mesh, less than half of them, "
-                           "and the others may take its space back: connect it, or remove nodes "
-                           "that are gone for good with 'weavectl rmpeer'",
-                           lease.seen,
-                           lease.members);
-    case ipam::Lease::State::removal:
-        return fmt::format("the others take this node for gone, as node {} says: it joins them "
-                           "again within a minute",
-                           events_.name_of(lease.node));
-    case ipam::Lease::State::unresolved:
-    case ipam::Lease::State::no_set:
-    case ipam::Lease::State::held:
-        break;
-    }
-    return "this node has just met the others and learns what they agreed on: try again in some "
-           "seconds";
 }
 
 } // namespace weave::daemon

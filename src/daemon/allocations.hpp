@@ -86,10 +86,14 @@ class Allocations {
                 std::vector<ipam::Request> requests,
                 Duration patience,
                 Done done);
-    /** All that the holder has; what it had. */
+    /** All that the holder has, and what it still waits for, which is refused; what it had. */
     std::vector<IpAddress> release(const std::string& holder);
+    /** The holder waits no longer: it is refused. */
+    void cancel(const std::string& holder);
     /** Of what the holder has, these. */
     void give_back(const std::string& holder, const std::vector<ipam::Index>& places);
+    /** Of an address that an earlier range had. */
+    void release_outside(const std::string& holder, const IpAddress& address);
     [[nodiscard]] std::vector<std::string> holders() const;
     /** In order; empty when it holds none. */
     [[nodiscard]] std::vector<Prefix> held_by(const std::string& holder) const;
@@ -110,6 +114,11 @@ class Allocations {
 
     /** A sentence why no address can be had now; empty when one can, as far as this node knows. */
     [[nodiscard]] std::string not_ready() const;
+    /** A sentence when what was released is not on disk yet: it could come back after a crash. */
+    [[nodiscard]] std::string not_saved() const;
+
+    /** A sentence for each node in reach that hands out of another range. */
+    [[nodiscard]] std::vector<std::string> other_ranges() const;
 
     [[nodiscard]] const ipam::Plan& plan() const { return settings_.plan; }
 
@@ -127,26 +136,35 @@ class Allocations {
         Done done;
         /** Whom it waits for. */
         std::optional<NodeId> asked;
+        bool cancelled = false;
     };
 
+    // allocations.cpp
     void load();
     void restore(const ipam::ManagerState& state);
     void settle();
     void settle_once(TimePoint now);
     bool save(TimePoint now);
     void publish();
-    [[nodiscard]] std::string lease_text() const;
-    [[nodiscard]] nlohmann::json members_status() const;
+    void share(const std::string& holder, const std::vector<ipam::Index>& fresh);
     [[nodiscard]] std::vector<ipam::Index> places_of(const wire::Addresses& said) const;
     [[nodiscard]] std::optional<Obtained> attempt(Pending& pending, TimePoint now);
     void give_up(const ipam::Request& request);
-    [[nodiscard]] ipam::Answer
-    ask(const Pending& pending, const ipam::Request& request, TimePoint now);
+    [[nodiscard]] ipam::Answer ask(const Pending& pending,
+                                   const ipam::Request& request,
+                                   const std::vector<ipam::Index>& besides,
+                                   TimePoint now);
+    [[nodiscard]] std::optional<ipam::Run> run_of(const ipam::Request& request) const;
+    [[nodiscard]] std::vector<std::size_t>
+    in_turn(const std::vector<ipam::Request>& requests) const;
     [[nodiscard]] std::vector<Prefix> granted(const ipam::Request& request,
                                               ipam::Index place) const;
+    [[nodiscard]] std::vector<ipam::Index> fresh(const Pending& pending) const;
+    // allocations_status.cpp
     [[nodiscard]] NoAddress refusal(const ipam::Answer& answer, const ipam::Request& request) const;
     [[nodiscard]] NoAddress late(const Pending& pending) const;
-    [[nodiscard]] std::vector<ipam::Index> fresh(const Pending& pending) const;
+    [[nodiscard]] std::string lease_text() const;
+    [[nodiscard]] nlohmann::json members_status() const;
 
     AllocationSettings settings_;
     AllocationEvents events_;
@@ -158,6 +176,7 @@ class Allocations {
     bool unsaved_ = false;
     /** By when what only others own is to be saved. */
     std::optional<TimePoint> save_by_;
+    std::string save_error_; ///< of the last time that it was not saved
     /** What is not told yet. */
     bool record_ = true;
     bool sets_ = false;

@@ -19,8 +19,10 @@ inline AttachmentRow row_of(const attach::Attachment& pod) {
     row.mac = pod.mac.text();
     for (const Prefix& prefix : pod.addresses) {
         row.addresses.push_back(prefix.text());
-        const auto gateway =
-            std::ranges::find(pod.gateways, prefix.address.is_v4(), &IpAddress::is_v4);
+        const bool alone = prefix.length == prefix.address.bits(); // routed: any host is next
+        const auto gateway = std::ranges::find_if(pod.gateways, [&](const IpAddress& each) {
+            return each.is_v4() == prefix.address.is_v4() && (alone || prefix.contains(each));
+        });
         row.gateways.push_back(gateway != pod.gateways.end() ? gateway->text() : "");
     }
     row.netns_inode = pod.netns_inode;

@@ -4,6 +4,7 @@
 #include "daemon/address_requests.hpp"
 #include "daemon/holder.hpp"
 #include "daemon/router.hpp"
+#include "os/boot_time.hpp"
 
 #include <algorithm>
 
@@ -69,7 +70,13 @@ Reply Router::handle_ipam(const api::Request& request) {
 }
 
 Reply Router::ipam_allocate(const nlohmann::json& params) {
-    const UseGrant use = [this](const Grant& grant) {
+    const auto name = std::string{holder::kProgram} + holder_param(params);
+    const auto netns = params.value("netns", std::uint64_t{0});
+    const UseGrant use = [this, name, netns](const Grant& grant) {
+        if (!publish_addresses()) {
+            return Reply::error("conflict", kTooMany);
+        }
+        programs_->keep(name, {os::boot_id(), netns, grant.addresses});
         nlohmann::json gateways = nlohmann::json::array();
         for (const Prefix& prefix : grant.addresses) {
             const auto gateway = gateways_of({prefix});
@@ -77,13 +84,56 @@ Reply Router::ipam_allocate(const nlohmann::json& params) {
         }
         return Reply::ok({{"addresses", texts(grant.addresses)}, {"gateways", gateways}});
     };
-    return Reply::deferred([=,
-                            this,
-                            name = std::string{holder::kProgram} + holder_param(params),
-                            requests = address_requests(params),
-                            patience = patience_of(params)](const Reply::Send& send) {
-        with_addresses("ipam_allocate", name, requests, patience, use, send);
+    return Reply::deferred(
+        [=,
+         this,
+         requests = without_partners(address_requests(params), allocations_->plan()),
+         patience = patience_of(params)](const Reply::Send& send) {
+            with_addresses("ipam_allocate", name, requests, patience, use, send);
+        });
+}
+
+/** Before the first allocation: programs' containers that are there have what they had, whatever
+ * was written down; those that are gone give it back. */
+void Router::settle_programs() {
+    const auto all = programs_->all();
+    for (const auto& [holder, use] : all) {
+        if (programs_->is_gone(holder)) {
+            log::info("event=addresses_released holder={}", log::quoted(holder::shown(holder)));
+            release_program(holder);
+        } else {
+            allocations_->claim_in_use(holder, use.addresses);
+        }
+    }
+    // Where the file was lost, nobody knows their namespaces: after the next boot they are gone.
+    for (const std::string& holder : allocations_->holders()) {
+        if (holder.starts_with(holder::kProgram) && !programs_->all().contains(holder)) {
+            programs_->keep(holder, {os::boot_id(), 0, allocations_->held_by(holder)});
+        }
+    }
+}
+
+void Router::release_program(const std::string& holder) {
+    allocations_->release(holder);
+    programs_->forget(holder);
+}
+
+/** One of a program's or person's: a container that runs does not claim it at the next start. */
+void Router::release_place(const std::string& holder, ipam::Index place) {
+    allocations_->give_back(holder, {place});
+    const auto entry = programs_->all().find(holder);
+    if (entry == programs_->all().end()) {
+        return;
+    }
+    Programs::Use use = entry->second;
+    std::erase_if(use.addresses, [&](const Prefix& each) {
+        return allocations_->plan().place_of(each.address) == place;
     });
+    if (use.addresses.empty()) {
+        programs_->forget(holder);
+    } else {
+        programs_->keep(holder, std::move(use));
+    }
 }
 
 /** What a program or a person holds; what pods and the host have is given back by detaching them.
@@ -95,8 +145,7 @@ Reply Router::ipam_release(const nlohmann::json& params) {
         const IpAddress address = address_param(params);
         const std::string* const name = allocations_->holder_of(address);
         if (name == nullptr) {
-            return Reply::error("not_found",
-                                fmt::format("nobody on this node holds {}", address.text()));
+            return Reply::ok({{"released", released}});
         }
         if (!name->starts_with(holder::kProgram) && !name->starts_with(holder::kPerson)) {
             return Reply::error("conflict",
@@ -104,7 +153,9 @@ Reply Router::ipam_release(const nlohmann::json& params) {
                                             address.text(),
                                             holder::shown(*name)));
         }
-        names.push_back(*name);
+        const auto place = allocations_->plan().place_of(address);
+        release_place(std::string{*name}, *place);
+        released.push_back(address.text());
     } else {
         const std::string name = holder_param(params);
         names = {std::string{holder::kProgram} + name, std::string{holder::kPerson} + name};
@@ -113,6 +164,11 @@ Reply Router::ipam_release(const nlohmann::json& params) {
         for (const IpAddress& address : allocations_->release(name)) {
             released.push_back(address.text());
         }
+        programs_->forget(name);
+    }
+    publish_addresses();
+    if (const std::string why = allocations_->not_saved(); !why.empty()) {
+        return Reply::error("internal", why); // who hears that repeats it
     }
     return Reply::ok({{"released", released}});
 }
@@ -141,10 +197,9 @@ std::vector<Prefix> Router::held_by(const std::string& holder) {
 
 Reply Router::ipam_check(const nlohmann::json& params) {
     const std::string name = holder_param(params);
-    for (const std::string_view kind : {holder::kProgram, holder::kPod, holder::kPerson}) {
-        const auto held = held_by(std::string{kind} + name);
-        if (!held.empty()) {
-            return Reply::ok({{"addresses", texts(held)}});
+    for (const std::string& holder : allocations_->holders()) {
+        if (holder::shown(holder) == name) {
+            return Reply::ok({{"addresses", texts(held_by(holder))}});
         }
     }
     return Reply::error("not_found", fmt::format("{} holds no address on this node", name));
@@ -154,8 +209,9 @@ Reply Router::ipam_claim(const nlohmann::json& params) {
     const IpAddress address = address_param(params);
     ipam::Request place{ipam::Request::Kind::place,
                         Prefix{address, static_cast<std::uint8_t>(address.bits())}};
-    const UseGrant use = [](const Grant& grant) {
-        return Reply::ok({{"addresses", texts(grant.addresses)}});
+    const UseGrant use = [this](const Grant& grant) {
+        return publish_addresses() ? Reply::ok({{"addresses", texts(grant.addresses)}})
+                                   : Reply::error("conflict", kTooMany);
     };
     return Reply::deferred([=,
                             this,
@@ -197,25 +253,40 @@ Reply Router::ipam_gc(const nlohmann::json& params) {
     const auto prefix = params.value("prefix", std::string{});
     const auto valid = params.value("valid", std::vector<std::string>{});
     const bool dry = params.value("dry_run", false);
+    if (!dry) {
+        settle_deleted();
+    }
     const std::set<std::string> live = live_holders();
     nlohmann::json released = nlohmann::json::array();
+    std::string failed;
     for (const std::string& each : allocations_->holders()) {
         const std::string name = holder::shown(each);
         const bool collected = each.starts_with(holder::kPod) || each.starts_with(holder::kProgram);
-        const bool stale = prefix.empty() ? each.starts_with(holder::kPod) && !live.contains(each)
+        const bool gone =
+            each.starts_with(holder::kPod) ? !live.contains(each) : programs_->is_gone(each);
+        const bool stale = prefix.empty() ? gone
                                           : name.starts_with(prefix) &&
                                                 std::ranges::find(valid, name) == valid.end();
         if (!collected || !stale) {
             continue;
         }
         released.push_back({{"holder", name}, {"addresses", texts(allocations_->held_by(each))}});
-        if (!dry) {
+        if (dry) {
+            continue;
+        }
+        try {
             detach_holder(each);
-            allocations_->release(each);
+            release_program(each);
+        } catch (const std::system_error& error) {
+            failed = error.what(); // the others all the same
         }
     }
     if (!dry) {
         publish_addresses();
+        failed = failed.empty() ? allocations_->not_saved() : failed;
+    }
+    if (!failed.empty()) {
+        return Reply::error("internal", failed);
     }
     return Reply::ok({{"released", released}, {"dry_run", dry}});
 }
@@ -253,7 +324,7 @@ Reply Router::remove_peer(const nlohmann::json& params) {
     }
     if (found.size() != 1) {
         return Reply::error("not_found",
-                            fmt::format("'{}' is {} with address space: see 'weavectl ipam "
+                            fmt::format("'{}' is {} with addresses: see 'weavectl ipam "
                                         "status', and give the id",
                                         wanted,
                                         found.empty() ? "no node" : "more than one node"));

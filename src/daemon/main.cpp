@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "attach/removal.hpp"
 #include "crypto/init.hpp"
+#include "daemon/address_plan.hpp"
 #include "daemon/cluster_file.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
@@ -55,6 +57,15 @@ int run(int argc, char** argv) {
     }
     if (line.exit_now) {
         return line.exit_code;
+    }
+    if (line.only_check_range) {
+        crypto::init();
+        refuse_overlap(line.options);
+        return 0;
+    }
+    if (line.remove_firewall) {
+        attach::remove_firewalls(line.options.bridge);
+        return 0;
     }
     log::init(level_of(line.options.log_level));
     protect_memory();

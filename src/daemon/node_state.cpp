@@ -135,7 +135,7 @@ void NodeState::save_lines(const char* name, const std::vector<std::string>& lin
     os::write_checked_file(path(name), as_bytes(text), 0600);
 }
 
-/** A line for each link: its host end, that one's MAC address, the addresses. */
+/** A line for each link: its host end, that one's MAC address, the pod's own, the addresses. */
 void NodeState::load_given() {
     for (const std::string& line : load_lines(kGivenFile)) {
         const std::vector<std::string> words = words_of(line);
@@ -145,7 +145,8 @@ void NodeState::load_given() {
         }
         GivenAddresses& given = given_[words[0]];
         given.host_mac = *mac;
-        for (std::size_t i = 2; i < words.size(); ++i) {
+        given.mac = words.size() > 2 ? MacAddress::parse(words[2]) : std::nullopt;
+        for (std::size_t i = given.mac ? 3 : 2; i < words.size(); ++i) {
             if (const auto prefix = Prefix::parse(words[i])) {
                 given.addresses.push_back(*prefix);
             }
@@ -190,6 +191,7 @@ void NodeState::save_given(std::map<std::string, GivenAddresses> given) {
     std::vector<std::string> lines;
     for (const auto& [host_ifname, each] : given) {
         std::string line = host_ifname + ' ' + each.host_mac.text();
+        line += each.mac ? ' ' + each.mac->text() : "";
         for (const Prefix& prefix : each.addresses) {
             line += ' ' + prefix.text();
         }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace weave::daemon {
  * the link's MAC address on the host is not. */
 struct GivenAddresses {
     MacAddress host_mac;
+    /** The pod's own when it was attached. */
+    std::optional<MacAddress> mac;
     std::vector<Prefix> addresses;
 };
 

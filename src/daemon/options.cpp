@@ -23,6 +23,7 @@
 namespace weave::daemon {
 namespace {
 
+constexpr const char* kRemoveFirewall = "--remove-firewall";
 constexpr std::size_t kMaxHostName = 253; // DNS
 
 /** What a number may be. */
@@ -104,6 +105,15 @@ void declare_options(CLI::App& app, Options& options) {
     app.add_option("PEER",
                    options.peers,
                    "Node to connect to: HOST or ADDRESS, either with :PORT, or [IPV6]:PORT.");
+}
+
+/** No variable sets it: it is a deed, not a setting. */
+void declare_remove_firewall(CLI::App& app, bool& wanted) {
+    app.add_flag(
+        kRemoveFirewall,
+        wanted,
+        "Take away the packet filter rules that weaved made on this host, and exit; those of "
+        "--bridge, and of bridges that are gone.");
 }
 
 /** One text may give several values: an environment variable cannot be repeated. */
@@ -202,6 +212,27 @@ std::optional<Prefix> check_prefix(const char* flag, const std::string& text, co
     return prefix;
 }
 
+/** ipam::Plan refuses both with one sentence. */
+void check_range_size(const Prefix& range) {
+    constexpr unsigned kShortest = 8;
+    constexpr unsigned kLongest = 30;
+    if (!range.address.is_v4()) {
+        return;
+    }
+    if (range.length > kLongest) {
+        throw ConfigError(fmt::format("--ipalloc-range {} is too small, it has fewer than 4 "
+                                      "addresses: give one of length {} or shorter",
+                                      range.text(),
+                                      kLongest));
+    }
+    if (range.length < kShortest) {
+        throw ConfigError(fmt::format("--ipalloc-range {} is too large, it has more than 2^24 "
+                                      "addresses: give one of length {} or longer",
+                                      range.text(),
+                                      kShortest));
+    }
+}
+
 void check_ranges(const Options& options) {
     constexpr const char* kExample = "10.32.0.0/12";
     const auto range = check_prefix("--ipalloc-range", options.ipalloc_range, kExample);
@@ -211,6 +242,7 @@ void check_ranges(const Options& options) {
         throw ConfigError(
             fmt::format("--ipalloc-range is empty: write it as {}, or leave it out", kExample));
     }
+    check_range_size(*range);
     try {
         std::ignore = ipam::Plan(*range, subnet);
     } catch (const std::invalid_argument& error) {
@@ -259,6 +291,11 @@ void check(const Options& options) {
 }
 
 } // namespace
+
+std::string cluster_path(const Options& options) {
+    return options.cluster_file.empty() ? options.state_dir + "/cluster.json"
+                                        : options.cluster_file;
+}
 
 void check_peer(const std::string& text) {
     const auto colon = text.rfind(':');
@@ -312,6 +349,11 @@ CommandLine parse_command_line(int argc, char** argv) {
                    line.cluster_file_to_check,
                    "Say what is wrong with that cluster file and exit.")
         ->group("");
+    app.add_flag("--check-range",
+                 line.only_check_range,
+                 "Say who else uses addresses of the range on this host and exit.")
+        ->group("");
+    declare_remove_firewall(app, line.remove_firewall);
     declare_options(app, line.options);
     try {
         app.parse(argc, argv);
@@ -343,31 +385,34 @@ CommandLine parse_command_line(int argc, char** argv) {
 std::string option_reference(const std::string& format) {
     CLI::App app;
     Options options;
+    bool remove_firewall = false;
     declare_options(app, options);
+    declare_remove_firewall(app, remove_firewall);
     std::string out;
     if (format == "markdown") {
         out = "| option | environment | default | meaning |\n|---|---|---|---|\n";
     }
     for (const CLI::Option* option : app.get_options()) {
-        if (option->get_envname().empty()) {
+        const std::string env = option->get_envname();
+        if (env.empty() && option->get_name() != kRemoveFirewall) {
             continue;
         }
         const std::string fallback = option->get_default_str();
         // A switch has no value, and CLI11 no type name for it.
         const std::string value = option->get_expected_max() == 0 ? "" : option->get_type_name();
         if (format == "markdown") {
-            out += fmt::format("| `{}{}{}` | `{}` | {} | {} |\n",
+            out += fmt::format("| `{}{}{}` | {} | {} | {} |\n",
                                option->get_name(),
                                value.empty() ? "" : " ",
                                value,
-                               option->get_envname(),
+                               env.empty() ? "" : '`' + env + '`',
                                fallback.empty() ? "" : '`' + fallback + '`',
                                option->get_description());
         } else {
-            out += fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR (environment {})\n{}{}\n",
+            out += fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR{}\n{}{}\n",
                                option->get_name(),
                                value,
-                               option->get_envname(),
+                               env.empty() ? "" : " (environment " + env + ')',
                                option->get_description(),
                                fallback.empty() ? "" : " Default: " + fallback + '.');
         }

@@ -29,6 +29,8 @@ struct CommandLine {
     Options options;
     bool exit_now = false; ///< --help, --version or a reference page was printed
     int exit_code = 0;
+    bool only_check_range = false;     ///< say whether others use the range on this host, and exit
+    bool remove_firewall = false;      ///< take the packet filter rules away, and exit
     std::string cluster_file_to_check; ///< when not empty: read it, say what is wrong, and exit
 };
 
@@ -37,6 +39,9 @@ struct CommandLine {
  * a usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
  */
 CommandLine parse_command_line(int argc, char** argv);
+
+/** Where the cluster file is. */
+std::string cluster_path(const Options& options);
 
 /** Throws ConfigError for what can be no HOST, ADDRESS, HOST:PORT, ADDRESS:PORT or [IPV6]:PORT.
  * Host names are resolved later, and again and again. */

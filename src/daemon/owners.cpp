@@ -26,7 +26,9 @@ Owners::Owners()
     nodes_[kSelf].index = kLocalPeer;
 }
 
-std::vector<Owners::Claim> Owners::sorted(const wire::Addresses& addresses) {
+/** `routed`: what is sent to that MAC its node takes for addresses that are told without one. */
+std::vector<Owners::Claim> Owners::sorted(const wire::Addresses& addresses,
+                                          const MacAddress& routed) {
     std::vector<Claim> out;
     for (const MacAddress& mac : addresses.macs) {
         out.push_back({mac});
@@ -35,7 +37,8 @@ std::vector<Owners::Claim> Owners::sorted(const wire::Addresses& addresses) {
         out.push_back({mac, {}, true});
     }
     for (std::size_t i = 0; i < addresses.prefixes.size(); ++i) {
-        const MacAddress holder = addresses.holder(i);
+        const MacAddress told = addresses.holder(i);
+        const MacAddress holder = told == MacAddress{} ? routed : told;
         // Pods would send what is meant for one of them to all.
         out.push_back({addresses.prefixes[i].network(), holder.is_group() ? MacAddress{} : holder});
     }
@@ -49,12 +52,12 @@ std::vector<Owners::Claim> Owners::sorted(const wire::Addresses& addresses) {
 }
 
 void Owners::set_local(const wire::Addresses& addresses) {
-    replace(kSelf, sorted(addresses));
+    replace(kSelf, sorted(addresses, {}));
 }
 
 void Owners::set(const NodeId& node, PeerIndex index, const wire::Addresses& addresses) {
     set_index(node, index);
-    replace(node, sorted(addresses));
+    replace(node, sorted(addresses, addresses.router_mac.value_or(MacAddress{})));
 }
 
 void Owners::set_index(const NodeId& node, PeerIndex index) {
@@ -191,6 +194,18 @@ void Owners::apply() {
         table_ = std::make_shared<AddressTable>(table_->with(changes_));
         changes_.clear();
     }
+}
+
+bool Owners::is_others(const MacAddress& mac) const {
+    const auto owner = table_->owner(mac);
+    return owner != dataplane::kNoPeer && owner != dataplane::kLocalPeer;
+}
+
+bool Owners::is_attached_elsewhere(const MacAddress& mac) const {
+    const auto entry = claims_.find(mac);
+    return entry != claims_.end() && std::ranges::any_of(entry->second, [](const Standing& each) {
+               return each.node != kSelf && !each.learned;
+           });
 }
 
 bool Owners::is_elsewhere(const MacAddress& mac, const NodeId& self) const {

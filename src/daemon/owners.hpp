@@ -53,6 +53,12 @@ class Owners {
      * traffic. */
     [[nodiscard]] std::vector<MacAddress> macs_of(const NodeId& node) const;
 
+    /** Whether another node has the MAC now. */
+    [[nodiscard]] bool is_others(const MacAddress& mac) const;
+
+    /** Whether another node says that the MAC is one of its pods'. */
+    [[nodiscard]] bool is_attached_elsewhere(const MacAddress& mac) const;
+
     /** Whether another node goes before this one, whose id is `self`, as who learned the MAC. Of
      * two that learn it at once the lower id keeps it, so that both say the same. */
     [[nodiscard]] bool is_elsewhere(const MacAddress& mac, const NodeId& self) const;
@@ -104,7 +110,7 @@ class Owners {
         std::size_t operator()(const Address& address) const noexcept;
     };
 
-    static std::vector<Claim> sorted(const wire::Addresses& addresses);
+    static std::vector<Claim> sorted(const wire::Addresses& addresses, const MacAddress& routed);
     static bool goes_before(const Standing& one, const Standing& other);
     void replace(const NodeId& node, std::vector<Claim> wanted);
     void claim(const NodeId& node, const Claim& claim);

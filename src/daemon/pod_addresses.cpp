@@ -10,13 +10,14 @@
 namespace weave::daemon {
 namespace {
 
+constexpr auto kLookAgain = std::chrono::seconds(1);
+
 std::string in_use(const Prefix& prefix, const std::string& where) {
     return fmt::format("{} is in use on {}: choose another address", prefix.address.text(), where);
 }
 
 bool holds(const std::vector<Prefix>& held, const IpAddress& address) {
-    return std::any_of(
-        held.begin(), held.end(), [&](const Prefix& each) { return each.address == address; });
+    return std::ranges::find(held, address, &Prefix::address) != held.end();
 }
 
 std::uint8_t all_bits(const IpAddress& address) {
@@ -25,52 +26,21 @@ std::uint8_t all_bits(const IpAddress& address) {
 
 } // namespace
 
-/** What the pod's interface has beyond what it was given is the pod's own making: announced, it
- * would be any address the pod likes. */
-void Router::keep_given(attach::Attachment& pod) {
-    const auto entry = state_.given().find(pod.host_ifname);
-    const bool known = entry != state_.given().end() && entry->second.host_mac == pod.host_mac;
-    std::erase_if(pod.addresses, [&](const Prefix& each) {
-        return !known || !holds(entry->second.addresses, each.address);
-    });
-}
-
-Router::Attachments Router::attachments() {
-    Attachments pods = host_.list();
-    for (attach::Attachment& pod : pods) {
-        keep_given(pod);
-    }
-    return pods;
-}
-
-/** On disk before it is acknowledged. Links that are gone are left out. */
-void Router::remember_given(const attach::Attachment& pod, const std::vector<Prefix>& addresses) {
-    std::map<std::string, GivenAddresses> after;
-    for (const os::Link& port : host_.ports()) {
-        const auto entry = state_.given().find(port.name);
-        if (entry != state_.given().end() && entry->second.host_mac == port.mac) {
-            after.insert(*entry);
-        }
-    }
-    GivenAddresses& given = after[pod.host_ifname];
-    given.host_mac = pod.host_mac;
-    for (const Prefix& prefix : addresses) {
-        if (!holds(given.addresses, prefix.address)) {
-            given.addresses.push_back(prefix);
-        }
-    }
-    state_.save_given(std::move(after));
-}
-
-/** Pods that run and of which nothing is known, because the file was lost: what they have now is
- * taken for what they were given, or they would be cut off. */
-void Router::adopt_given() {
-    if (!state_.given().empty()) {
+void Router::look_again(TimePoint now) {
+    if (now < next_look_ || !(publish_due_ || pods_.incomplete())) {
         return;
     }
-    for (const attach::Attachment& pod : host_.list()) {
-        log::warning("event=addresses_adopted interface={}", pod.host_ifname);
-        remember_given(pod, pod.addresses);
+    publish_due_ = true;
+    try {
+        publish_addresses();
+        publish_due_ = false;
+    } catch (const std::system_error& error) {
+        if (rate_.allow("look_again", now)) {
+            log::error("event=attachments_not_read reason={}", log::quoted(error.what()));
+        }
+    }
+    if (publish_due_ || pods_.incomplete()) {
+        next_look_ = now + kLookAgain;
     }
 }
 
@@ -83,7 +53,7 @@ std::vector<Prefix> Router::node_addresses() {
 }
 
 /** The kernel's ways to all that have an address here. */
-void Router::converge_routes(const Attachments& pods) {
+void Router::converge_routes(const Pods::List& pods) {
     try {
         host_.set_node_addresses(node_addresses());
         host_.converge_routes(pods);
@@ -96,9 +66,12 @@ void Router::converge_routes(const Attachments& pods) {
 
 /** An address that the host routes to, or has for itself, is told without a MAC: on the bridge it
  * is the host that answers for it, and what comes to the router's MAC goes to the host. */
-wire::Addresses Router::own_addresses(const Attachments& pods) {
+wire::Addresses Router::own_addresses(const Pods::List& pods) {
     wire::Addresses own;
     for (const attach::Attachment& pod : pods) {
+        if (pod.mac == MacAddress{}) {
+            continue; // it could not be looked into yet
+        }
         own.macs.push_back(pod.mac);
         const bool bridged = pod.mode == attach::Mode::bridge;
         for (const Prefix& prefix : pod.addresses) {
@@ -119,7 +92,17 @@ wire::Addresses Router::own_addresses(const Attachments& pods) {
         }
     }
     add_learned(own);
+    add_reserved(own);
     return own;
+}
+
+/** What programs and people hold: of one family, as the other's stands for the same place. */
+void Router::add_reserved(wire::Addresses& own) {
+    for (const auto& [place, holder] : allocations_->allocator().leases().holders()) {
+        if (holder.starts_with(holder::kProgram) || holder.starts_with(holder::kPerson)) {
+            own.reserved.push_back(allocations_->plan().address(place));
+        }
+    }
 }
 
 void Router::add_learned(wire::Addresses& own) {
@@ -144,12 +127,13 @@ bool Router::is_on_bridge(const MacAddress& mac) {
     }
 }
 
-/** Tells the mesh and the lanes what is attached and exposed here now. */
-void Router::publish_addresses() {
-    const Attachments pods = attachments();
+/** Tells the mesh and the lanes what is attached, exposed and held here now; false when the mesh
+ * cannot be told, as it is too much for a record. */
+bool Router::publish_addresses() {
+    const Pods::List pods = pods_.list();
     converge_routes(pods);
     try {
-        converge_ports(pods);
+        ports_->converge(pods, host_.ports());
     } catch (const std::system_error& error) {
         if (rate_.allow("ports_failed", Clock::now())) {
             log::error("event=port_rules_failed reason={}", log::quoted(error.what()));
@@ -157,7 +141,8 @@ void Router::publish_addresses() {
     }
     const wire::Addresses own = own_addresses(pods);
     if (!mesh_->set_own_addresses(own)) {
-        return; // what peers do not know of must not be believed to work here
+        release_what_is_gone();
+        return false; // what peers do not know of must not be believed to work here
     }
     owners_.set_local(own);
     publish_soon();
@@ -166,6 +151,7 @@ void Router::publish_addresses() {
         std::exchange(bridge_pods_, any) != any) {
         publish_topology();
     }
+    return true;
 }
 
 /** Whose interface exists, or is being made. */
@@ -180,7 +166,7 @@ std::set<std::string> Router::live_holders() {
 /** Before the first allocation: what pods and the host have is in use, whatever was written down.
  */
 void Router::claim_what_runs() {
-    for (const attach::Attachment& pod : attachments()) {
+    for (const attach::Attachment& pod : pods_.list()) {
         allocations_->claim_in_use(holder::of_pod(pod.id, pod.netns_inode, pod.ifname),
                                    pod.addresses);
     }
@@ -202,7 +188,7 @@ void Router::release_what_is_gone() {
  * host end; nullopt when nothing does. */
 std::optional<api::Reply> Router::refuse_addresses(const std::vector<Prefix>& addresses,
                                                    const std::string& interface) {
-    const Attachments pods = attachments();
+    const Pods::List pods = pods_.list();
     for (const std::string& taken : {used_by_a_host(addresses),
                                      used_elsewhere(addresses),
                                      used_here(addresses, interface, pods)}) {
@@ -217,8 +203,7 @@ std::optional<api::Reply> Router::refuse_addresses(const std::vector<Prefix>& ad
         own.add({prefix.address, all_bits(prefix.address)}, some);
     }
     if (!MeshPlane::publishable(own)) {
-        return api::Reply::error(
-            "conflict", "this node would announce more addresses than fit one record: detach some");
+        return api::Reply::error("conflict", kTooMany);
     }
     return std::nullopt;
 }
@@ -255,7 +240,7 @@ std::string Router::used_elsewhere(const std::vector<Prefix>& addresses) {
 /** A sentence when an interface of this node other than that one has one of the addresses. */
 std::string Router::used_here(const std::vector<Prefix>& addresses,
                               const std::string& interface,
-                              const Attachments& pods) {
+                              const Pods::List& pods) {
     const std::vector<Prefix> exposed = host_.exposed();
     for (const Prefix& prefix : addresses) {
         if (interface != options_.bridge && holds(exposed, prefix.address)) {

@@ -15,6 +15,9 @@ namespace {
 
 using api::Reply;
 
+/** A runtime that found no router while one was starting left a word on the disk. */
+constexpr auto kReviewDeleted = std::chrono::seconds(5);
+
 /** What an attach has to keep until its addresses are there. */
 struct Attach {
     api::Descriptor netns;
@@ -22,7 +25,8 @@ struct Attach {
     std::string holder;
     std::vector<ipam::Request> requests;
     Duration patience{};
-    /** Bridged: the pod's default route leads to this host. */
+    /** Bridged: this host is the pod's gateway, and its default route leads there too. */
+    bool gateway = false;
     bool routes = false;
 };
 
@@ -57,21 +61,19 @@ attach::PodSpec pod_spec(const nlohmann::json& params) {
     return spec;
 }
 
-/** A routed pod is on no network with others, nor is a host beside it. */
-std::vector<Prefix> on_no_network(std::vector<Prefix> addresses) {
-    for (Prefix& each : addresses) {
-        each.length = static_cast<std::uint8_t>(each.address.bits());
+/** Where an address for the host has to be from so that these pods can send to it: of the network
+ * that theirs are in. */
+ipam::Request beside(const std::vector<ipam::Request>& pods, const ipam::Plan& plan) {
+    for (const ipam::Request& each : pods) {
+        if (each.kind == ipam::Request::Kind::any) {
+            return each;
+        }
+        if (each.prefix->length < each.prefix->address.bits() &&
+            plan.places_of(each.prefix->network())) {
+            return {ipam::Request::Kind::any, each.prefix->network()};
+        }
     }
-    return addresses;
-}
-
-/** Where an address for the host has to be from so that these pods can send to it: theirs. */
-ipam::Request beside(const std::vector<ipam::Request>& pods) {
-    const auto any = [](const ipam::Request& each) {
-        return each.kind == ipam::Request::Kind::any;
-    };
-    const auto found = std::ranges::find_if(pods, any);
-    return found == pods.end() ? ipam::Request{} : *found;
+    return {};
 }
 
 /** What fails after addresses were given gives them back. */
@@ -115,6 +117,27 @@ void Router::with_addresses(const std::string& method,
     });
 }
 
+/** What speaks against a pod like that at that host end; nullopt when nothing does. */
+std::optional<Reply> Router::refuse_pod(const attach::PodSpec& spec, const std::string& own) {
+    if (auto refusal = refuse_addresses(spec.addresses, own)) {
+        return refusal;
+    }
+    if (spec.mac && (pods_.has_mac(*spec.mac, own) || owners_.is_attached_elsewhere(*spec.mac))) {
+        return Reply::error(
+            "conflict",
+            fmt::format("the MAC address {} is in use: choose another", spec.mac->text()));
+    }
+    const auto there = known_as(own);
+    if (there && !spec.id.empty() && spec.id != *there) {
+        return Reply::error("conflict",
+                            fmt::format("interface '{}' in that namespace was attached {}: "
+                                        "detach it first",
+                                        spec.ifname,
+                                        there->empty() ? "by hand" : "as " + *there));
+    }
+    return std::nullopt;
+}
+
 Reply Router::handle_attach(api::Request& request) {
     if (!request.fd) {
         return Reply::error("invalid",
@@ -124,7 +147,7 @@ Reply Router::handle_attach(api::Request& request) {
     attach::PodSpec& spec = task->spec;
     spec = pod_spec(request.params);
     const bool routed = spec.mode == attach::Mode::routed;
-    task->requests = pod_address_requests(request.params);
+    task->requests = without_partners(pod_address_requests(request.params), allocations_->plan());
     spec.addresses = fixed_addresses(task->requests);
     if (routed) {
         spec.addresses = on_no_network(spec.addresses);
@@ -136,92 +159,109 @@ Reply Router::handle_attach(api::Request& request) {
     }
     const std::uint64_t inode = os::netns_inode(request.fd.get());
     const std::string own = attach::host_ifname(inode, spec.ifname);
-    if (auto refusal = refuse_addresses(spec.addresses, own)) {
+    if (auto refusal = refuse_pod(spec, own)) {
         return std::move(*refusal);
     }
+    spec.id = known_as(own).value_or(spec.id); // whoever adds to it does so for the same holder
     task->netns = std::move(request.fd);
     task->holder = holder::of_pod(spec.id, inode, spec.ifname);
     task->patience = patience_of(request.params);
     task->routes = !routed && request.params.value("routes", false);
+    task->gateway = !routed && request.params.value("gateway", task->routes);
     const UseGrant use = [this, task, routed](const Grant& grant) {
         attach::PodSpec& pod = task->spec;
         pod.addresses = routed ? on_no_network(grant.addresses) : grant.addresses;
         pod.gateways = task->routes ? gateways_of(pod.addresses) : std::vector<IpAddress>{};
-        return attach_pod(std::move(task->netns), pod);
+        return attach_pod(std::move(task->netns),
+                          pod,
+                          task->gateway,
+                          [this, holder = task->holder, fresh = grant.fresh] {
+                              allocations_->give_back(holder, fresh);
+                          });
     };
     return Reply::deferred([this, task, use, routed](const Reply::Send& send) {
+        preparing_.insert(task->holder);
+        obtaining_.insert(task->holder);
         const auto attach = [this, task, use, send](Reply host) {
+            preparing_.erase(preparing_.find(task->holder));
+            obtaining_.erase(obtaining_.find(task->holder));
+            if (unwanted_.erase(task->holder) > 0) {
+                host = Reply::error("not_found", "the pod was deleted meanwhile");
+            }
             if (!host.code.empty()) {
                 send(std::move(host));
                 return;
             }
             with_addresses("attach", task->holder, task->requests, task->patience, use, send);
         };
-        if (routed || task->routes) {
-            with_host_address(routed, beside(task->requests), task->patience, attach);
+        if (routed || task->gateway) {
+            with_host_address(
+                routed, beside(task->requests, allocations_->plan()), task->patience, attach);
         } else {
             attach(Reply::ok());
         }
     });
 }
 
-/** What pods send to that are to get out of the mesh, or are not on its bridge: the host, under an
- * address of its own. `then` gets an error when there is none. */
-void Router::with_host_address(bool routed,
-                               const ipam::Request& near,
-                               Duration patience,
-                               const Reply::Send& then) {
-    const auto subnet = near.prefix ? allocations_->plan().places_of(*near.prefix)
-                                    : std::optional(allocations_->plan().default_subnet());
-    const auto fits = [&](const Prefix& own) {
-        const bool whole = own.length == own.address.bits();
-        const auto place = allocations_->plan().place_of(own.address);
-        return whole == routed && (routed || (place && subnet && subnet->contains(*place)));
-    };
-    if (std::ranges::any_of(state_.exposed(), fits)) {
-        then(Reply::ok());
-        return;
+/** The id that an interface of ours was attached with; nullopt when there is none. */
+std::optional<std::string> Router::known_as(const std::string& host_ifname) {
+    for (const attach::Attachment& pod : host_.known()) {
+        if (pod.host_ifname == host_ifname) {
+            return pod.id;
+        }
     }
-    with_addresses(
-        "expose",
-        routed ? holder::kNode : holder::kHost,
-        {routed ? ipam::Request{} : near},
-        patience,
-        [this, routed](const Grant& grant) {
-            return expose_too(routed ? on_no_network(grant.addresses) : grant.addresses);
-        },
-        then);
+    return std::nullopt;
 }
 
-Reply Router::attach_pod(api::Descriptor netns, const attach::PodSpec& spec) {
-    attach::PreparedPod prepared = host_.prepare_pod(netns.get(), spec);
+/** All of it, or nothing is left. Whoever called gives the addresses back then, unless it fails
+ * when all was answered for: `give_back` does it. */
+Reply Router::attach_pod(api::Descriptor netns,
+                         const attach::PodSpec& spec,
+                         bool gateway,
+                         const std::function<void()>& give_back) {
+    const attach::PreparedPod prepared = host_.prepare_pod(netns.get(), spec);
+    attach::Attachment pod = prepared.pod;
+    const auto undo = [this, prepared](int netns_fd) {
+        host_.undo(netns_fd, prepared);
+        publish_addresses();
+    };
     try {
-        remember_given(prepared.pod,
-                       spec.addresses); // first: what cannot be kept is not acknowledged
-        converge_ports(attachments());  // nor what could send under any name
+        // First: what cannot be kept is not acknowledged, nor what could send under any name.
+        pods_.remember(pod, spec.addresses);
+        const Pods::List pods = pods_.list();
+        ports_->converge(pods, host_.ports());
+        if (!MeshPlane::publishable(own_addresses(pods))) {
+            undo(netns.get());
+            return Reply::error("conflict", kTooMany);
+        }
+        pods_.keep_given(pod);
+        if (spec.mode == attach::Mode::routed || gateway) {
+            forward_for(spec.addresses);
+        }
+        publish_addresses();
     } catch (const std::system_error&) {
-        host_.undo(netns.get(), prepared);
+        undo(netns.get());
         throw;
     }
-    attach::Attachment& pod = prepared.pod;
-    keep_given(pod);
-    if (spec.mode == attach::Mode::routed || !spec.gateways.empty()) {
-        forward_for(spec.addresses);
-    }
-    publish_addresses();
     log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
     // Of a port of the bridge the kernel is not asked for routes: it has those it was given.
-    attach::Attachment shown = pod;
     if (spec.mode == attach::Mode::bridge) {
-        shown.gateways = spec.gateways;
+        pod.gateways = gateway ? gateways_of(spec.addresses) : spec.gateways;
     }
-    Reply reply = Reply::ok(row_of(shown));
+    Reply reply = Reply::ok(row_of(pod));
     // Peers drop what comes from an address they have not heard of: the pod starts when they have.
     reply.after =
         mesh_->until_known(Clock::now(), [this](const NodeId& node) { return peers_->rtt(node); });
-    reply.finish = [this, kept = std::make_shared<api::Descriptor>(std::move(netns)), spec] {
-        host_.start_pod(kept->get(), spec);
-    };
+    reply.finish =
+        [this, kept = std::make_shared<api::Descriptor>(std::move(netns)), spec, undo, give_back] {
+            try {
+                host_.start_pod(kept->get(), spec);
+            } catch (const std::system_error&) {
+                give_back();
+                undo(kept->get());
+                throw;
+            }
+        };
     return reply;
 }
 
@@ -236,6 +276,7 @@ Reply Router::handle_detach(api::Request& request) {
                             "request");
     }
     const std::uint64_t inode = request.fd ? os::netns_inode(request.fd.get()) : 0;
+    cancel_waiting(request.fd ? std::string{} : id, inode, ifname);
     std::vector<std::string> detached;
     for (const attach::Attachment& pod : host_.known()) {
         const bool same = (request.fd ? pod.netns_inode == inode : pod.id == id) &&
@@ -257,6 +298,20 @@ Reply Router::handle_detach(api::Request& request) {
     return Reply::ok({{"detached", detached}});
 }
 
+/** Nobody makes an interface of it later, when its addresses come. */
+void Router::cancel_waiting(const std::string& id, std::uint64_t inode, const std::string& ifname) {
+    const std::string start = holder::of_pod(id, inode, ifname);
+    const std::multiset<std::string> waiting = obtaining_;
+    for (const std::string& each : waiting) {
+        if (ifname.empty() ? each.starts_with(start) : each == start) {
+            allocations_->cancel(each);
+            if (preparing_.contains(each)) {
+                unwanted_.insert(each);
+            }
+        }
+    }
+}
+
 /** Its interface too, whatever the allocator knows of it. */
 void Router::detach_holder(const std::string& holder) {
     for (const attach::Attachment& pod : host_.known()) {
@@ -266,138 +321,30 @@ void Router::detach_holder(const std::string& holder) {
     }
 }
 
-/** What container runtimes deleted while this node did not run. */
+void Router::review_deleted(TimePoint now) {
+    if (now >= next_tombstones_) {
+        next_tombstones_ = now + kReviewDeleted;
+        settle_deleted();
+    }
+}
+
+/** What container runtimes deleted while this node did not answer. */
 void Router::settle_deleted() {
     const auto settle = [this](const Tombstone& gone) {
+        publish_due_ = true;
         if (const auto pod = host_.find(gone.id, gone.ifname)) {
             host_.detach_pod(pod->netns_inode, pod->ifname);
         }
         for (const std::string_view kind : {holder::kPod, holder::kProgram}) {
-            allocations_->release(std::string{kind} + gone.holder);
+            release_program(std::string{kind} + gone.holder);
         }
         log::info("event=tombstone_settled holder={}", log::quoted(gone.holder));
     };
     for (const std::string& why : settle_tombstones(options_.state_dir, settle)) {
-        log::warning("event=tombstone_not_settled reason={}", log::quoted(why));
-    }
-}
-
-Reply Router::handle_expose(const api::Request& request) {
-    const std::vector<ipam::Request> requests = address_requests(request.params);
-    const std::vector<Prefix> fixed = fixed_addresses(requests);
-    for (const Prefix& prefix : fixed) {
-        if (const std::string bad = attach::check_address(prefix); !bad.empty()) {
-            return Reply::error("invalid", bad);
+        if (rate_.allow("tombstone", Clock::now())) {
+            log::warning("event=tombstone_not_settled reason={}", log::quoted(why));
         }
     }
-    if (auto refusal = refuse_addresses(fixed, options_.bridge)) {
-        return std::move(*refusal);
-    }
-    const bool own = request.params.value("own", false);
-    const UseGrant use = [this, own](const Grant& grant) {
-        return expose_too(own ? on_no_network(grant.addresses) : grant.addresses);
-    };
-    return Reply::deferred([this, own, requests, use, patience = patience_of(request.params)](
-                               const Reply::Send& send) {
-        with_addresses(
-            "expose", own ? holder::kNode : holder::kHost, requests, patience, use, send);
-    });
-}
-
-/** These beside what the host has. */
-Reply Router::expose_too(const std::vector<Prefix>& addresses) {
-    std::vector<Prefix> after = state_.exposed();
-    nlohmann::json granted = nlohmann::json::array();
-    for (const Prefix& prefix : addresses) {
-        std::erase(after, prefix);
-        after.push_back(prefix);
-        granted.push_back(prefix.text());
-    }
-    Reply reply = expose_exactly(after);
-    reply.result["addresses"] = granted;
-    return reply;
-}
-
-/** The host's addresses on the pods' network that these are in. */
-std::vector<IpAddress> Router::gateways_of(const std::vector<Prefix>& addresses) {
-    std::vector<IpAddress> out;
-    for (const Prefix& prefix : addresses) {
-        for (const Prefix& own : state_.exposed()) {
-            const bool known = std::ranges::find(out, own.address) != out.end();
-            if (!known && own.length < own.address.bits() && own.contains(prefix.address)) {
-                out.push_back(own.address);
-            }
-        }
-    }
-    return out;
-}
-
-Reply Router::handle_hide(const api::Request& request) {
-    std::vector<Prefix> after = state_.exposed();
-    std::vector<Prefix> hidden = after;
-    if (!request.params.value("addresses", nlohmann::json::array()).empty()) {
-        hidden = fixed_addresses(address_requests(request.params));
-    }
-    for (const Prefix& prefix : hidden) {
-        if (std::erase(after, prefix) == 0) {
-            return Reply::error(
-                "not_found",
-                fmt::format("{} is not exposed: see 'weavectl status'", prefix.text()));
-        }
-    }
-    Reply reply = expose_exactly(after);
-    release_unexposed();
-    return reply;
-}
-
-/** What the host had of the range and has no more. */
-void Router::release_unexposed() {
-    std::vector<ipam::Index> gone;
-    const auto shown = [&](ipam::Index place) {
-        return std::ranges::any_of(state_.exposed(), [&](const Prefix& prefix) {
-            return allocations_->plan().place_of(prefix.address) == place;
-        });
-    };
-    for (const char* const name : {holder::kHost, holder::kNode}) {
-        for (const ipam::Index place : allocations_->allocator().leases().held_by(name)) {
-            if (!shown(place)) {
-                gone.push_back(place);
-            }
-        }
-        allocations_->give_back(name, std::exchange(gone, {}));
-    }
-}
-
-/** All of them or as before. */
-Reply Router::expose_exactly(const std::vector<Prefix>& wanted) {
-    const std::vector<Prefix> before = state_.exposed();
-    const auto had = [&](const std::vector<Prefix>& list, const Prefix& prefix) {
-        return std::ranges::find(list, prefix) != list.end();
-    };
-    state_.save_exposed(wanted); // first: what cannot be kept is not acknowledged
-    std::vector<std::function<void()>> undo;
-    try {
-        for (const Prefix& prefix : wanted) {
-            if (!had(before, prefix) && host_.expose(prefix)) {
-                undo.emplace_back([this, prefix] { host_.hide(prefix); });
-            }
-        }
-        for (const Prefix& prefix : before) {
-            if (!had(wanted, prefix) && host_.hide(prefix)) {
-                undo.emplace_back([this, prefix] { host_.expose(prefix); });
-            }
-        }
-    } catch (const std::system_error&) {
-        std::ranges::for_each(undo, [](const auto& step) { step(); });
-        state_.save_exposed(before);
-        throw;
-    }
-    publish_addresses();
-    nlohmann::json exposed = nlohmann::json::array();
-    for (const Prefix& prefix : wanted) {
-        exposed.push_back(prefix.text());
-    }
-    return Reply::ok({{"exposed", exposed}});
 }
 
 } // namespace weave::daemon

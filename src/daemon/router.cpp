@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/router.hpp"
 
+#include "attach/overlap.hpp"
 #include "base/version.hpp"
-#include "crypto/hash.hpp"
 #include "crypto/init.hpp"
+#include "daemon/address_plan.hpp"
 #include "dataplane/icmp.hpp"
 #include "dataplane/neighbour.hpp"
 #include "ipam/state.hpp"
@@ -52,24 +53,6 @@ std::vector<IpAddress> listen_addresses(const Options& options) {
     return out;
 }
 
-/** The IPv6 range of a cluster that names none is a unique local one of its own (RFC 4193). */
-ipam::Plan address_plan(const Options& options, const Cluster& cluster) {
-    std::optional<Prefix> subnet;
-    if (!options.ipalloc_default_subnet.empty()) {
-        subnet = Prefix::parse(options.ipalloc_default_subnet);
-    }
-    ipam::Plan plan(*Prefix::parse(options.ipalloc_range), subnet);
-    if (options.ipalloc_range6 == "auto") {
-        const crypto::Hash64 hash = crypto::blake2b(as_bytes("weavemesh ULA"), cluster.id);
-        std::array<std::uint8_t, 16> first{0xfd};
-        std::copy_n(hash.begin(), 5, first.begin() + 1);
-        plan.add_v6(IpAddress::v6(first));
-    } else if (options.ipalloc_range6 != "off") {
-        plan.add_v6(Prefix::parse(options.ipalloc_range6)->network().address);
-    }
-    return plan;
-}
-
 attach::HostSettings
 host_settings(const Options& options, const NodeState& state, const Cluster& cluster) {
     attach::HostSettings settings;
@@ -77,17 +60,8 @@ host_settings(const Options& options, const NodeState& state, const Cluster& clu
     settings.tap = options.tap;
     settings.mtu = options.mtu != 0 ? options.mtu : automatic_mtu(options, state.targets());
     settings.node = state.identity().id();
-    const ipam::Plan plan = address_plan(options, cluster);
-    settings.ranges.push_back(plan.range());
-    if (plan.range6()) {
-        settings.ranges.push_back(*plan.range6());
-    }
+    settings.ranges = ranges_of(address_plan(options, cluster));
     return settings;
-}
-
-Cluster load_cluster(const Options& options) {
-    return read_cluster_file(options.cluster_file.empty() ? options.state_dir + "/cluster.json"
-                                                          : options.cluster_file);
 }
 
 session::Local session_local(const NodeState& state, const Cluster& cluster) {
@@ -108,9 +82,14 @@ Router::Router(boost::asio::io_context& io, Options options)
     , options_(std::move(options))
     , name_(node_name(options_.name))
     , state_((os::ensure_directory(options_.run_dir, 0755), options_.state_dir))
-    , cluster_(load_cluster(options_))
+    , cluster_(read_cluster_file(cluster_path(options_)))
     , host_(host_settings(options_, state_, cluster_))
-    , firewall_watch_(io)
+    , pods_(host_,
+            state_,
+            {[this](const std::string& name) {
+                 return ports_ ? ports_->mac(name) : std::optional<MacAddress>{};
+             },
+             [this](const MacAddress& mac) { return owners_.is_others(mac); }})
     , tick_(io)
     , learned_({[this](const MacAddress& mac) { return is_on_bridge(mac); },
                 [this](const MacAddress& mac) {
@@ -132,9 +111,6 @@ Router::Router(boost::asio::io_context& io, Options options)
 }
 
 Router::~Router() {
-    if (firewall_watch_.is_open()) {
-        firewall_watch_.release(); // the firewall's own
-    }
     control_.reset();
     http_.clear();
     mesh_.reset();
@@ -152,11 +128,12 @@ void Router::start() {
     // Ports first: when one is taken, nothing has been changed on the host yet.
     mesh_->listen();
     open_http();
+    check_ranges();
     host_.ensure_bridge();
     keep_pods_off_http();
     make_lanes();
-    make_firewall();
     take_over_pods();
+    make_ports(); // the rules of an earlier start stand until then
     underlay_ = std::make_unique<Underlay>(
         io_,
         options_,
@@ -169,6 +146,7 @@ void Router::start() {
         [this] { publish_addresses(); });
     publish_topology();
     claim_what_runs();
+    settle_programs();
     allocations_->start();
     settle_deleted();
     publish_addresses();
@@ -182,7 +160,7 @@ void Router::start() {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
         } else if (punt.kind == dataplane::Punt::Kind::new_source) {
-            learned_changed_ |= learned_.on_source(dataplane::mac_at(punt.bytes.data()));
+            publish_due_ |= learned_.on_source(dataplane::mac_at(punt.bytes.data()));
         }
         peers_->on_punt(punt, Clock::now());
     });
@@ -199,6 +177,30 @@ void Router::start() {
     schedule_tick();
 }
 
+/** Pods whose addresses this host already reaches elsewhere would be lost to it. Where pods run, as
+ * after a crash, it is said, but they are not cut off. */
+void Router::check_ranges() {
+    std::string overlap =
+        attach::find_overlap(netlink_, ranges_of(allocations_->plan()), options_.bridge);
+    if (overlap.empty()) {
+        return;
+    }
+    if (host_.known().empty()) {
+        throw ConfigError(overlap);
+    }
+    log::warning("event=range_overlaps detail={}", log::quoted(overlap));
+    notices_.push_back(std::move(overlap));
+}
+
+void Router::make_ports() {
+    attach::FirewallSettings settings;
+    settings.table = options_.bridge;
+    settings.bridge = options_.bridge;
+    settings.masquerade = !options_.no_masquerade;
+    settings.ranges = ranges_of(allocations_->plan());
+    ports_ = std::make_unique<PodPorts>(io_, std::move(settings), pods_.list());
+}
+
 /** What earlier starts, with other settings perhaps, left on this host. */
 void Router::take_over_pods() {
     for (const std::string& interface : host_.adopt_pods()) {
@@ -210,7 +212,7 @@ void Router::take_over_pods() {
     for (const Prefix& prefix : state_.exposed()) {
         host_.expose(prefix);
     }
-    adopt_given();
+    pods_.adopt();
 }
 
 void Router::make_mesh() {
@@ -257,14 +259,23 @@ void Router::make_allocations() {
         nothing.allocator.range = settings.plan.range();
         os::write_checked_file(settings.file, ipam::encode_state(nothing), 0600);
     }
+    const std::string file = settings.file;
     AllocationEvents events;
     events.publish = [this](std::uint16_t kind, Bytes tlvs) {
         mesh_->set_own(kind, std::move(tlvs));
     };
     events.name_of = [this](const NodeId& node) { return name_of(node); };
     allocations_ = std::make_unique<Allocations>(std::move(settings), std::move(events));
+    programs_ = std::make_unique<Programs>(options_.state_dir + "/programs");
+    if (!programs_->notice().empty()) {
+        log::error("event=state_file_damaged detail={}", log::quoted(programs_->notice()));
+        notices_.push_back(programs_->notice());
+    }
     for (std::string& notice : allocations_->take_notices()) {
-        log::error("event=state_file_damaged detail={}", log::quoted(notice));
+        // One about the file begins with its name.
+        log::error("event={} detail={}",
+                   notice.starts_with(file) ? "state_file_damaged" : "addresses_outside_range",
+                   log::quoted(notice));
         notices_.push_back(std::move(notice));
     }
 }
@@ -372,12 +383,11 @@ void Router::schedule_tick() {
         peers_->tick(now);
         mesh_->tick(now);
         allocations_->tick();
-        check_firewall(/*readable=*/false);
+        ports_->review(now);
         check_name(now);
-        learned_changed_ |= learned_.review(now);
-        if (std::exchange(learned_changed_, false)) {
-            publish_addresses();
-        }
+        publish_due_ |= learned_.review(now);
+        review_deleted(now);
+        look_again(now);
         lanes_->cell().reclaim();
         schedule_tick();
     });

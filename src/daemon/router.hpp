@@ -5,7 +5,6 @@
 #include "api/http.hpp"
 #include "api/server.hpp"
 #include "api/status.hpp"
-#include "attach/firewall.hpp"
 #include "attach/host.hpp"
 #include "daemon/allocations.hpp"
 #include "daemon/lanes.hpp"
@@ -16,10 +15,12 @@
 #include "daemon/options.hpp"
 #include "daemon/owners.hpp"
 #include "daemon/peers.hpp"
+#include "daemon/pod_ports.hpp"
+#include "daemon/pods.hpp"
+#include "daemon/programs.hpp"
 #include "daemon/underlay.hpp"
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <functional>
@@ -49,6 +50,9 @@ class Router {
     [[nodiscard]] const std::string& failure() const { return failure_; }
 
   private:
+    static constexpr const char* kTooMany =
+        "this node would announce more addresses than fit one record: detach some";
+
     // router.cpp: composition and the flows
     void start();
     void make_mesh();
@@ -59,7 +63,9 @@ class Router {
     void serve_http(const Endpoint& endpoint, bool metrics_only);
     void keep_pods_off_http();
     bool is_pods(const IpAddress& address);
+    void check_ranges();
     void take_over_pods();
+    void make_ports();
     void schedule_tick();
     void check_name(TimePoint now);
     void publish_topology();
@@ -70,24 +76,21 @@ class Router {
     void announce_moves();
     void answer_too_big(const dataplane::Punt& punt);
     // pod_addresses.cpp: what this node announces, and what it refuses to
-    using Attachments = std::vector<attach::Attachment>;
-    Attachments attachments();
-    void keep_given(attach::Attachment& pod);
-    void remember_given(const attach::Attachment& pod, const std::vector<Prefix>& addresses);
-    void adopt_given();
     std::vector<Prefix> node_addresses();
-    void converge_routes(const Attachments& pods);
-    wire::Addresses own_addresses(const Attachments& pods);
+    void converge_routes(const Pods::List& pods);
+    wire::Addresses own_addresses(const Pods::List& pods);
     void add_learned(wire::Addresses& own);
+    void add_reserved(wire::Addresses& own);
     bool is_on_bridge(const MacAddress& mac);
-    void publish_addresses();
+    bool publish_addresses();
+    void look_again(TimePoint now);
     std::optional<api::Reply> refuse_addresses(const std::vector<Prefix>& addresses,
                                                const std::string& interface);
     std::string used_by_a_host(const std::vector<Prefix>& addresses);
     std::string used_elsewhere(const std::vector<Prefix>& addresses);
     std::string used_here(const std::vector<Prefix>& addresses,
                           const std::string& interface,
-                          const Attachments& pods);
+                          const Pods::List& pods);
     std::set<std::string> live_holders();
     void claim_what_runs();
     void release_what_is_gone();
@@ -97,12 +100,6 @@ class Router {
     api::Reply logged(const std::string& method, const std::function<api::Reply()>& call);
     api::Reply handle_connect(const api::Request& request);
     api::Reply handle_forget(const api::Request& request);
-    // port_rules.cpp: what pods may send, and what leaves for elsewhere
-    void make_firewall();
-    void watch_firewall();
-    void check_firewall(bool readable);
-    void converge_ports(const Attachments& pods);
-    void forward_for(const std::vector<Prefix>& addresses);
     // pod_requests.cpp
     using UseGrant = std::function<api::Reply(const Grant&)>;
     void with_addresses(const std::string& method,
@@ -111,15 +108,25 @@ class Router {
                         Duration patience,
                         const UseGrant& use,
                         const api::Reply::Send& send);
+    std::optional<api::Reply> refuse_pod(const attach::PodSpec& spec, const std::string& own);
+    api::Reply handle_attach(api::Request& request);
+    std::optional<std::string> known_as(const std::string& host_ifname);
+    api::Reply attach_pod(api::Descriptor netns,
+                          const attach::PodSpec& spec,
+                          bool gateway,
+                          const std::function<void()>& give_back);
+    api::Reply handle_detach(api::Request& request);
+    void cancel_waiting(const std::string& id, std::uint64_t inode, const std::string& ifname);
+    void detach_holder(const std::string& holder);
+    void settle_deleted();
+    void review_deleted(TimePoint now);
+    // host_requests.cpp
     void with_host_address(bool routed,
                            const ipam::Request& near,
                            Duration patience,
                            const api::Reply::Send& then);
-    api::Reply handle_attach(api::Request& request);
-    api::Reply attach_pod(api::Descriptor netns, const attach::PodSpec& spec);
-    api::Reply handle_detach(api::Request& request);
-    void detach_holder(const std::string& holder);
-    void settle_deleted();
+    [[nodiscard]] bool has_own_address() const;
+    [[nodiscard]] bool is_same(const ipam::Request& asked, const Prefix& own) const;
     api::Reply handle_expose(const api::Request& request);
     api::Reply handle_hide(const api::Request& request);
     api::Reply expose_too(const std::vector<Prefix>& addresses);
@@ -130,6 +137,9 @@ class Router {
     api::Reply handle_ipam(const api::Request& request);
     api::Reply ipam_allocate(const nlohmann::json& params);
     api::Reply ipam_release(const nlohmann::json& params);
+    void settle_programs();
+    void release_program(const std::string& holder);
+    void release_place(const std::string& holder, ipam::Index place);
     std::vector<Prefix> held_by(const std::string& holder);
     api::Reply ipam_check(const nlohmann::json& params);
     api::Reply ipam_claim(const nlohmann::json& params);
@@ -159,16 +169,22 @@ class Router {
     NodeState state_;
     Cluster cluster_;
     attach::Host host_;
-    std::unique_ptr<attach::Firewall> firewall_;
-    boost::asio::posix::stream_descriptor firewall_watch_;
-    TimePoint next_firewall_check_{};
-    std::map<std::string, attach::PortRules> ports_;
+    Pods pods_;
+    std::unique_ptr<PodPorts> ports_;
+    /** What is announced may no longer be what is here. */
+    bool publish_due_ = false;
+    TimePoint next_look_{};
     std::unique_ptr<Lanes> lanes_;
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<MeshPlane> mesh_;
     std::unique_ptr<Allocations> allocations_;
+    std::unique_ptr<Programs> programs_;
     /** Whose addresses are on their way: they have no interface yet. */
     std::multiset<std::string> obtaining_;
+    /** Of those, who waits for the host's address first, and who of them is no longer wanted. */
+    std::multiset<std::string> preparing_;
+    std::set<std::string> unwanted_;
+    TimePoint next_tombstones_{};
     std::unique_ptr<Underlay> underlay_;
     std::unique_ptr<api::Server> control_;
     std::vector<std::unique_ptr<api::HttpServer>> http_;
@@ -186,8 +202,6 @@ class Router {
     Owners owners_;
     os::Netlink netlink_ = os::Netlink::open();
     LearnedMacs learned_;
-    /** It is not announced yet. */
-    bool learned_changed_ = false;
     dataplane::Snapshot snapshot_;
     /** A publication is on its way. */
     bool publishing_ = false;

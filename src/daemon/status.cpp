@@ -109,11 +109,14 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
     status.warnings = notices_;
-    for (const std::string& problem : firewall_->forward_problems()) {
+    for (const std::string& problem : ports_->problems()) {
         status.warnings.push_back(problem);
     }
     if (const std::string why = allocations_->not_ready(); !why.empty()) {
         status.warnings.push_back(why);
+    }
+    for (std::string& sentence : allocations_->other_ranges()) {
+        status.warnings.push_back(std::move(sentence));
     }
     if (const auto conflicts = allocations_->allocator().conflicts(); !conflicts.empty()) {
         status.warnings.push_back(fmt::format(
@@ -266,7 +269,7 @@ void Router::fill_drops(api::NodeReport& report) {
                             "thread was dropped",
                             lanes_->injections_lost(),
                             {}});
-    const attach::PortDrops at_ports = firewall_->counters();
+    const attach::PortDrops at_ports = ports_->counters();
     for (std::size_t i = 0; i < attach::kPortDrops; ++i) {
         const auto reason = static_cast<attach::PortDrop>(i);
         report.drops.push_back(
@@ -327,7 +330,7 @@ api::NodeReport Router::report() {
     fill_connections(out, now);
     fill_targets(out, now);
     fill_drops(out);
-    for (const attach::Attachment& pod : attachments()) {
+    for (const attach::Attachment& pod : pods_.list()) {
         out.attachments.push_back(row_of(pod));
     }
     fill_status(out, now);

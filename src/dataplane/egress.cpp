@@ -108,8 +108,9 @@ bool Egress::keep_question(const Outgoing& out) {
         return true;
     }
     // A MAC that another node has is not for the owner of the address to give away.
+    const bool routed = known.mac == snapshot_->settings->router_mac;
     if (known.owner == kNoPeer || known.mac == MacAddress{} ||
-        snapshot_->addresses->owner(known.mac) != known.owner) {
+        (!routed && snapshot_->addresses->owner(known.mac) != known.owner)) {
         return false;
     }
     const NeighbourFrame answer = NeighbourFrame::answer(*question, known.mac);

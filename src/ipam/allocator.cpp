@@ -30,7 +30,7 @@ Restored Allocator::restore(const AllocatorState& state, TimePoint now) {
         keep(lease.address, lease.holder);
     }
     std::ranges::sort(outside_);
-    outside_.erase(std::ranges::unique(outside_).begin(), outside_.end());
+    outside_.erase(std::unique(outside_.begin(), outside_.end()), outside_.end());
     if (same) {
         restore_ring(state, now);
     }
@@ -121,12 +121,15 @@ Answer Allocator::hand_out(const std::string& holder, Index index) {
     return {Answer::Outcome::ok, index, settings_.self};
 }
 
-Answer Allocator::allocate(const std::string& holder, Run within, TimePoint now) {
+Answer Allocator::allocate(const std::string& holder,
+                           Run within,
+                           TimePoint now,
+                           const std::vector<Index>& besides) {
     within = overlap(within, range());
     if (within.empty()) {
         return {Answer::Outcome::outside, 0, {}};
     }
-    if (const auto held = leases().find(holder, within)) {
+    if (const auto held = leases().find(holder, within, besides)) {
         return {Answer::Outcome::ok, *held, settings_.self};
     }
     if (!lease_) {
@@ -177,6 +180,12 @@ bool Allocator::release(const std::string& holder, Index index, TimePoint now) {
     return released;
 }
 
+void Allocator::release_outside(const std::string& holder, const IpAddress& address) {
+    if (std::erase(outside_, Outside{address, holder}) > 0) {
+        changed_.state = true;
+    }
+}
+
 Released Allocator::release_all(const std::string& holder, TimePoint now) {
     Released out;
     out.indices = leases().held_by(holder);
@@ -204,7 +213,7 @@ Answer Allocator::want(Run within, TimePoint now) {
     if (asked && asked->within == within) {
         return {Answer::Outcome::wait, 0, asked->from};
     }
-    if (ring_.empty()) {
+    if (has_unowned(within)) {
         return {Answer::Outcome::wait, 0, {}};
     }
     const auto next = whom_to_ask(within);
@@ -246,6 +255,17 @@ std::optional<NodeId> Allocator::whom_to_ask(Run within) const {
         }
     }
     return best;
+}
+
+/** Somebody begins, or takes it over; see Members. */
+bool Allocator::has_unowned(Run within) const {
+    bool out = false;
+    ring_.for_each_piece(within, [&](Run, const Claim& claim) { out |= claim.stamp == Stamp{}; });
+    return out;
+}
+
+bool Allocator::exhausted(Run within) const {
+    return !has_unowned(within) && !places_.choose(within) && !whom_to_ask(within);
 }
 
 void Allocator::ask(TimePoint now) {
@@ -290,6 +310,15 @@ void Allocator::on_reachable(const NodeId& node, bool reachable, TimePoint now) 
     }
 }
 
+void Allocator::set_away(const NodeId& node) {
+    const bool here = node == settings_.self || beginning_.is_reachable(node);
+    if (!here && !places_.usage().away().contains(node)) {
+        places_.usage().set_away(node, true);
+        changed_.state = true;
+        ++gains_;
+    }
+}
+
 void Allocator::forget_use(const NodeId& node) {
     if (places_.usage().by_node().contains(node) || places_.usage().away().contains(node)) {
         places_.usage().forget(node);
@@ -327,6 +356,11 @@ Report Allocator::report() const {
             owned[claim.owner] += run.size();
         }
     });
+    for (const auto& [node, used] : places_.usage().by_node()) {
+        if (!used.empty()) {
+            owned.try_emplace(node, 0);
+        }
+    }
     Report out;
     for (const auto& [node, size] : owned) {
         const bool self = node == settings_.self;

@@ -85,7 +85,7 @@ struct Report {
         bool reachable = false;
     };
 
-    /** All that own something, this node too, by id. */
+    /** All that own or use something, this node too, by id. */
     std::vector<Owner> owners;
     /** Of this node's own: never used or rested; held, also of others' space; resting; came from
      * nodes that are away, or was last known to be used by them. */
@@ -140,7 +140,10 @@ class Allocator {
 
     /** An index within the run for the holder; the one that it has already, if any. The first and
      * last of a run of 4 or more are a subnet's own addresses: nobody's, from then on. */
-    Answer allocate(const std::string& holder, Run within, TimePoint now);
+    Answer allocate(const std::string& holder,
+                    Run within,
+                    TimePoint now,
+                    const std::vector<Index>& besides = {});
 
     /** Nobody comes back for what was wanted of the run: no place is kept for it. */
     void give_up(Run within) { asking_.end(within); }
@@ -149,6 +152,8 @@ class Allocator {
     Answer claim(const std::string& holder, Index index, bool in_use, TimePoint now);
     /** False when the holder does not hold it. */
     bool release(const std::string& holder, Index index, TimePoint now);
+    /** Of outside(). */
+    void release_outside(const std::string& holder, const IpAddress& address);
     Released release_all(const std::string& holder, TimePoint now);
 
     /**
@@ -172,6 +177,8 @@ class Allocator {
     std::size_t take_over(const NodeId& from, std::uint32_t below, std::uint32_t era);
     /** What is nobody's, by this node's ring, likewise. */
     std::size_t take_unowned(std::uint32_t era);
+    /** What a node that left is known to use is only what was known last, until it is back. */
+    void set_away(const NodeId& node);
     /** The node is gone for good, and with it its pods. */
     void forget_use(const NodeId& node);
 
@@ -202,6 +209,12 @@ class Allocator {
 
     /** Of what this node owns within the run: never used, or rested, and not the last choice. */
     [[nodiscard]] std::size_t free(Run within) const { return places_.free(within); }
+
+    /** By this node's ring some of the run is nobody's. */
+    [[nodiscard]] bool has_unowned(Run within) const;
+
+    /** Nothing of the run is free here, and nobody is there who would have it to give. */
+    [[nodiscard]] bool exhausted(Run within) const;
 
     /** A holder that is in one keeps its index, which nobody gets while either lives. */
     [[nodiscard]] std::vector<Conflict> conflicts() const;

@@ -60,10 +60,10 @@ void Allocator::refresh_owned() {
     }
     compact();
     auto owned = ring_.owned(settings_.self, range());
-    const auto first_void = std::ranges::stable_partition(
-        owned, [&](const auto& piece) { return piece.second.era >= fence_; });
-    std::vector<std::pair<Run, Stamp>> none(first_void.begin(), first_void.end());
-    owned.erase(first_void.begin(), first_void.end());
+    const auto first_void = std::stable_partition(
+        owned.begin(), owned.end(), [&](const auto& piece) { return piece.second.era >= fence_; });
+    std::vector<std::pair<Run, Stamp>> none(first_void, owned.end());
+    owned.erase(first_void, owned.end());
     if (owned != places_.owned() || none != void_) {
         places_.own(std::move(owned));
         void_ = std::move(none);
@@ -223,8 +223,12 @@ void Allocator::give(TimePoint now) {
 }
 
 /** What our own holders come back for stays here, or the last place would go to and fro for ever.
- */
+ * Whoever asks for one very address need not wait for its rest. */
 bool Allocator::give_to(const NodeId& node, Run within, std::size_t others) {
+    if (within.size() == 1 && places_.rests(within.first)) {
+        give_away(within, node);
+        return true;
+    }
     const std::size_t kept = asking_.wants_in(within);
     std::size_t space = 0;
     for (const bool spare : {false, true}) {
@@ -266,10 +270,7 @@ std::size_t Allocator::take_over(const NodeId& from, std::uint32_t below, std::u
             runs.push_back(run);
         }
     }
-    if (!own && !beginning_.is_reachable(from) && !places_.usage().away().contains(from)) {
-        places_.usage().set_away(from, true);
-        changed_.state = true;
-    }
+    set_away(from);
     return take(runs, era);
 }
 

@@ -2,18 +2,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipam/leases.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 namespace weave::ipam {
 
-std::optional<Index> Leases::find(const std::string& holder, Run within) const {
+std::optional<Index>
+Leases::find(const std::string& holder, Run within, const std::vector<Index>& besides) const {
     const auto entry = by_holder_.find(holder);
     if (entry == by_holder_.end()) {
         return std::nullopt;
     }
-    const auto index = entry->second.lower_bound(within.first);
-    return index != entry->second.end() && *index < within.end ? std::optional(*index)
-                                                               : std::nullopt;
+    for (auto at = entry->second.lower_bound(within.first);
+         at != entry->second.end() && *at < within.end;
+         ++at) {
+        if (std::ranges::find(besides, *at) == besides.end()) {
+            return *at;
+        }
+    }
+    return std::nullopt;
 }
 
 std::vector<Index> Leases::held_by(const std::string& holder) const {
@@ -91,8 +98,7 @@ void Leases::drop(Turns::iterator turn) {
 void Leases::forget(Run run) {
     for (auto at = known_.next_present(run.first); at && *at < run.end;
          at = known_.next_present(*at + 1)) {
-        const auto turn = turns_.find(*at);
-        if (turn != turns_.end() && turn->second < resting_from_) {
+        if (const auto turn = turns_.find(*at); turn != turns_.end()) {
             drop(order_.find(turn->second));
         }
     }

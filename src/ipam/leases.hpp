@@ -29,7 +29,8 @@ class Leases {
         : rest_(rest) {}
 
     /** The holder's index within the run, the lowest of several. */
-    [[nodiscard]] std::optional<Index> find(const std::string& holder, Run within) const;
+    [[nodiscard]] std::optional<Index>
+    find(const std::string& holder, Run within, const std::vector<Index>& besides = {}) const;
     /** All of the holder's, in order. */
     [[nodiscard]] std::vector<Index> held_by(const std::string& holder) const;
 
@@ -45,7 +46,7 @@ class Leases {
     void rest(Index index, TimePoint now);
     /** Ends the rest of what has rested long enough; true when there was any. */
     bool advance(TimePoint now);
-    /** What of the run has rested is no longer this node's to give. */
+    /** What of the run rests or has rested is no longer this node's to give. */
     void forget(Run run);
 
     /** The longest rested for which `fits` holds. */

@@ -8,6 +8,8 @@
 namespace weave::ipam {
 namespace {
 
+constexpr std::size_t kMaxOtherRanges = 1000;
+
 MembersSettings members_settings(const ManagerSettings& settings) {
     MembersSettings out;
     out.self = settings.allocator.self;
@@ -59,9 +61,12 @@ Answer Manager::or_wait(Answer answer) const {
     return answer;
 }
 
-Answer Manager::allocate(const std::string& holder, Run within, TimePoint now) {
+Answer Manager::allocate(const std::string& holder,
+                         Run within,
+                         TimePoint now,
+                         const std::vector<Index>& besides) {
     obey(now);
-    const Answer answer = allocator_.allocate(holder, within, now);
+    const Answer answer = allocator_.allocate(holder, within, now, besides);
     found(now);
     return or_wait(answer);
 }
@@ -75,6 +80,10 @@ Answer Manager::claim(const std::string& holder, Index index, bool in_use, TimeP
 
 bool Manager::release(const std::string& holder, Index index, TimePoint now) {
     return allocator_.release(holder, index, now);
+}
+
+void Manager::release_outside(const std::string& holder, const IpAddress& address) {
+    allocator_.release_outside(holder, address);
 }
 
 Released Manager::release_all(const std::string& holder, TimePoint now) {
@@ -98,6 +107,11 @@ wire::Allocation Manager::believed(const NodeId& node, const wire::Allocation& s
 void Manager::on_allocation(const NodeId& node, const wire::Allocation& said, TimePoint now) {
     if (node == settings_.allocator.self) {
         return;
+    }
+    if (said.range == settings_.allocator.range.network()) {
+        other_ranges_.erase(node);
+    } else if (other_ranges_.size() < kMaxOtherRanges) {
+        other_ranges_.insert_or_assign(node, said.range);
     }
     members_.on_allocation(node, said);
     allocator_.on_allocation(node, believed(node, said), now);
@@ -149,6 +163,9 @@ void Manager::found(TimePoint now) {
 }
 
 void Manager::take_back(TimePoint now) {
+    for (const wire::Removal& removal : members_.removed()) {
+        allocator_.set_away(removal.node);
+    }
     const Reclaim reclaim = members_.reclaims(now);
     for (const wire::Removal& removal : reclaim.from) {
         allocator_.take_over(removal.node, removal.era, reclaim.era);

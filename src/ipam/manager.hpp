@@ -45,15 +45,24 @@ class Manager {
 
     /** As the allocator's. While this node has not joined the others it waits; a node that sees too
      * few of them has no_lease. */
-    Answer allocate(const std::string& holder, Run within, TimePoint now);
+    Answer allocate(const std::string& holder,
+                    Run within,
+                    TimePoint now,
+                    const std::vector<Index>& besides = {});
     Answer claim(const std::string& holder, Index index, bool in_use, TimePoint now);
     bool release(const std::string& holder, Index index, TimePoint now);
+    void release_outside(const std::string& holder, const IpAddress& address);
     Released release_all(const std::string& holder, TimePoint now);
 
     /** Nobody comes back for what was wanted of the run. */
     void give_up(Run within) { allocator_.give_up(within); }
 
     void on_allocation(const NodeId& node, const wire::Allocation& said, TimePoint now);
+
+    /** Nodes that said last that they hand out of another range, and which; not all of very many.
+     */
+    [[nodiscard]] const std::map<NodeId, Prefix>& other_ranges() const { return other_ranges_; }
+
     void on_sets(const NodeId& node, const wire::MemberSets& said);
     void on_in_use(const NodeId& node, const std::vector<Index>& used);
     void on_reachable(const NodeId& node, bool reachable, TimePoint now);
@@ -99,6 +108,7 @@ class Manager {
     /** Records with gifts that were refused, and may be good when members agree on something new.
      */
     std::map<NodeId, wire::Allocation> refused_;
+    std::map<NodeId, Prefix> other_ranges_;
     /** Since when this node knows of a ring that nobody here has agreed about. */
     std::optional<TimePoint> forsaken_since_;
 };

@@ -374,6 +374,11 @@ Reclaim Members::reclaims(TimePoint now) const {
     return {list_[0].ref.seq, list_[0].set->removed, long_enough};
 }
 
+const std::vector<wire::Removal>& Members::removed() const {
+    static const std::vector<wire::Removal> none;
+    return list_.empty() ? none : list_[0].set->removed;
+}
+
 std::uint32_t Members::overrule(const NodeId& node) {
     if (node != settings_.self) {
         overruled_.insert(node);

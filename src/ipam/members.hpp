@@ -114,6 +114,8 @@ class Members {
     /** What `from` says in its newest record to have given away to anybody is void: it left, and
      * this may be news from before that. */
     [[nodiscard]] bool refuses_gift(const NodeId& from, std::uint32_t era) const;
+    /** Who has left, by the set that this node follows. */
+    [[nodiscard]] const std::vector<wire::Removal>& removed() const;
     /** To be taken over for this node now; the same again while it holds. */
     [[nodiscard]] Reclaim reclaims(TimePoint now) const;
 

@@ -156,6 +156,11 @@ std::size_t Places::free(Run within) const {
     return out;
 }
 
+bool Places::rests(Index index) const {
+    return owns(index) && leases_.occupied().contains(index) && !leases_.holds(index) &&
+           !usage_.live().contains(index);
+}
+
 std::size_t Places::left_of(const NodeId& node, Run run) const {
     const auto used = usage_.by_node().find(node);
     const RunSet none;

@@ -68,6 +68,9 @@ class Places {
     /** Taken over, and the last known uses: the last two. */
     [[nodiscard]] std::size_t spare(Run within) const;
 
+    /** It was freed a short while ago; whoever asks for just this one may have it. */
+    [[nodiscard]] bool rests(Index index) const;
+
     /** How much of a run is neither used by that node nor reserved: of its own run, what it can
      * give at most. */
     [[nodiscard]] std::size_t left_of(const NodeId& node, Run run) const;

@@ -89,6 +89,8 @@ std::optional<Request> parse_request(std::string_view text) {
             return Request{Request::Kind::place,
                            Prefix{*address, static_cast<std::uint8_t>(address->bits())}};
         }
+        const auto prefix = Prefix::parse(text);
+        return prefix ? std::optional(Request{Request::Kind::place, *prefix}) : std::nullopt;
     }
     if (text.find('/') == std::string_view::npos) {
         return std::nullopt;

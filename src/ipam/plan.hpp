@@ -56,11 +56,11 @@ class Plan {
 struct Request {
     enum class Kind : std::uint8_t {
         any,   ///< "net:default", "net:10.40.0.0/16": one of a subnet, in each family
-        place, ///< "ip:10.32.0.5": this one, with its partner of the other family
-        fixed, ///< "10.32.0.5/12", "ip:10.32.0.5/12": this very address
+        place, ///< "ip:10.32.0.5", "ip:10.32.0.5/12": this one, and its partner of the other family
+        fixed, ///< "10.32.0.5/12": this very address
     };
     Kind kind = Kind::any;
-    /** any: the subnet, nullopt for the default one; place: all bits; fixed: as given. */
+    /** any: the subnet, nullopt for the default one; place: all bits when no length was given. */
     std::optional<Prefix> prefix;
 
     bool operator==(const Request&) const = default;

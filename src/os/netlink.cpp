@@ -5,6 +5,8 @@
 #include "os/netlink_request.hpp"
 #include "os/netns.hpp"
 
+#include <cstring>
+
 #include <linux/if.h>
 #include <linux/veth.h>
 
@@ -55,6 +57,16 @@ void put_bridge_data(nlmsghdr* message) {
     mnl_attr_nest_end(message, info);
 }
 
+/** What a dump that was cut short says at its end, as of a namespace that is going; libmnl does not
+ * look at it. */
+int done_error(const nlmsghdr* done) {
+    std::int32_t code = 0;
+    if (mnl_nlmsg_get_payload_len(done) >= sizeof(code)) {
+        std::memcpy(&code, mnl_nlmsg_get_payload(done), sizeof(code));
+    }
+    return code < 0 ? -code : 0;
+}
+
 } // namespace
 
 void Netlink::Close::operator()(mnl_socket* socket) const {
@@ -98,6 +110,7 @@ int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*),
     }
     std::vector<std::uint8_t> buffer(32768);
     bool interrupted = false;
+    int failure = 0;
     int verdict = MNL_CB_OK;
     while (verdict > MNL_CB_STOP) {
         const ssize_t got = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
@@ -111,6 +124,7 @@ int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*),
              part = mnl_nlmsg_next(part, &left)) {
             interrupted |= (part->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
             part->nlmsg_flags &= static_cast<std::uint16_t>(~NLM_F_DUMP_INTR);
+            failure = part->nlmsg_type == NLMSG_DONE ? done_error(part) : failure;
         }
         verdict = mnl_cb_run(buffer.data(),
                              static_cast<std::size_t>(got),
@@ -119,7 +133,7 @@ int Netlink::run_dump(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*),
                              collect,
                              into);
     }
-    return verdict < 0 ? errno : interrupted ? EINTR : 0;
+    return verdict < 0 ? errno : failure != 0 ? failure : interrupted ? EINTR : 0;
 }
 
 int Netlink::run_get(nlmsghdr* message, int (*collect)(const nlmsghdr*, void*), void* into) {

@@ -48,12 +48,23 @@ struct LinkAddress {
     std::uint8_t protocol = 0;
 };
 
+/** RTN_... of rtnetlink(7): a route leads somewhere, or refuses. */
+enum class RouteType : std::uint8_t {
+    unicast = 1,
+    blackhole = 6,
+    unreachable = 7,
+    prohibit = 8,
+    none = 9, ///< RTN_THROW
+};
+
+inline constexpr unsigned kMainTable = 254;
+
 struct Route {
     /** Length 0: the default route. */
     Prefix destination;
     std::optional<IpAddress> gateway;
     unsigned index = 0;
-    unsigned table = 254; ///< what routes() read; others know the main table only
+    unsigned table = kMainTable;
     /** Where the host itself sends from. */
     std::optional<IpAddress> source;
     /** The lowest is used; 0: the kernel's default. */
@@ -61,6 +72,12 @@ struct Route {
     /** The gateway is on the link although no route says so. */
     bool onlink = false;
     std::uint8_t protocol = 4; ///< RTPROT_STATIC
+    unsigned mtu = 0;          ///< of paths this way, in bytes; 0: the link's
+    unsigned advmss = 0;       ///< TCP segments asked for, in bytes; 0: what the MTU allows
+    /** How far the destination is, as in rtm_scope; nothing: by whether there is a gateway. Of
+     * IPv4. */
+    std::optional<std::uint8_t> scope;
+    RouteType type = RouteType::unicast; ///< what routes_of_all_types() reads
 };
 
 /** A neighbour whose MAC address does not have to be asked for or, as a proxy, an address that this
@@ -147,6 +164,8 @@ class Netlink {
     std::optional<unsigned> learned_port(const Link& bridge, const MacAddress& mac);
     /** Unicast routes of all tables, both families; `protocol`: only those of that maker. */
     std::vector<Route> routes(std::uint8_t protocol = 0);
+    /** Those too that lead nowhere: blackhole, unreachable, prohibit, throw. */
+    std::vector<Route> routes_of_all_types();
     /** What is known of one link's neighbours, both families, proxies too. */
     std::vector<Neighbour> neighbours(const Link& link);
 

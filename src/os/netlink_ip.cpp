@@ -18,11 +18,23 @@ bool parse_address(const nlmsghdr* message, LinkAddress& out) {
     return true;
 }
 
-bool parse_route(const nlmsghdr* message, Route& out) {
+void read_metrics(const nlattr* attribute, Route& out) {
+    Attributes<RTAX_MAX + 1> table{};
+    if (attribute != nullptr) {
+        mnl_attr_parse_nested(attribute, keep_attribute<RTAX_MAX + 1>, &table);
+        out.mtu = u32_of(table[RTAX_MTU]);
+        out.advmss = u32_of(table[RTAX_ADVMSS]);
+    }
+}
+
+bool parse_any_route(const nlmsghdr* message, Route& out) {
     const auto* info = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
     const bool v4 = info->rtm_family == AF_INET;
-    if ((!v4 && info->rtm_family != AF_INET6) || info->rtm_type != RTN_UNICAST) {
-        return false;
+    const unsigned char type = info->rtm_type;
+    const bool known = type == RTN_UNICAST || type == RTN_BLACKHOLE || type == RTN_UNREACHABLE ||
+                       type == RTN_PROHIBIT || type == RTN_THROW;
+    if ((!v4 && info->rtm_family != AF_INET6) || !known) {
+        return false; // this host's own addresses, broadcasts, multicasts
     }
     const auto table = attributes_of<RTA_MAX + 1>(message, sizeof *info);
     const IpAddress any = v4 ? IpAddress::v4({}) : IpAddress::v6({});
@@ -34,7 +46,37 @@ bool parse_route(const nlmsghdr* message, Route& out) {
     out.metric = u32_of(table[RTA_PRIORITY]);
     out.onlink = (info->rtm_flags & RTNH_F_ONLINK) != 0;
     out.protocol = info->rtm_protocol;
+    out.scope = info->rtm_scope;
+    read_metrics(table[RTA_METRICS], out);
+    out.type = static_cast<RouteType>(type);
     return true;
+}
+
+bool parse_route(const nlmsghdr* message, Route& out) {
+    return parse_any_route(message, out) && out.type == RouteType::unicast;
+}
+
+std::uint8_t scope_of(const Route& route) {
+    if (route.scope) {
+        return static_cast<std::uint8_t>(*route.scope);
+    }
+    const bool on_link = !route.gateway && route.destination.address.is_v4();
+    return on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+}
+
+void put_metrics(nlmsghdr* message, const Route& route) {
+    nlattr* metrics = mnl_attr_nest_start(message, RTA_METRICS);
+    if (route.mtu != 0) {
+        mnl_attr_put_u32(message, RTAX_MTU, route.mtu);
+    }
+    if (route.advmss != 0) {
+        mnl_attr_put_u32(message, RTAX_ADVMSS, route.advmss);
+    }
+    if (route.mtu != 0 || route.advmss != 0) {
+        mnl_attr_nest_end(message, metrics);
+    } else {
+        mnl_attr_nest_cancel(message, metrics);
+    }
 }
 
 } // namespace
@@ -91,11 +133,10 @@ int Netlink::change_route(const Route& route, bool add) {
     const IpAddress& destination = route.destination.address;
     info.rtm_family = family_of(destination);
     info.rtm_dst_len = route.destination.length;
-    info.rtm_table = RT_TABLE_MAIN;
+    info.rtm_table =
+        static_cast<unsigned char>(route.table < 256 ? route.table : 0U); // RTA_TABLE counts
     info.rtm_protocol = route.protocol;
-    info.rtm_scope = !add                                    ? RT_SCOPE_NOWHERE
-                     : !route.gateway && destination.is_v4() ? RT_SCOPE_LINK
-                                                             : RT_SCOPE_UNIVERSE;
+    info.rtm_scope = add ? scope_of(route) : std::uint8_t{RT_SCOPE_NOWHERE};
     info.rtm_type = RTN_UNICAST;
     info.rtm_flags = route.onlink && add ? RTNH_F_ONLINK : 0;
     Request request{static_cast<std::uint16_t>(add ? RTM_NEWROUTE : RTM_DELROUTE),
@@ -117,6 +158,10 @@ int Netlink::change_route(const Route& route, bool add) {
     if (route.metric != 0) {
         mnl_attr_put_u32(message, RTA_PRIORITY, route.metric);
     }
+    mnl_attr_put_u32(message, RTA_TABLE, route.table);
+    if (add) {
+        put_metrics(message, route);
+    }
     return transact(message);
 }
 
@@ -134,6 +179,11 @@ bool Netlink::delete_route(const Route& route) {
         throw_error(error, "cannot delete the route to " + route.destination.text());
     }
     return error == 0;
+}
+
+std::vector<Route> Netlink::routes_of_all_types() {
+    Request request{RTM_GETROUTE, 0, rtmsg{}};
+    return dump<Route>(request.get(), "routes", parse_any_route);
 }
 
 std::vector<Route> Netlink::routes(std::uint8_t protocol) {

@@ -17,7 +17,7 @@ namespace weave::wire {
 inline constexpr std::uint16_t kMemberSetsKind = 4;
 
 /** One set with as many of both fits in a record; so do two with all members and few removals. */
-inline constexpr std::size_t kMaxMembers = 900;
+inline constexpr std::size_t kMaxMembers = 1000;
 inline constexpr std::size_t kMaxRemovals = 450;
 /** Sets in one record. */
 inline constexpr std::size_t kMaxSets = 3;

@@ -29,6 +29,7 @@ enum AddressesTlv : std::uint8_t {
     kRouterMac = 3,
     kHolders = 4, ///< for each prefix TLV, in their order: the number of its MAC TLV, 2 bytes
     kLearned = 5,
+    kReserved = 6,
 };
 
 /** Of an address whose MAC is not told. */
@@ -140,6 +141,13 @@ bool read_addresses_tlv(const Tlv& tlv, Addresses& out, ByteWriter& unknown) {
             out.learned.push_back(mac);
         }
         return true;
+    case kReserved: {
+        const auto address = IpAddress::from_bytes(tlv.value);
+        if (address) {
+            out.reserved.push_back(*address);
+        }
+        return address.has_value();
+    }
     case kHolders:
         return true; // once all that it counts is there
     default:
@@ -319,6 +327,9 @@ Bytes encode_addresses(const Addresses& addresses) {
     const std::size_t learned = std::min(addresses.learned.size(), kMaxLearned);
     for (std::size_t i = 0; i < learned; ++i) {
         put_tlv(out, kLearned, addresses.learned[i].octets);
+    }
+    for (const IpAddress& address : addresses.reserved) {
+        put_tlv(out, kReserved, address.bytes());
     }
     out.bytes(addresses.unknown);
     return out.take();

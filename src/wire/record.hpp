@@ -139,6 +139,9 @@ struct Addresses {
     std::vector<MacAddress> holders;
     /** MACs that were not attached and speak on this node's bridge. */
     std::vector<MacAddress> learned;
+    /** Addresses that somebody here has whose frames are not this node's: nobody else may get them.
+     */
+    std::vector<IpAddress> reserved;
     std::optional<MacAddress> router_mac;
     Bytes unknown;
 

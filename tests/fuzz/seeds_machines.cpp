@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // Operations for the targets that drive the handshakes.
+#include "ipam/manager.hpp"
 #include "seeds.hpp"
 #include "session/control.hpp"
 
@@ -67,9 +68,43 @@ void seed_control() {
     }
 }
 
+/** One node alone, before and after it handed out; and a state with everything in it. */
+void seed_ipam_state() {
+    const TimePoint now = TimePoint{} + std::chrono::hours(1);
+    ipam::ManagerSettings settings;
+    settings.allocator.self.octets.fill(1);
+    settings.allocator.range = *Prefix::parse("10.32.0.0/16");
+    settings.boot = "boot";
+    ipam::Manager manager(settings, now);
+    seed("ipam_state", ipam::encode_state(manager.state()));
+    for (const char* holder : {"a", "b", "c"}) {
+        manager.allocate(holder, manager.allocator().range(), now);
+    }
+    manager.release_all("b", now);
+    ipam::ManagerState state = manager.state();
+    seed("ipam_state", ipam::encode_state(state));
+    NodeId other;
+    other.octets.fill(2);
+    state.allocator.ring = {{{0, 4096}, {other, {1, 2}}},
+                            {{4096, 65536}, {settings.allocator.self, {2, 1}}}};
+    state.allocator.given = {{{64, 128}, {other, {1, 3}}}};
+    state.allocator.outside = {{*IpAddress::parse("10.1.2.3"), "old"}};
+    state.allocator.lent = {{5000, other}};
+    state.allocator.taken = {{6000, 7000}};
+    state.allocator.away = {other};
+    state.members.forgot = true;
+    state.members.fence = 1;
+    state.members.overruled = {other};
+    state.members.lineages = {{other, 7}};
+    seed("ipam_state", ipam::encode_state(state));
+    state.allocator.range = *Prefix::parse("fd00::/110");
+    seed("ipam_state", ipam::encode_state(state));
+}
+
 } // namespace
 
 void seed_machines() {
+    seed_ipam_state();
     seed_session();
     seed_control();
 }

@@ -23,7 +23,7 @@ container b1
 expect "ADD" cni a weave ADD a1
 first=$(address_of 0)
 [[ $(said '["interfaces"][1]["mtu"]') -ge 1356 ]] || fail "the mtu is not told"
-in_pod a1 ip route show default | grep -q "via $(said '["ips"][0]["gateway"]') " || fail "there is no default route"
+in_pod a1 ip route show default | matches "via $(said '["ips"][0]["gateway"]') " || fail "there is no default route"
 expect "ADD on the other host" cni b weave ADD b1
 expect "they talk" eventually 5 pings b1 "$first"
 expect "and by IPv6" eventually 5 pings a1 "$(address_of 1)"
@@ -54,6 +54,13 @@ container c1
 expect "one of a part of the range" cni a part ADD c1
 [[ $(said '["ips"][0]["address"]') == 10.40.*/16 ]] || fail "another address: $(said '["ips"][0]')"
 [[ -z $(in_pod c1 ip route show default) ]] || fail "there is a default route"
+expect "DEL" cni a part DEL c1
+conflist a part 1.0.0 "{\"type\": \"weave-cni\", $(place a), \"ipam\": {\"subnet\": \"10.42.0.0/16\", \"routes\": [{\"dst\": \"192.168.77.0/24\"}]}}"
+expect "a route without a gateway" cni a part ADD c1
+in_pod c1 ip route show 192.168.77.0/24 | matches "via $(said '["ips"][0]["gateway"]') " || fail "it does not lead to the host"
+expect "it leads out of the mesh" eventually 5 pings c1 "$(address b)"
+refuse "there is no default route" pings c1 203.0.113.1
+expect "CHECK" cni a part CHECK c1
 expect "DEL" cni a part DEL c1
 
 step "fifty at a time"
@@ -160,8 +167,8 @@ conflist a bridged 1.0.0 "{\"type\": \"bridge\", \"bridge\": \"other\", \"ipam\"
     \"routes\": [{\"dst\": \"10.96.0.0/12\", \"gw\": \"10.32.0.1\"}]}}"
 container c4
 expect "ADD" cni a bridged ADD c4
-in_pod c4 ip -o -4 address show eth0 | grep -q " $(address_of 0)/12 " || fail "another address"
-in_pod c4 ip route show 10.96.0.0/12 | grep -q . || fail "the route is not there"
+in_pod c4 ip -o -4 address show eth0 | matches " $(address_of 0)/12 " || fail "another address"
+in_pod c4 ip route show 10.96.0.0/12 | matches . || fail "the route is not there"
 expect "CHECK" cni a bridged CHECK c4
 conflist a piece 1.0.0 "{\"type\": \"bridge\", \"bridge\": \"other\", \"ipam\": {\"type\": \"weave-ipam\", $(place a), \"subnet\": \"10.41.0.0/16\"}}"
 expect "ADD with a part of the range" cni a piece ADD c4 net1
@@ -191,9 +198,9 @@ step "an interface without an address, for who leases one through it"
 container n1
 expect "attach" ctl a attach "/run/netns/$prefix-n1" none
 [[ -z $(in_pod n1 ip -o -4 address show dev eth0) ]] || fail "there is an address"
-in_pod n1 ip link show eth0 up | grep -q eth0 || fail "the interface is down"
+in_pod n1 ip link show eth0 up | matches eth0 || fail "the interface is down"
 expect "and then this one" ctl a attach "/run/netns/$prefix-n1" 172.30.0.5/16
-in_pod n1 ip -o -4 address show dev eth0 | grep -q ' 172.30.0.5/16 ' || fail "the address is not there"
+in_pod n1 ip -o -4 address show dev eth0 | matches ' 172.30.0.5/16 ' || fail "the address is not there"
 expect "detach" ctl a detach "/run/netns/$prefix-n1"
 refuse "none of several" ctl a attach "/run/netns/$prefix-n1" none 10.32.7.7/12
 refuse "in mode routed" ctl a attach "/run/netns/$prefix-n1" none --mode routed

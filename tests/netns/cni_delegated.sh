@@ -28,7 +28,7 @@ for version in 0.3.0 0.3.1 0.4.0 1.0.0; do
         [[ $(said '["interfaces"][1]["sandbox"]') == "/run/netns/$prefix-$one$number" ]] || fail "the sandbox"
     done
     expect "they talk" eventually 5 pings "a$number" "$(address_of 0)"
-    in_pod "a$number" ip route show 10.96.0.0/12 | grep -q "via 10.40.0.1 dev eth0" || fail "host-local's route is not there"
+    in_pod "a$number" ip route show 10.96.0.0/12 | matches "via 10.40.0.1 dev eth0" || fail "host-local's route is not there"
     [[ $version < 0.4.0 ]] || expect "CHECK" cni a net CHECK "a$number"
 done
 container a5
@@ -75,8 +75,8 @@ conflist a fixed 1.0.0 "{\"type\": \"weave-cni\", $(place a), \"ipam\": {\"type\
 export CNI_ARGS="K8S_POD_NAME=p;MAC=02:11:22:33:44:55;IgnoreUnknown=1"
 expect "ADD" cni a fixed ADD a6
 unset CNI_ARGS
-in_pod a6 ip -o address show eth0 | grep -q fd50::9/64 || fail "the IPv6 address is not there"
-in_pod a6 ip -o link show eth0 | grep -qi 02:11:22:33:44:55 || fail "another MAC address"
+in_pod a6 ip -o address show eth0 | matches fd50::9/64 || fail "the IPv6 address is not there"
+in_pod a6 ip -o link show eth0 | matches -i 02:11:22:33:44:55 || fail "another MAC address"
 [[ $(said '["dns"]["nameservers"]') == "['9.9.9.9']" ]] || fail "the name server is lost"
 expect "CHECK" cni a fixed CHECK a6
 expect "DEL" cni a fixed DEL a6
@@ -92,13 +92,32 @@ reaches_port() { in_host b timeout 2 socat -u /dev/null "TCP:$(address a):18080"
 ctl a expose 10.40.0.1/16 >/dev/null
 in_host a sysctl -qw net.ipv4.ip_forward=1
 expect "ADD" cni a chain ADD a6
-in_host a tc qdisc show dev "$(said '["interfaces"][0]["name"]')" | grep -q "qdisc tbf .* rate 80Mbit" || fail "bandwidth found no link"
+in_host a tc qdisc show dev "$(said '["interfaces"][0]["name"]')" | matches "qdisc tbf .* rate 80Mbit" || fail "bandwidth found no link"
 server a6 socat -u TCP-LISTEN:8080,fork,reuseaddr OPEN:/dev/null
 eventually 3 listening a6 8080
 expect "the host's port leads to the container" eventually 5 reaches_port
 expect "DEL" cni a chain DEL a6
 refuse "the host's port leads nowhere" reaches_port
 unset RUNTIME_CONFIG
+
+step "before tuning and firewall"
+for plugin in tuning firewall; do
+    [[ -x $other_plugins/$plugin ]] || fail "$other_plugins/$plugin is missing"
+done
+conflist a tuned 1.0.0 "{\"type\": \"weave-cni\", $(place a), \"ipam\": {\"type\": \"host-local\", \"dataDir\":
+    \"$folder/a/leases\", \"subnet\": \"10.40.0.0/16\", \"rangeStart\": \"10.40.1.20\"}}" \
+    "{\"type\": \"tuning\", \"dataDir\": \"$folder/a/tuning\", \"mtu\": 1300,
+    \"sysctl\": {\"net.ipv4.conf.eth0.arp_filter\": \"1\"}}" \
+    '{"type": "firewall", "backend": "iptables"}'
+container t1
+expect "ADD" cni a tuned ADD t1
+tuned=$(address_of 0)
+[[ $(in_pod t1 cat /proc/sys/net/ipv4/conf/eth0/arp_filter) == 1 ]] || fail "tuning found no interface"
+in_pod t1 ip link show eth0 | matches "mtu 1300" || fail "tuning did not change the mtu"
+in_host a iptables -S CNI-FORWARD | matches "$tuned/32" || fail "firewall let nothing through"
+expect "it talks" eventually 5 pings b3 "$tuned"
+expect "DEL" cni a tuned DEL t1
+in_host a iptables -S CNI-FORWARD | matches "$tuned/32" && fail "a rule is left"
 
 step "without weaved"
 expect "a container" cni a net ADD a6

@@ -26,7 +26,7 @@ knows_all() {
     local name
     ctl "$1" status peers >"$folder/peers"
     for name in "${names[@]}"; do
-        [[ $name == "$1" ]] || grep -q "^$name .* direct " "$folder/peers" || return 1
+        [[ $name == "$1" ]] || matches "^$name .* direct " "$folder/peers" || return 1
     done
 }
 for name in "${names[@]}"; do

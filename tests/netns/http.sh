@@ -168,7 +168,7 @@ eventually 3 listening a 9092
 # show and is waited for below
 closed() {
     local name=$1 from=$2 to=$3 control=$4 port
-    answers() { in_pod "$name" socat -T 10 - "TCP:$to:$control,bind=$from,connect-timeout=5" </dev/null | grep -q here; }
+    answers() { in_pod "$name" socat -T 10 - "TCP:$to:$control,bind=$from,connect-timeout=5" </dev/null | matches here; }
     expect "$name reaches $to from $from" eventually 10 answers
     for port in "${@:5}"; do
         in_pod "$name" curl -s -g -m 15 --interface "${from//[][]/}" "http://$to:$port/healthz" >/dev/null 2>&1 &

@@ -48,12 +48,12 @@ says "cluster file takes effect with 'weave-launch restart'"
 expect "with the old one again" on b start --token-file "$folder/the-token"
 
 step "a router of the same folders in another mount namespace"
-host d 4
-server d unshare -m sh -c "mount -t tmpfs none '$folder/a' && mkdir '$folder/a/state' &&
+host m 5
+server m unshare -m sh -c "mount -t tmpfs none '$folder/a' && mkdir '$folder/a/state' &&
     install -m 0600 '$folder/the-token' '$folder/a/state/cluster.json' &&
-    exec '$build/src/daemon/weaved' --run-dir '$folder/a/run' --state-dir '$folder/a/state' --bridge weave-d"
+    exec '$build/src/daemon/weaved' --run-dir '$folder/a/run' --state-dir '$folder/a/state' --bridge weave-m"
 foreign=${background[-1]}
-eventually 5 grep -q event=started "$folder/d.out" || { cat "$folder/d.out"; fail "the other router does not run"; }
+eventually 5 grep -q event=started "$folder/m.out" || { cat "$folder/m.out"; fail "the other router does not run"; }
 own=$(router_pid a)
 rm "$folder/a/run/weaved.pid"
 expect "status" on a status
@@ -99,6 +99,22 @@ ip -n "$prefix-a" address add 10.40.0.1/32 dev lo
 refuse "an address within the range" on a start
 says "contains this host's address 10.40.0.1 on lo"
 ip -n "$prefix-a" address delete 10.40.0.1/32 dev lo
+ip -n "$prefix-a" -6 route add fd99:1::/120 via fd77::2 dev eth0
+refuse "an overlapping IPv6 route" on a start --ipalloc-range6 fd99:1::/64
+says "the pod range fd99:1::/108 overlaps this host's route 'fd99:1::/120 via fd77::2 dev eth0': choose another --ipalloc-range6"
+host d 4
+secret d
+ip -n "$prefix-d" -6 address add fd99:1::7/128 dev lo
+refuse "an IPv6 address within the range, weaved itself" in_host d "$build/src/daemon/weaved" --run-dir "$folder/d/run" \
+    --state-dir "$folder/d/state" --ipalloc-range6 fd99:1::/64
+says "^weaved: the pod range fd99:1::/108 contains this host's address fd99:1::7 on lo: choose another --ipalloc-range6"
+refuse "no bridge is left" in_host d ip link show weave
+ip -n "$prefix-d" -6 address delete fd99:1::7/128 dev lo
+# The halves of a default route, as tunnels to everywhere add them.
+ip -n "$prefix-d" route add 0.0.0.0/1 dev eth0
+expect "half of all addresses is no overlap" on d start
+expect "reset" on d reset
+ip -n "$prefix-d" route delete 0.0.0.0/1
 if command -v setpriv >/dev/null; then
     for capability in net_admin sys_admin; do
         refuse "without $capability" in_host d setpriv --bounding-set "-$capability" "$launch" start \
@@ -128,7 +144,7 @@ kill "${background[-1]}"
 
 step "what the environment says"
 from_environment() { in_host b env WEAVE_MTU=1300 WEAVE_LISTEN="192.168.77.2, fd77::2" WEAVE_ADVERTISE=192.168.77.2 WEAVE_PORT=6790 "$@"; }
-mtu_is() { in_host "$1" ip link show dev "$2" | grep -q "mtu $3 "; }
+mtu_is() { in_host "$1" ip link show dev "$2" | matches "mtu $3 "; }
 expect "stop" on b stop
 server b socat -u UDP-RECV:6790,bind=192.168.77.2 -
 eventually 3 listening_udp b 6790
@@ -176,6 +192,11 @@ refuse "a taken port" on b restart --port 6799
 says "UDP port 6799 is in use"
 expect "the router was not stopped" on b status
 kill "${background[-1]}"
+ip -n "$prefix-b" route add 10.98.0.0/24 dev eth0
+refuse "a range in which there is a route" on b restart --ipalloc-range 10.98.0.0/16
+says "overlaps this host's route '10.98.0.0/24 dev eth0'"
+expect "the router was not stopped" on b status
+ip -n "$prefix-b" route delete 10.98.0.0/24
 refuse "a token of another cluster" on b restart --token-file <("$weavectl" genkey)
 expect "the router was not stopped" on b status
 expect "restart with a peer" on b restart 192.168.77.4
@@ -205,6 +226,13 @@ expect "stop" on b stop
 expect "start with one more bridge" on b start --bridge other --tap other-tap --mtu 1310
 expect "the host is reached" eventually 20 pings p1 10.32.9.2
 expect "the pod too" eventually 20 pings p1 10.32.0.4
+pod b p5 --mode routed
+expect "a restart with exposed addresses and pods of both modes is no overlap" on b restart
+expect "the routed pod is reached" eventually 20 pings b "$(in_pod p5 ip -4 -o address show eth0 | sed 's/.* inet \([0-9.]*\).*/\1/')"
+expect "a router of another range" on b restart --bridge other --tap other-tap --mtu 1310 --ipalloc-range 10.32.0.0/24
+says "addresses of pods are outside the range 10.32.0.0/24"
+grep -q 'event=addresses_outside_range.*outside the range 10.32.0.0/24' "$folder/b/run/weaved.log" || fail "the log does not name the event"
+grep -q 'event=state_file_damaged' "$folder/b/run/weaved.log" && fail "the log takes it for a damaged file"
 expect "hide" ctl b hide 10.32.9.2/12
 
 step "words"
@@ -225,10 +253,12 @@ step "reset"
 in_host b ip link add theirs type bridge
 in_host b ip link add wv0 type veth peer name theirs-peer
 expect "start with other names" on b restart --bridge third --tap third-tap
-pod b p3 10.32.0.3/12
+pod b p3 172.30.0.3/16
 touch "$folder/b/state/cluster.json.bak"
 expect "reset" on b reset
 expect "reset again" on b reset
+in_host b nft list tables >"$folder/tables"
+grep -w -e weave -e other -e another -e third "$folder/tables" && fail "nftables tables are left"
 for name in weave other third third-tap; do
     refuse "the interface $name is gone" in_host b ip link show "$name"
 done

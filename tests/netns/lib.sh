@@ -12,6 +12,7 @@
 #   in_host a COMMAND..., in_pod p1 COMMAND...
 #   ctl a status             weavectl on host a
 #   cut a c, heal a c        no packet passes between two hosts of the underlay
+#   ... | matches PATTERN   as grep -q
 #   eventually 5 COMMAND...  until it succeeds, at most that many seconds
 #   expect "what" COMMAND... fails the test unless the command succeeds
 set -euo pipefail
@@ -110,6 +111,9 @@ host() {
     [[ ${WEAVE_TEST_UNDERLAY:-both} == v4 ]] || ip -n "$prefix-$name" address add "fd77::$number/64" dev eth0 nodad
     ip -n "$prefix-$name" link set eth0 up
 }
+
+# As grep -q, but it reads to the end: else who writes may be ended by a broken pipe, which counts as a failure here.
+matches() { grep "$@" >/dev/null; }
 
 in_host() { ip netns exec "$prefix-$1" "${@:2}"; }
 in_pod() { in_host "$@"; }
@@ -265,8 +269,8 @@ transfer() {
     in_pod "$client" iperf3 -C cubic -c "$address" -p 5301 -f g "$@"
 }
 
-listening() { in_pod "$1" ss -Hltn "sport = :$2" | grep -q .; }
-listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | grep -q .; }
+listening() { in_pod "$1" ss -Hltn "sport = :$2" | matches .; }
+listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | matches .; }
 
 # ---- Captures --------------------------------------------------------------------------------------------------------
 

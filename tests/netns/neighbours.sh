@@ -73,7 +73,7 @@ step "who means to take an address of another host learns that it is taken"
 guest a g1 02:00:00:00:00:99
 in_pod g1 sysctl -qw net.ipv6.conf.all.accept_dad=1 net.ipv6.conf.eth0.accept_dad=1
 in_pod g1 ip address add fd32::2/64 dev eth0
-failed() { in_pod g1 ip -6 address show dev eth0 | grep "fd32::2/64" | grep -q dadfailed; }
+failed() { in_pod g1 ip -6 address show dev eth0 | grep "fd32::2/64" | matches dadfailed; }
 expect "the kernel says that it is a duplicate" eventually 5 failed
 in_pod g1 ip address delete fd32::2/64 dev eth0
 # A probe of RFC 5227: the sender is nobody yet.
@@ -105,3 +105,23 @@ for address in 10.32.0.1 10.32.0.2 10.32.0.3 fd32::1 fd32::2 fd32::3; do
     done
 done
 echo "ok: no question for a known address came to another host"
+
+step "addresses of routed pods on the other host"
+pod b r1 --mode routed
+of() { in_pod r1 ip "-$1" -o address show dev eth0 scope global | sed 's/.* inet6\? \([^/]*\).*/\1/'; }
+routed=("$(of 4)" "$(of 6)")
+expect "p1 is on the routed pods' IPv6 network, too" ctl a attach "/run/netns/$prefix-p1" net:default
+for address in "${routed[@]}"; do
+    expect "p1 reaches $address" eventually 5 pings p1 "$address"
+done
+before=$(asked b "${routed[0]}")
+answered=$(questions a answered)
+for address in "${routed[@]}"; do
+    in_pod p1 ip neighbour flush all
+    in_pod p1 ip -6 neighbour flush all
+    expect "p1 reaches $address, knowing nobody" pings p1 "$address"
+    [[ $(neighbour p1 "$address") == "lladdr 02:77:76:00:00:01" ]] || fail "p1 believes that $address is at $(neighbour p1 "$address")"
+done
+[[ $(asked b "${routed[0]}") -eq $before ]] || fail "the question travelled"
+[[ $(questions a answered) -ge $((answered + 2)) ]] || fail "host a answered $(($(questions a answered) - answered)) of 2 questions"
+echo "ok: host a answered, with the router's MAC"

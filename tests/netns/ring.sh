@@ -26,7 +26,7 @@ for to in 1 2 3 4; do
     expect "p0 reaches p$to" eventually 10 pings p0 "10.32.0.$((to + 1))"
 done
 path() { ctl "$1" status peers | awk -v peer="$2" '$1 == peer { print $3 }'; }
-established() { ctl "$1" status connections | awk -v peer="$2" '$3 == peer && $4 == "established"' | grep -q .; }
+established() { ctl "$1" status connections | awk -v peer="$2" '$3 == peer && $4 == "established"' | matches .; }
 shows_relayed() { [[ $(path "$1" "$2") == relay* ]] && ! established "$1" "$2"; }
 shows_direct() { [[ $(path "$1" "$2") == direct ]] && established "$1" "$2"; }
 shows_dead() { [[ $(path "$1" "$2") == unreachable ]] && ! established "$1" "$2"; }

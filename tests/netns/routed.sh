@@ -53,6 +53,11 @@ reaches b r1
 reaches b l1
 reaches a b
 
+step "a routed pod with another MAC address"
+ip -n "$prefix-r1" link set eth0 address 02:00:00:77:77:77
+reaches a r1
+reaches r3 r1
+
 step "pods on the bridge and pods in mode routed"
 reaches l1 r1
 reaches r2 l1
@@ -109,7 +114,7 @@ ip -n "$underlay" link set to-a mtu 1300
 ip -n "$underlay" link set to-b mtu 1300
 told_less() {
     pings r2 "${four[r3]}" 1 -s 1300 -M "do" || true
-    in_pod r2 ip route get "${four[r3]}" | grep -q 'mtu 1[12]'
+    in_pod r2 ip route get "${four[r3]}" | matches 'mtu 1[12]'
 }
 expect "the pod is told what fits" eventually 20 told_less
 echoes r2 r3
@@ -143,9 +148,9 @@ step "a namespace goes, and a pod is detached: their addresses lead nowhere"
 ip netns delete "$prefix-r2"
 expect "detach" ctl a detach "/run/netns/$prefix-r1"
 no_way() {
-    ! in_host a ip route show table main | grep -q -e "^$1 " &&
-        ! in_host a ip -6 route show table main | grep -q -e "^$2 " &&
-        ! in_host a ip neigh show proxy | grep -q -e "^$1 " && ! in_host a ip -6 neigh show proxy | grep -q -e "^$2 "
+    ! in_host a ip route show table main | matches -e "^$1 " &&
+        ! in_host a ip -6 route show table main | matches -e "^$2 " &&
+        ! in_host a ip neigh show proxy | matches -e "^$1 " && ! in_host a ip -6 neigh show proxy | matches -e "^$2 "
 }
 expect "nothing is left of r1" no_way "${four[r1]}" "${six[r1]}"
 expect "nothing is left of r2" eventually 5 no_way "${four[r2]}" "${six[r2]}"

@@ -65,6 +65,8 @@ python3 -c 'import json, sys; print([(p["type"], p.get("mode")) for p in json.lo
     grep -qF "[('weave-cni', 'routed'), ('portmap', None), ('bandwidth', None)]" || fail "the chain is another"
 says "warning: runtimes use $conf/05-other.conf before"
 ! grep -qF 99-later "$folder/out" || fail "it warns of what sorts behind"
+install || fail "without a mode"
+grep -qF '"mode": "routed"' "$conflist" || fail "the mode is not kept"
 
 # A program that runs is replaced without a "text file busy", and goes on.
 cp /bin/sleep "$bin/weave-ipam"

@@ -1,12 +1,21 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "attach/removal.hpp"
 #include "tests/unit/attach/firewall_world.hpp"
 
 #include <doctest/doctest.h>
 
 #include <array>
+#include <exception>
+#include <fstream>
+#include <functional>
 #include <future>
 #include <string>
+#include <system_error>
+#include <thread>
+
+#include <sched.h>
+#include <unistd.h>
 
 using namespace weave;
 using namespace weave::attach;
@@ -155,6 +164,19 @@ TEST_CASE("a last rule that rejects counts as a policy does") {
     CHECK(world.open() == "bBrRS");
 }
 
+TEST_CASE("what is put before our rule and drops everything goes behind it") {
+    Traffic world;
+    world.apply();
+    shell(world.ns, "true" + std::string{kDrop});
+    (void)after_changes(*world.wall);
+    CHECK(world.open() == "bBrR");
+    shell(world.ns, "iptables -I FORWARD 1 -j DROP; ip6tables -I FORWARD 1 -j DROP");
+    CHECK(world.open() == "");
+    (void)after_changes(*world.wall);
+    CHECK(world.open() == "bBrR");
+    CHECK(shell(world.ns, "iptables -S FORWARD | grep -c WEAVE-FORWARD") == "1\n");
+}
+
 TEST_CASE("the legacy iptables is changed with its own program") {
     Traffic world;
     shell(world.ns,
@@ -208,4 +230,203 @@ TEST_CASE("whoever else drops is named, with what to do") {
     world.wall->check();
     CHECK(world.wall->forward_problems().empty());
     CHECK(world.open() == "bBrR");
+}
+
+namespace {
+
+/**
+ * A firewall-cmd of this test's own in /usr/sbin, as this thread sees it: in its own mount
+ * namespace a folder of links to what is there lies over it. What it is told is in calls(); its
+ * runtime and permanent zones are files, and it makes rules as firewalld does.
+ */
+class FakeFirewalld {
+  public:
+    explicit FakeFirewalld(const os::UniqueFd& ns)
+        : ns_(ns) {
+        shell(ns_, "mkdir " + folder_);
+        std::ofstream{folder_ + "/firewall-cmd"} << R"(#!/bin/sh
+cd )" + folder_ + R"(
+echo "$*" >>calls
+permanent=
+for word; do
+    case $word in
+    --state) [ -e state ] && cat state && exit 0; echo "not running"; exit 252 ;;
+    --permanent) permanent=1 ;;
+    --get-zone-of-interface=*)
+        [ -z "$permanent" ] || { grep -qxF -e "${word#*=}" permanent 2>/dev/null && echo trusted && exit 0; exit 2; }
+        grep -qxF -e "${word#*=}" runtime && echo trusted && exit 0; echo "no zone"; exit 2 ;;
+    --change-interface=*)
+        [ ! -e refuse ] || { echo "Error: ALREADY_BAD"; exit 13; }
+        echo "${word#*=}" >>runtime
+        name=$(echo "${word#*=}" | tr + '*')
+        nft "insert rule inet firewalld filter_FORWARD iifname \"$name\" accept"
+        nft "insert rule inet firewalld filter_FORWARD oifname \"$name\" accept" ;;
+    --remove-interface=*)
+        grep -vxF -e "${word#*=}" runtime >left; mv left runtime ;;
+    esac
+done
+)";
+        shell(ns_,
+              "cd " + folder_ +
+                  "; touch runtime calls; chmod 755 firewall-cmd; echo running >state; mkdir "
+                  "sbin real");
+    }
+
+    ~FakeFirewalld() { shell(ns_, "rm -r --one-file-system " + folder_); }
+
+    FakeFirewalld(const FakeFirewalld&) = delete;
+    FakeFirewalld& operator=(const FakeFirewalld&) = delete;
+
+    /** On a thread whose mounts are its own, as the program's folder is. */
+    void with_program(const std::function<void()>& work) const {
+        std::exception_ptr failure;
+        std::thread{[&] {
+            try {
+                REQUIRE(::unshare(CLONE_NEWNS) == 0);
+                shell(ns_,
+                      "set -e; mount --make-rprivate /; cd " + folder_ +
+                          "; mount --bind /usr/sbin real; for i in "
+                          "real/*; do ln -s " +
+                          folder_ +
+                          "/$i sbin; done; cp firewall-cmd sbin; "
+                          "mount --bind sbin /usr/sbin");
+                work();
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        }}.join();
+        shell(ns_, "rm -f " + folder_ + "/sbin/*");
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    }
+
+    [[nodiscard]] std::string file(const std::string& name) const {
+        return shell(ns_, "cat " + folder_ + '/' + name);
+    }
+
+    void run(const std::string& command) const { shell(ns_, "cd " + folder_ + "; " + command); }
+
+  private:
+    const os::UniqueFd& ns_;
+    std::string folder_ = "/tmp/weave-firewalld." + std::to_string(::getpid());
+};
+
+constexpr const char* kFirewalld =
+    "nft 'add table inet firewalld; add chain inet firewalld filter_FORWARD { type filter hook "
+    "forward priority 10; }; flush chain inet firewalld filter_FORWARD; "
+    "add rule inet firewalld filter_FORWARD ct state established accept; "
+    "add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited'";
+
+} // namespace
+
+TEST_CASE("firewalld is told to trust our interfaces, once and again after it reloads") {
+    Traffic world;
+    shell(world.ns, kFirewalld);
+    const FakeFirewalld firewalld(world.ns);
+    CHECK(world.open() == "");
+    firewalld.with_program([&] {
+        world.apply();
+        CHECK(world.wall->forward_problems().empty());
+        CHECK(firewalld.file("calls") == "--state\n--zone=trusted --change-interface=wv+\n"
+                                         "--zone=trusted --change-interface=weave\n");
+        (void)after_changes(*world.wall);
+        CHECK(world.wall->check().empty()); // and not a second time
+        CHECK(firewalld.file("runtime") == "wv+\nweave\n");
+        CHECK(world.open() == "bBrR");
+        // It reloads and has forgotten.
+        firewalld.run("echo >runtime");
+        shell(world.ns, kFirewalld);
+        CHECK(after_changes(*world.wall).size() == 1); // told by the kernel
+        CHECK(world.open() == "bBrR");
+
+        world.wall->remove();
+        CHECK(firewalld.file("runtime") == "\n");
+    });
+}
+
+TEST_CASE("what firewalld's owner has put into the permanent configuration stays at a removal") {
+    Traffic world;
+    shell(world.ns, kFirewalld);
+    const FakeFirewalld firewalld(world.ns);
+    firewalld.with_program([&] {
+        world.apply();
+        firewalld.run("echo weave >permanent");
+        world.wall->remove();
+        CHECK(firewalld.file("runtime") == "weave\n");
+    });
+}
+
+TEST_CASE("a firewalld that does not run, or refuses, is named, and not asked at each change") {
+    for (const std::string trouble : {"rm state", "touch refuse"}) {
+        CAPTURE(trouble);
+        Traffic world;
+        shell(world.ns, kFirewalld);
+        const FakeFirewalld firewalld(world.ns);
+        firewalld.run(trouble);
+        firewalld.with_program([&] {
+            world.apply();
+            REQUIRE(world.wall->forward_problems().size() == 1);
+            const std::string problem = world.wall->forward_problems()[0];
+            CHECK(problem.starts_with("table inet firewalld chain filter_FORWARD drops pods' "
+                                      "forwarded traffic: run 'firewall-cmd"));
+            CHECK(problem.ends_with(trouble == "rm state"
+                                        ? "we could not: firewalld says 'not running'"
+                                        : "we could not: firewalld says 'Error: ALREADY_BAD'"));
+            const std::string calls = firewalld.file("calls");
+            world.wall->check();
+            CHECK(firewalld.file("calls") == calls);
+            CHECK(world.wall->forward_problems() == std::vector{problem});
+            world.wall->remove();
+        });
+    }
+}
+
+TEST_CASE("the rules of routers whose bridge is gone are removed, others' are not") {
+    FirewallWorld world;
+    const auto rules_of = [&](const std::string& name) {
+        FirewallSettings settings = world.settings();
+        settings.table = name;
+        settings.bridge = name;
+        world.firewall(settings)->apply({});
+    };
+    const auto tables = [&] { return shell(world.ns, "nft list tables"); };
+    shell(world.ns,
+          "iptables -P FORWARD DROP; ip link add other type bridge; "
+          "nft 'add table inet gone; add counter inet gone spoofed_mac'");
+    const std::string before = tables();
+    const std::string bare = shell(world.ns, "iptables -S");
+    for (const char* name : {"weave", "earlier", "other"}) {
+        rules_of(name);
+    }
+    const auto remove = [&](const std::string& bridge) {
+        os::run_in_netns(world.ns.get(), [&] { remove_firewalls(bridge); });
+    };
+    remove("weave");
+    const std::string after = tables();
+    CHECK(after.find("weave") == std::string::npos);
+    CHECK(after.find("earlier") == std::string::npos);
+    CHECK(after.find("table inet other") != std::string::npos); // its bridge is there
+    CHECK(after.find("table inet gone") != std::string::npos);  // not of our making
+    CHECK(shell(world.ns, "iptables -S").find("WEAVE-FORWARD") == std::string::npos);
+    remove("other");
+    CHECK(tables() == before);
+    CHECK(shell(world.ns, "iptables -S") == bare);
+    remove("other"); // nothing there
+}
+
+TEST_CASE("the rules of a bridge on which a router works are not removed") {
+    FirewallWorld world;
+    world.firewall(world.settings())->apply({});
+    const auto remove = [&] {
+        os::run_in_netns(world.ns.get(), [&] { remove_firewalls("weave"); });
+    };
+    {
+        const os::Tap tap = world.host->ensure_tap(1);
+        CHECK_THROWS_WITH_AS(
+            remove(), "a weaved works on the bridge weave: stop it first", std::system_error);
+        CHECK(shell(world.ns, "nft list tables").find("inet weave") != std::string::npos);
+    }
+    remove();
+    CHECK(shell(world.ns, "nft list tables").find("inet weave") == std::string::npos);
 }

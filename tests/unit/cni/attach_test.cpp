@@ -1,84 +1,12 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// weave-cni in network namespaces, with a weaved that only makes links.
-#include "calls.hpp"
-#include "cni/attach_plugin.hpp"
-#include "os/netlink.hpp"
-#include "tests/support/test_netns.hpp"
+// ADD of weave-cni in network namespaces, with a weaved that only makes links.
+#include "scene.hpp"
 
 #include <doctest/doctest.h>
 
-#include <mutex>
-
 using namespace weave;
 using namespace weave::test;
-
-namespace {
-
-/** A container and a node. */
-struct Scene {
-    os::UniqueFd ns = new_netns();
-    std::string netns = "/proc/self/fd/" + std::to_string(ns.get());
-    cni::AttachPlugin plugin{kShort};
-    Calls calls{plugin};
-    FakeWeaved weaved{calls.socket()};
-    os::Netlink pod = os::Netlink::open_in(ns.get());
-
-    Scene() {
-        calls.variables["CNI_NETNS"] = netns;
-        weaved.made = [](int fd, const json& row) { make(fd, row); };
-        weaved.removed = [](const json& row) {
-            os::Netlink host = os::Netlink::open();
-            if (const auto link = host.link(row.at("host_ifname").get<std::string>())) {
-                host.delete_link(*link);
-            }
-        };
-    }
-
-    static void make(int fd, const json& row) {
-        os::Netlink host = os::Netlink::open();
-        os::Netlink inside = os::Netlink::open_in(fd);
-        const std::string ifname = row.at("ifname");
-        if (!inside.link(ifname)) {
-            os::VethSpec spec;
-            spec.name = row.at("host_ifname");
-            spec.mac = MacAddress::parse(row.at("host_mac").get<std::string>()).value();
-            spec.mtu = row.at("mtu");
-            spec.peer_name = ifname;
-            spec.peer_mac = MacAddress::parse(row.at("mac").get<std::string>()).value();
-            spec.peer_netns_fd = fd;
-            host.create_veth(spec);
-            host.set_up(host.require_link(spec.name), true);
-            inside.set_up(inside.require_link(ifname), true);
-        }
-        for (const json& address : row.at("addresses")) {
-            inside.add_address(inside.require_link(ifname),
-                               Prefix::parse(address.get<std::string>()).value());
-        }
-    }
-
-    [[nodiscard]] bool has_route(const char* to, const char* via) {
-        for (const os::Route& route : pod.routes()) {
-            if (route.destination == Prefix::parse(to).value() &&
-                route.gateway == IpAddress::parse(via)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /** A plugin that hands out 10.1.0.2/16 and writes down how it is called. */
-    json delegated(const std::string& more = {}) {
-        calls.write_plugin("ipam",
-                           "echo $CNI_COMMAND >>${0%/*}/verbs\n" + more +
-                               R"(echo '{"ips":[{"version":"4","address":"10.1.0.2/16",)"
-                               R"("gateway":"10.1.0.1"}],"routes":[{"dst":"0.0.0.0/0"}],)"
-                               R"("dns":{"domain":"ipam"}}')");
-        return {{"ipam", {{"type", "ipam"}}}};
-    }
-};
-
-} // namespace
 
 TEST_CASE("ADD: the result names both ends, the addresses and a default route, in every version") {
     for (const std::string_view version : cni::kSpecVersions) {
@@ -117,13 +45,13 @@ TEST_CASE("ADD: what is asked for reaches weaved") {
         "ADD", {{"mtu", 1300}, {"mode", "routed"}, {"runtimeConfig", {{"ips", {"10.32.9.9/12"}}}}});
     CHECK(scene.weaved.params("attach") == json{{"id", "cni/weave/c1"},
                                                 {"ifname", "eth0"},
-                                                {"addresses", {"10.32.9.9/12"}},
+                                                {"addresses", {"ip:10.32.9.9/12"}},
                                                 {"mac", "02:11:22:33:44:55"},
                                                 {"mtu", 1300},
                                                 {"mode", "routed"},
                                                 {"routes", true}});
     CHECK(answer.at("interfaces").at(1).at("mac") == "02:11:22:33:44:55");
-    CHECK(answer.at("ips").at(0).at("address") == "10.32.9.9/12");
+    CHECK(answer.at("ips").at(0).at("address") == "10.32.9.9/32");
 }
 
 TEST_CASE("ADD: routes and a gateway of the configuration's own") {
@@ -142,6 +70,21 @@ TEST_CASE("ADD: routes and a gateway of the configuration's own") {
     CHECK(scene.has_route("192.0.2.0/24", "10.32.0.77"));
     CHECK_FALSE(scene.has_route("0.0.0.0/0", "10.32.0.1"));
     CHECK(scene.calls("CHECK", {{"prevResult", answer}}).is_null());
+}
+
+TEST_CASE("ADD: routes without a gateway lead to the host") {
+    Scene scene;
+    const json routes{{{"dst", "10.96.0.0/12"}}, {{"dst", "192.0.2.0/24"}, {"gw", "10.32.0.78"}}};
+    const json answer = scene.calls("ADD", {{"ipam", {{"routes", routes}}}});
+    CHECK(scene.weaved.params("attach").at("routes") == false);
+    CHECK(scene.weaved.params("attach").at("gateway") == true);
+    CHECK(answer.at("ips").at(0).at("gateway") == "10.32.0.1");
+    CHECK(scene.has_route("10.96.0.0/12", "10.32.0.1"));
+    CHECK(scene.has_route("192.0.2.0/24", "10.32.0.78"));
+    CHECK_FALSE(scene.has_route("0.0.0.0/0", "10.32.0.1"));
+    scene.calls.variables["CNI_IFNAME"] = "eth1";
+    CHECK(scene.calls("ADD", {{"ipam", {{"routes", {routes.at(1)}}}}}).contains("ips"));
+    CHECK_FALSE(scene.weaved.params("attach").contains("gateway"));
 }
 
 TEST_CASE("ADD: a route that the kernel refuses undoes everything") {
@@ -272,6 +215,29 @@ TEST_CASE("ADD: a routed pod with another plugin's address has the node for a ga
     CHECK(scene.has_route("0.0.0.0/0", "10.32.0.1"));
 }
 
+TEST_CASE("ADD: routes of a routed pod lead to the node, whatever gateway they name") {
+    Scene scene;
+    scene.weaved.made = [](int fd, const json& row) {
+        Scene::make(fd, row);
+        os::Netlink inside = os::Netlink::open_in(fd);
+        os::Route gateway;
+        gateway.destination = Prefix::parse("10.32.0.1/32").value();
+        gateway.index = inside.require_link("eth0").index;
+        inside.add_route(gateway);
+        Scene::add_default(inside, "eth0", "10.32.0.1"); // as weaved does for routed pods
+    };
+    const json config{{"mode", "routed"},
+                      {"ipam",
+                       {{"gateway", "10.32.0.77"},
+                        {"routes", {{{"dst", "10.96.0.0/12"}, {"gw", "10.32.0.78"}}}}}}};
+    const json answer = scene.calls("ADD", config);
+    REQUIRE(answer.contains("ips"));
+    CHECK(answer.at("ips").at(0).at("gateway") == "10.32.0.1");
+    CHECK(answer.at("routes") == json{{{"dst", "10.96.0.0/12"}, {"gw", "10.32.0.1"}},
+                                      {{"dst", "0.0.0.0/0"}, {"gw", "10.32.0.1"}}});
+    CHECK(scene.has_route("10.96.0.0/12", "10.32.0.1"));
+}
+
 TEST_CASE("ADD: a failure after the other plugin's ADD gives its address back") {
     Scene scene;
     scene.weaved.refuse("attach", "conflict", "10.1.0.2 is in use");
@@ -297,82 +263,56 @@ TEST_CASE("ADD: dhcp gets the interface before the address") {
     CHECK(scene.calls("ADD", config).at("code") == 2);
 }
 
-TEST_CASE("CHECK: finds what somebody changed") {
+TEST_CASE("ADD: no default route is told where another interface has it") {
     Scene scene;
-    const json result = scene.calls("ADD");
-    REQUIRE(result.contains("ips"));
-    os::Route default_route; // which weaved makes
-    default_route.destination = Prefix::parse("0.0.0.0/0").value();
-    default_route.gateway = IpAddress::parse("10.32.0.1");
-    default_route.index = scene.pod.require_link("eth0").index;
-    const json config{{"prevResult", result}};
-    const auto said = [&] {
-        const json answer = scene.calls("CHECK", config);
-        CHECK(answer.is_null() == (scene.calls.status == 0));
-        CHECK((answer.is_null() || answer.at("code") == 103));
-        return answer.is_null() ? "" : answer.at("msg").get<std::string>();
-    };
-    const auto mentions = [&](const char* part) { return said().find(part) != std::string::npos; };
-    CHECK(mentions("0.0.0.0/0 via 10.32.0.1"));
-    scene.pod.add_route(default_route);
-    CHECK(said().empty());
-    // More of something is no error.
-    const os::Link eth0 = scene.pod.require_link("eth0");
-    scene.pod.add_address(eth0, Prefix::parse("172.16.0.1/24").value());
-    CHECK(said().empty());
-    scene.pod.set_mtu(eth0, 1280);
-    CHECK(mentions("mtu 1280"));
-    scene.pod.set_mtu(eth0, 1376);
-    scene.pod.set_up(eth0, false);
-    CHECK(mentions("down"));
-    scene.pod.set_mac(eth0, MacAddress::parse("02:00:00:00:00:09").value());
-    scene.pod.set_up(eth0, true);
-    CHECK(mentions("02:00:00:00:00:09"));
-    scene.pod.set_mac(eth0, MacAddress::parse("02:00:00:00:00:02").value());
-    scene.pod.delete_address(eth0, Prefix::parse("10.32.0.2/12").value());
-    CHECK(mentions("10.32.0.2/12"));
-    scene.pod.delete_link(eth0);
-    CHECK(mentions("gone"));
+    REQUIRE(scene.calls("ADD").at("routes").size() == 1);
+    scene.calls.variables["CNI_IFNAME"] = "net1";
+    const json second = scene.calls("ADD");
+    REQUIRE(second.contains("ips"));
+    CHECK_FALSE(second.contains("routes"));
+    CHECK(scene.check(second).is_null());
 }
 
-TEST_CASE("CHECK: weaved does not know the container, or has given its address away") {
+TEST_CASE("ADD: the attributes of another plugin's routes are the kernel's") {
     Scene scene;
-    const json result = scene.calls("ADD", {{"ipam", {{"routes", json::array()}}}});
-    const json config{{"prevResult", result}};
+    scene.calls.write_plugin(
+        "ipam",
+        R"(echo '{"ips":[{"address":"10.1.0.2/16","gateway":"10.1.0.1"}],"routes":[)"
+        R"({"dst":"192.0.2.0/24","mtu":1300,"advmss":1200,"priority":77,"table":1000},)"
+        R"({"dst":"198.51.100.0/24","scope":253}]}')");
+    json config{{"ipam", {{"type", "ipam"}}}};
+    const json answer = scene.calls("ADD", config);
+    REQUIRE(answer.contains("ips"));
+    CHECK(answer.at("routes").size() == 2);
+    int found = 0;
+    for (const os::Route& each : scene.pod.routes()) {
+        if (each.destination == Prefix::parse("192.0.2.0/24").value()) {
+            CHECK(each.mtu == 1300);
+            CHECK(each.advmss == 1200);
+            CHECK(each.metric == 77);
+            CHECK(each.table == 1000);
+            CHECK(each.gateway == IpAddress::parse("10.1.0.1"));
+            ++found;
+        } else if (each.destination == Prefix::parse("198.51.100.0/24").value()) {
+            CHECK(each.scope == 253);
+            CHECK_FALSE(each.gateway.has_value());
+            ++found;
+        }
+    }
+    CHECK(found == 2);
+    config["prevResult"] = answer;
     CHECK(scene.calls("CHECK", config).is_null());
-    scene.weaved.answer("ipam_check", [](api::Request&) {
-        return api::Reply::ok({{"addresses", {"10.32.0.3/12"}}});
-    });
-    CHECK(scene.calls("CHECK", config).at("code") == 103);
-    scene.weaved.answer("ipam_check", [](api::Request&) {
-        return api::Reply::ok({{"addresses", {"10.32.0.2/32"}}}); // lengths are the interface's
-    });
-    CHECK(scene.calls("CHECK", config).is_null());
-    scene.calls.variables["CNI_CONTAINERID"] = "c2";
-    CHECK(scene.calls("CHECK", config).at("code") == 103);
 }
 
-TEST_CASE("CHECK: another namespace of the same path is found out") {
+TEST_CASE("ADD: a route's attribute that the kernel refuses gives the address back") {
     Scene scene;
-    const json result = scene.calls("ADD", {{"ipam", {{"routes", json::array()}}}});
-    const os::UniqueFd other = new_netns();
-    scene.calls.variables["CNI_NETNS"] = "/proc/self/fd/" + std::to_string(other.get());
-    CHECK(scene.calls("CHECK", {{"prevResult", result}}).at("code") == 103);
-}
-
-TEST_CASE("GC: attachments with another plugin's addresses go too") {
-    Scene scene;
-    const json config = scene.delegated();
-    REQUIRE(scene.calls("ADD", config).contains("ips"));
-    scene.weaved.answer("ipam_gc", [](api::Request&) {
-        return api::Reply::ok({{"released", json::array()}}); // not the allocator's
-    });
-    json collect = config;
-    collect["cni.dev/valid-attachments"] = {{{"containerID", "c1"}, {"ifname", "eth0"}}};
-    CHECK(scene.calls("GC", collect).is_null());
-    CHECK(scene.pod.link("eth0").has_value());
-    collect["cni.dev/valid-attachments"] = {{{"containerID", "c1"}, {"ifname", "eth1"}}};
-    CHECK(scene.calls("GC", collect).is_null());
+    json config = scene.delegated(
+        R"([ $CNI_COMMAND = ADD ] && echo '{"ips":[{"address":"10.1.0.2/16"}],"routes":)"
+        R"([{"dst":"192.0.2.0/24","scope":999}]}'; exit 0)"
+        "\n");
+    const json answer = scene.calls("ADD", config);
+    CHECK(answer.at("code") == 2);
+    CHECK(answer.at("msg").get<std::string>().find("'scope'") != std::string::npos);
+    CHECK(scene.calls.read("verbs") == "ADD\nDEL\n");
     CHECK_FALSE(scene.pod.link("eth0").has_value());
-    CHECK(scene.calls.read("verbs") == "ADD\nGC\nGC\n");
 }

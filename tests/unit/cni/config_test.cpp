@@ -96,6 +96,10 @@ TEST_CASE("config: its own keys") {
     const NetworkConfig inner = read_config(
         config_with({{"ipam", {{"type", "weave-ipam"}, {"socket", "/tmp/i"}}}}), add_with());
     CHECK(inner.socket == "/tmp/i");
+    const NetworkConfig theirs = read_config(
+        config_with({{"ipam", {{"type", "theirs"}, {"socket", "/tmp/i"}, {"stateDir", 5}}}}),
+        add_with());
+    CHECK(theirs.socket == NetworkConfig{}.socket);
     const LinkConfig link =
         read_link_config(config_with({{"mode", "routed"}, {"mtu", 1400}}), add_with());
     CHECK(link.mode == "routed");
@@ -135,15 +139,17 @@ TEST_CASE("config: values that are not supported, or make no sense") {
 }
 
 TEST_CASE("config: addresses asked for, the newest way first") {
-    CHECK(addresses({}, "IP=10.32.0.5/12") == Texts{"10.32.0.5/12"});
+    // "ip:" brings the address of the other family along.
+    CHECK(addresses({}, "IP=10.32.0.5/12") == Texts{"ip:10.32.0.5/12"});
+    CHECK(addresses({}, "IP=10.32.0.5/12,fd00::5/64") == Texts{"10.32.0.5/12", "fd00::5/64"});
     CHECK(addresses({}, "IgnoreUnknown=1;IP=10.32.0.5,fd00::5/64") ==
           Texts{"ip:10.32.0.5", "fd00::5/64"});
     const json args{{"args", {{"cni", {{"ips", {"10.32.0.6/12"}}}}}}};
-    CHECK(addresses(args, "IP=10.32.0.5/12") == Texts{"10.32.0.6/12"});
+    CHECK(addresses(args, "IP=10.32.0.5/12") == Texts{"ip:10.32.0.6/12"});
     json both = args;
     both["runtimeConfig"] = {{"ips", {"10.32.0.7/12", "fd00::7/64"}}};
     CHECK(addresses(both, "IP=10.32.0.5/12") == Texts{"10.32.0.7/12", "fd00::7/64"});
-    CHECK(addresses({{"runtimeConfig", {{"IPs", {"10.32.0.7/12"}}}}}) == Texts{"10.32.0.7/12"});
+    CHECK(addresses({{"runtimeConfig", {{"IPs", {"10.32.0.7/12"}}}}}) == Texts{"ip:10.32.0.7/12"});
     CHECK(config_code({}, add_with("IP=10.32.0")) == 4);
     CHECK(config_code({}, add_with("IP")) == 4);
     CHECK(config_code({{"runtimeConfig", {{"ips", {"10.32.0"}}}}}) == 7);
@@ -154,7 +160,7 @@ TEST_CASE("config: one address of a subnet, and lengths that subnets give") {
     CHECK(addresses({{"ipam", {{"subnet", {"10.40.0.0/16", "fd00::/64"}}}}}) ==
           Texts{"net:10.40.0.0/16", "net:fd00::/64"});
     CHECK(addresses({{"ipam", {{"subnet", "10.40.0.0/16"}}}}, "IP=10.40.0.9") ==
-          Texts{"10.40.0.9/16"});
+          Texts{"ip:10.40.0.9/16"});
     CHECK(addresses({{"ipam", {{"subnet", "10.40.0.0/16"}}}}, "IP=10.41.0.9") ==
           Texts{"ip:10.41.0.9"});
 }

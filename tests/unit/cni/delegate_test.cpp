@@ -133,5 +133,23 @@ TEST_CASE("DEL and GC: the other plugin is asked, whatever became of weaved") {
     FakeWeaved weaved(scene.calls.socket());
     CHECK(scene.calls("DEL", delegated).at("code") == 7);
     CHECK(weaved.methods().front() == "detach");
-    CHECK(scene.calls("STATUS", delegated).at("code") == 7);
+    const json answer = scene.calls("STATUS", delegated);
+    CHECK(answer.at("code") == 50);
+    CHECK(answer.at("msg").get<std::string>().find("bad") != std::string::npos);
+    scene.calls.write_plugin("ipam", R"(echo '{"code":51,"msg":"bad"}'; exit 1)");
+    CHECK(scene.calls("STATUS", delegated).at("code") == 51);
+    CHECK(scene.calls("STATUS", {{"ipam", {{"type", "nobody"}}}}).at("code") == 50);
+}
+
+TEST_CASE("STATUS: the other plugin's addresses count, not those of weaved") {
+    Scene scene;
+    scene.calls.write_plugin("ipam", "exit 0");
+    const json delegated{{"ipam", {{"type", "ipam"}}}};
+    CHECK(scene.calls("STATUS", delegated).at("code") == 50); // no weaved
+    FakeWeaved weaved(scene.calls.socket());
+    weaved.answer("ready", [](api::Request&) {
+        return api::Reply::ok({{"ready", false}, {"reason", "no address is free"}});
+    });
+    CHECK(scene.calls("STATUS").at("code") == 50);
+    CHECK(scene.calls("STATUS", delegated).is_null());
 }

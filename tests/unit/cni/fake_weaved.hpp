@@ -155,8 +155,12 @@ class FakeWeaved {
             holders_[holder] = json::array();
             const bool none = params.value("addresses", json::array()) == json{"none"};
             for (const json& spec : params.value("addresses", json::array())) {
-                if (!none && !spec.get<std::string>().starts_with("net:")) {
-                    holders_[holder].push_back(spec);
+                const auto text = spec.get<std::string>();
+                if (text.starts_with("ip:")) {
+                    const bool whole = text.find('/') != std::string::npos;
+                    holders_[holder].push_back(text.substr(3) + (whole ? "" : "/12"));
+                } else if (!none && !text.starts_with("net:")) {
+                    holders_[holder].push_back(text);
                 }
             }
             if (!none && holders_[holder].empty()) {
@@ -174,7 +178,14 @@ class FakeWeaved {
         struct stat info {};
 
         ::fstat(request.fd.get(), &info);
-        const json addresses = allocate(name, params);
+        allocate(name, params);
+        for (json& address : holders_[name]) {
+            if (params.value("mode", "bridge") == "routed") {
+                const auto text = address.get<std::string>(); // of IPv4 in these tests
+                address = text.substr(0, text.find('/')) + "/32";
+            }
+        }
+        const json addresses = holders_[name];
         json gateways = json::array();
         for (std::size_t i = 0; i < addresses.size(); ++i) {
             gateways.push_back("10.32.0.1");
@@ -194,6 +205,7 @@ class FakeWeaved {
                            {"mode", params.value("mode", "bridge")},
                            {"addresses", addresses},
                            {"gateways", gateways},
+                           {"routes", params.value("routes", true)},
                            {"netns_inode", info.st_ino}};
         if (made) {
             made(request.fd.get(), attached_[name]);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 
 #include <stdlib.h>
 
@@ -50,7 +51,7 @@ struct World {
         AllocationSettings settings(node.id, plan);
         settings.expects_others = expects_others;
         settings.ran_before = ran_before;
-        settings.rest = 0s;
+        settings.rest = rest;
         settings.lease = lease;
         settings.file = folder.path + "/" + std::to_string(number);
         settings.clock = [this] { return now; };
@@ -130,9 +131,23 @@ struct World {
 
     /** What it got, or the code of the refusal; empty while it waits. */
     std::string obtain(std::uint8_t number, const std::string& holder, const std::string& what) {
+        const auto answer = ask(number, holder, what);
+        for (int i = 0; answer->empty() && i < 12; ++i) {
+            pass(500ms);
+        }
+        return *answer;
+    }
+
+    std::shared_ptr<std::string>
+    ask(std::uint8_t number, const std::string& holder, const std::string& what) {
         const auto answer = std::make_shared<std::string>();
+        std::vector<ipam::Request> requests;
+        std::istringstream words(what);
+        for (std::string word; words >> word;) {
+            requests.push_back(*ipam::parse_request(word));
+        }
         nodes[number].allocations->obtain(
-            holder, {*ipam::parse_request(what)}, 5s, [answer](Allocations::Obtained obtained) {
+            holder, requests, 5s, [answer](Allocations::Obtained obtained) {
                 if (const auto* refused = std::get_if<NoAddress>(&obtained)) {
                     *answer = refused->code;
                     return;
@@ -141,10 +156,7 @@ struct World {
                     *answer += (answer->empty() ? "" : " ") + prefix.text();
                 }
             });
-        for (int i = 0; answer->empty() && i < 12; ++i) {
-            pass(500ms);
-        }
-        return *answer;
+        return answer;
     }
 
     static ipam::Plan make_plan() {
@@ -158,6 +170,7 @@ struct World {
     TimePoint now{1h};
     std::uint64_t version = 0;
     Duration lease = 1h;
+    Duration rest{};
     bool linked = false;
     std::uint8_t cut_off = 0; ///< none
     std::map<std::uint8_t, Node> nodes;
@@ -175,6 +188,47 @@ TEST_CASE("a node alone hands out at once, one address of each family") {
     CHECK(world.obtain(1, "p:b/eth0", "10.9.9.9/24") == "10.9.9.9/24"); // nobody's to give
     CHECK(world.obtain(1, "p:b/eth0", "net:10.9.0.0/24") == "invalid");
     CHECK(world.obtain(1, "p:b/eth0", "ip:10.7.0.15") == "invalid");
+    CHECK(world.obtain(1, "p:b/eth0", "10.7.0.15/28") == "invalid");
+}
+
+TEST_CASE("several addresses at a time: each has a place, and each place counts once") {
+    World world;
+    world.start(1);
+    const std::string two = world.obtain(1, "p:a/eth0", "net:default net:10.7.0.8/29");
+    CHECK(world.nodes[1].allocations->allocator().leases().held_by("p:a/eth0").size() == 2);
+    CHECK(world.obtain(1, "p:a/eth0", "net:default net:10.7.0.8/29") == two);
+    CHECK(world.obtain(1, "p:b/eth0", "ip:10.7.0.3/28 ip:fd07::3") == "10.7.0.3/28 fd07::3/124");
+    CHECK(world.obtain(1, "p:c/eth0", "net:10.7.0.8/29 net:fd07::8/125").find("/125") !=
+          std::string::npos);
+    CHECK(world.nodes[1].allocations->allocator().leases().held_by("p:c/eth0").size() == 1);
+    CHECK(world.obtain(1, "p:d/eth0", "ip:10.7.0.4/29") == "10.7.0.4/29 fd07::4/125");
+}
+
+TEST_CASE("what a program or a person has on another node is in use there") {
+    World world;
+    world.start(1);
+    world.start(2, /*expects_others=*/true);
+    world.link();
+    CHECK(world.obtain(1, "c:x", "ip:10.7.0.5").starts_with("10.7.0.5"));
+    wire::Addresses said;
+    said.reserved.push_back(*IpAddress::parse("10.7.0.5"));
+    world.publish(1, wire::kAddressesKind, wire::encode_addresses(said));
+    CHECK(world.obtain(2, "c:y", "ip:10.7.0.5") == "conflict");
+}
+
+TEST_CASE("who hands out of another range is told") {
+    World world;
+    world.start(1);
+    world.plan = ipam::Plan(*Prefix::parse("10.7.0.0/24"), std::nullopt);
+    world.start(2);
+    world.obtain(1, "p:a/eth0", "net:default");
+    world.obtain(2, "p:a/eth0", "net:default");
+    world.link();
+    const auto said = world.nodes[1].allocations->other_ranges();
+    REQUIRE(said.size() == 1);
+    CHECK(said[0].find("of 10.7.0.0/24, this one of 10.7.0.0/28") != std::string::npos);
+    world.cut(2);
+    CHECK(world.nodes[1].allocations->other_ranges().empty());
 }
 
 TEST_CASE("space comes from the other node, and ends when both have none") {
@@ -195,6 +249,60 @@ TEST_CASE("space comes from the other node, and ends when both have none") {
     CHECK(world.nodes[1].allocations->release("p:1/eth0").size() == 1);
     world.pass(10s); // who was asked in vain is asked again after a while
     CHECK(world.obtain(2, "p:one-more/eth0", "net:default").starts_with("10.7.0."));
+}
+
+TEST_CASE("a given address waits until its owner is connected, and moves there at once") {
+    World world;
+    world.rest = 60s;
+    world.start(1);
+    const std::string pair = world.obtain(1, "p:a/eth0", "net:default");
+    const std::string given = "ip:" + pair.substr(0, pair.find('/'));
+    world.start(2, /*expects_others=*/true);
+    world.link();
+    CHECK(world.obtain(2, "p:b/eth0", "net:default").starts_with("10.7.0."));
+    world.pass(10s);
+    world.nodes[1].allocations->release("p:a/eth0");
+    world.cut(2);
+    CHECK(world.obtain(2, "p:c/eth0", given) == "unavailable"); // for as long as one waits
+    const auto answer = world.ask(2, "p:c/eth0", given);
+    world.pass(1s);
+    CHECK(answer->empty());
+    world.link();
+    world.pass(1s);
+    CHECK(answer->starts_with(given.substr(3))); // it rests still
+}
+
+TEST_CASE("whoever is deleted while it waits gets nothing, and leaves nothing") {
+    World world;
+    world.start(1);
+    world.start(2, /*expects_others=*/true);
+    const auto answer = world.ask(2, "i:net/c/eth0", "net:default");
+    CHECK(answer->empty());
+    world.nodes[2].allocations->release("i:net/c/eth0");
+    CHECK(*answer == "not_found");
+    world.link();
+    world.pass(10s);
+    CHECK(world.nodes[2].allocations->holders().empty());
+}
+
+TEST_CASE("of two requests of one holder a failure of the second leaves the first its address") {
+    World world;
+    world.start(1);
+    world.start(2, /*expects_others=*/true);
+    std::vector<Grant> grants;
+    for (int i = 0; i < 2; ++i) {
+        world.nodes[2].allocations->obtain(
+            "x:host", {ipam::Request{}}, 30s, [&](Allocations::Obtained obtained) {
+                grants.push_back(std::get<Grant>(obtained));
+            });
+    }
+    world.obtain(1, "p:a/eth0", "net:default");
+    world.link();
+    world.pass(10s);
+    REQUIRE(grants.size() == 2);
+    CHECK(grants[0].addresses == grants[1].addresses);
+    CHECK(grants[0].fresh.size() == 1);
+    CHECK(grants[1].fresh.empty());
 }
 
 TEST_CASE("what was answered is on disk, over a restart") {

@@ -58,6 +58,7 @@ Prefix prefix(const char* text) {
 }
 
 const MacAddress kMac{{2, 1, 2, 3, 4, 5}};
+const MacAddress kPodMac{{2, 9, 9, 9, 9, 9}};
 const std::string kKey(64, 'a');
 const std::string kId(32, '5');
 
@@ -82,8 +83,8 @@ TEST_CASE("the identity survives, the boot epoch rises, what was saved is there"
         state.save_targets({"192.0.2.1", "host.example:1"});
         state.save_exposed({prefix("10.32.0.1/12"), prefix("fd00::1/64")});
         CHECK(state.given().empty());
-        state.save_given(
-            {{"wv1", {kMac, {prefix("10.32.0.2/12"), prefix("fd00::2/64")}}}, {"wv2", {{}, {}}}});
+        state.save_given({{"wv1", {kMac, kPodMac, {prefix("10.32.0.2/12"), prefix("fd00::2/64")}}},
+                          {"wv2", {{}, {}, {}}}});
         CHECK(state.take_notices().empty());
     }
     NodeState state(folder.path);
@@ -92,6 +93,8 @@ TEST_CASE("the identity survives, the boot epoch rises, what was saved is there"
     CHECK(state.exposed() == std::vector{prefix("10.32.0.1/12"), prefix("fd00::1/64")});
     REQUIRE(state.given().size() == 2);
     CHECK(state.given().at("wv1").host_mac == kMac);
+    CHECK(state.given().at("wv1").mac == kPodMac);
+    CHECK_FALSE(state.given().at("wv2").mac);
     CHECK(state.given().at("wv1").addresses ==
           std::vector{prefix("10.32.0.2/12"), prefix("fd00::2/64")});
     CHECK(state.given().at("wv2").addresses.empty());
@@ -153,7 +156,7 @@ TEST_CASE("other damaged files are kept aside and named, the node stays the same
                 NodeState state(folder.path);
                 state.save_targets({"192.0.2.1"});
                 state.save_exposed({prefix("10.32.0.1/12")});
-                state.save_given({{"wv1", {kMac, {prefix("10.32.0.2/12")}}}});
+                state.save_given({{"wv1", {kMac, kPodMac, {prefix("10.32.0.2/12")}}}});
             }
             const std::string path = folder / name;
             const std::string half = read(path).substr(0, 5);

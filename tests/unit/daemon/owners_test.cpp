@@ -152,6 +152,34 @@ TEST_CASE("the table says which MAC has an address") {
     }
 }
 
+TEST_CASE("what a host routes to is at the router's MAC, and moves there and back") {
+    Owners owners;
+    wire::Addresses routed = owning({"10.32.0.1/32"});
+    routed.router_mac = kNew;
+    owners.set_local(routed);
+    CHECK(owners.table()->neighbour(ip("10.32.0.1")).mac == MacAddress{}); // it is asked itself
+    owners.set_local({});
+    owners.set(node(1), 7, pod("10.32.0.1/32", kOld));
+    owners.take_moves();
+    owners.set(node(1), 7, {});
+    owners.set(node(2), 8, routed);
+    CHECK(owners.table()->neighbour(ip("10.32.0.1")).mac == kNew);
+    const auto moves = owners.take_moves();
+    REQUIRE(moves.size() == 1);
+    CHECK(moves[0] == daemon::AddressMove{ip("10.32.0.1"), kNew});
+}
+
+TEST_CASE("which MACs others say that their pods have") {
+    Owners owners;
+    owners.set_local(pod("10.32.0.1/32", kNew));
+    owners.set(node(1), 7, learned(kOld));
+    CHECK_FALSE(owners.is_attached_elsewhere(kNew));
+    CHECK_FALSE(owners.is_attached_elsewhere(kOld));
+    CHECK(owners.is_others(kOld));
+    owners.set(node(1), 7, pod("10.32.0.2/32", kOld));
+    CHECK(owners.is_attached_elsewhere(kOld));
+}
+
 TEST_CASE("an address that comes up elsewhere at another MAC has moved") {
     Owners owners;
     const std::vector<daemon::AddressMove> moved{{ip("10.32.0.2"), kNew}};

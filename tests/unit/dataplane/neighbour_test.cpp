@@ -264,6 +264,21 @@ TEST_CASE("what is asked of another node's address is answered here and does not
     CHECK(world.here() == 0);
 }
 
+TEST_CASE("of an address that another host routes to the router's MAC is the answer") {
+    World world;
+    const MacAddress router = *MacAddress::parse("02:77:76:00:00:01");
+    world.a.settings.router_mac = router;
+    const AddressChange routed{*Prefix::parse("10.32.0.3/32"), 0, router};
+    world.a.addresses = world.a.addresses.with({&routed, 1});
+    world.a.publish();
+    const auto got = world.ask(make(Arp{.target = "10.32.0.3"}));
+    REQUIRE(got.size() == 1);
+    const NeighbourFrame right =
+        NeighbourFrame::answer({ip("10.32.0.3"), ip("10.32.0.1"), world.a.pod_mac}, router);
+    CHECK(got[0] == Bytes(right.view().begin(), right.view().end()));
+    CHECK(world.travelled == 0);
+}
+
 TEST_CASE("what is asked of an address here neither travels nor is answered") {
     World world;
     for (const Bytes& frame :

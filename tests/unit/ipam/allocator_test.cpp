@@ -252,6 +252,27 @@ TEST_CASE(
     CHECK(node.allocate("e", {0, 1}, now).outcome == Outcome::outside);
 }
 
+TEST_CASE("what is nobody's yet is waited for, not used up") {
+    AllocatorSettings settings;
+    settings.self = node_at(5);
+    settings.range = *Prefix::parse("10.0.0.0/24");
+    AllocatorState state;
+    state.range = settings.range;
+    state.ring = {{{0, 4}, {settings.self, {1, 1}}}};
+    const TimePoint now = TimePoint{} + 1h;
+    Allocator node(settings, false, now);
+    node.restore(state, now);
+    for (const int pod_number : {1, 2, 3}) {
+        CHECK(node.allocate(pod(pod_number), node.range(), now).outcome == Outcome::ok);
+    }
+    CHECK(node.allocate("more", node.range(), now).outcome == Outcome::wait);
+    CHECK(node.claim("more", 77, false, now).outcome == Outcome::wait);
+    CHECK_FALSE(node.exhausted(node.range()));
+    CHECK(node.exhausted({0, 4}));
+    node.take_unowned(1);
+    CHECK(node.claim("more", 77, false, now).outcome == Outcome::ok);
+}
+
 TEST_CASE("without a lease a node hands out nothing new and gives nothing") {
     Mesh mesh("10.0.0.0/24", {5, 9});
     begin(mesh);

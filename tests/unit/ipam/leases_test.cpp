@@ -43,7 +43,7 @@ TEST_CASE("a rest ends: then the place is free again, the longest rested first")
     CHECK(leases.rested_at() == TimePoint::max());
 }
 
-TEST_CASE("what is given away is forgotten; what is held or still rests is not") {
+TEST_CASE("what is given away is forgotten, also while it rests; what is held is not") {
     Leases leases(60s);
     for (Index index = 1; index <= 3; ++index) {
         leases.add("a", index);
@@ -52,7 +52,8 @@ TEST_CASE("what is given away is forgotten; what is held or still rests is not")
     leases.advance(kStart + 60s);
     leases.release("a", 2, kStart + 60s);
     leases.forget({0, 10});
-    CHECK(leases.known().runs() == std::vector<Run>{{2, 4}});
+    CHECK(leases.known().runs() == std::vector<Run>{{3, 4}});
+    CHECK(leases.rested_at() == TimePoint::max());
     CHECK_FALSE(longest_rested(leases));
 }
 

@@ -295,6 +295,28 @@ TEST_CASE("what a node had that left comes back to those who stay, and not to it
     CHECK(world.twice().empty());
 }
 
+TEST_CASE("what the pods of a node that left had is free again for all who stay") {
+    ManagerWorld world = mesh_of(3);
+    for (int i = 0; i < 20; ++i) {
+        obtain(world, 2, "pod " + std::to_string(i), 10s);
+    }
+    world.pass(10s);
+    world.crash(2);
+    world.pass(kReclaimAfter + 60s);
+    REQUIRE(world.manager(0).allocator().ring().owned(world.id(2), {0, 256}).empty());
+    std::size_t got = 0;
+    for (bool any = true; std::exchange(any, false);) {
+        for (const std::size_t number : {0UL, 1UL}) {
+            const bool more =
+                obtain(world, number, "more " + std::to_string(got), 40s) == Outcome::ok;
+            got += more ? 1 : 0;
+            any |= more;
+        }
+    }
+    CHECK(got + 2 == 254); // each has a pod of its own
+    CHECK(world.twice().empty());
+}
+
 TEST_CASE("a minority takes nothing back, however long it waits") {
     ManagerWorld world = mesh_of(5);
     const std::size_t before = world.taken_back;

@@ -68,7 +68,7 @@ TEST_CASE("what may be asked for") {
     CHECK(parse_request("net:default") == Request{});
     CHECK(parse_request("net:10.40.0.9/16") == Request{Kind::any, Prefix::parse("10.40.0.0/16")});
     CHECK(parse_request("10.32.0.5/12") == Request{Kind::fixed, Prefix::parse("10.32.0.5/12")});
-    CHECK(parse_request("ip:10.32.0.5/12") == Request{Kind::fixed, Prefix::parse("10.32.0.5/12")});
+    CHECK(parse_request("ip:10.32.0.5/12") == Request{Kind::place, Prefix::parse("10.32.0.5/12")});
     CHECK(parse_request("ip:10.32.0.5") == Request{Kind::place, Prefix::parse("10.32.0.5/32")});
     CHECK(parse_request("ip:fd00::5") == Request{Kind::place, Prefix::parse("fd00::5/128")});
     for (const char* bad :

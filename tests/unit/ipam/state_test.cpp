@@ -36,6 +36,7 @@ ManagerState whole() {
     wire::MemberSet set{3, node_at(1), 60, {7}, {{2, node_at(2), 9}}, {node_at(1), node_at(2)}, {}};
     out.members.accepted = {{set, true}, {set, false}};
     out.members.lease_until = kStart;
+    out.members.forgot = true;
     out.members.fence = 2;
     out.members.highest = 3;
     out.members.overruled = {node_at(8)};

@@ -77,7 +77,7 @@ TEST_CASE("the largest set fits in a record; of more sets those that fit are tol
     const Bytes one = encode_member_sets({{largest, largest}, {}});
     CHECK(one.size() <= kMaxTlvBytes);
     CHECK(decode_member_sets(one)->sets == std::vector{largest});
-    const MemberSet usual = sample(kMaxMembers, 20);
+    const MemberSet usual = sample(kMaxMembers, 5);
     CHECK(decode_member_sets(encode_member_sets({{usual, usual}, {}}))->sets.size() == 2);
 }
 

@@ -49,6 +49,15 @@ TEST_CASE("an address record says which MAC has which address") {
     CHECK(heard->holder(3) == MacAddress{});
 }
 
+TEST_CASE("an address record says what somebody holds whose frames are not the node's") {
+    Addresses said = two_pods();
+    said.reserved = {*IpAddress::parse("10.32.0.9"), *IpAddress::parse("fd32::9")};
+    CHECK(*decode_addresses(encode_addresses(said)) == said);
+    constexpr std::uint8_t kReservedType = 6;
+    const Bytes wrong{kReservedType, 3, 0, 10, 32, 0};
+    CHECK_FALSE(decode_addresses(wrong).has_value());
+}
+
 TEST_CASE("a record that does not say it is read as before") {
     Addresses said = two_pods();
     said.holders.clear();
