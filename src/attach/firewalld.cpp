@@ -23,6 +23,8 @@ constexpr std::chrono::seconds kPause{20};
 
 constexpr const char* kProgram = "firewall-cmd";
 constexpr const char* kTable = "firewalld";
+/** By it everything is dropped while firewalld reloads; it is gone in a moment. */
+constexpr const char* kReloadTable = "firewalld_policy_drop";
 /** From it firewalld accepts everything, also what it forwards (firewalld.zones(5)). */
 constexpr const char* kZone = "trusted";
 
@@ -41,6 +43,10 @@ os::ProgramResult ForeignForward::firewall_cmd(std::vector<std::string> argument
 
 bool ForeignForward::is_firewalld(const Hook& hook) {
     return hook.table == kTable;
+}
+
+bool ForeignForward::is_firewalld_reload(const Hook& hook) {
+    return hook.table == kReloadTable;
 }
 
 bool ForeignForward::firewalld_names_us(const Hook& hook) {

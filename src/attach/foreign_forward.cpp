@@ -124,7 +124,7 @@ bool ForeignForward::mend_nft(bool v6) {
 
 void ForeignForward::judge(const Hook& hook, Outcome& outcome) {
     const ForeignChain chain = read(hook.family, hook.table, hook.chain);
-    if (!chain.drops() || chain.names_us) {
+    if (!chain.drops() || chain.names_us || is_firewalld_reload(hook)) {
         return; // by naming the bridge its owner has decided about it
     }
     if (is_firewalld(hook)) {

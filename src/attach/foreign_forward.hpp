@@ -60,6 +60,7 @@ class ForeignForward {
     void remove_nft(bool v6);
     // firewalld.cpp
     static bool is_firewalld(const Hook& hook);
+    static bool is_firewalld_reload(const Hook& hook);
     [[nodiscard]] os::ProgramResult firewall_cmd(std::vector<std::string> arguments) const;
     bool firewalld_names_us(const Hook& hook);
     std::string trust_by_firewalld();

@@ -333,6 +333,13 @@ TEST_CASE("firewalld is told to trust our interfaces, once and again after it re
         (void)after_changes(*world.wall);
         CHECK(world.wall->check().empty()); // and not a second time
         CHECK(firewalld.file("runtime") == "wv+\nweave\n");
+        // While it reloads, for a moment.
+        shell(world.ns,
+              "nft 'add table inet firewalld_policy_drop; add chain inet firewalld_policy_drop "
+              "filter_forward { type filter hook forward priority 9; policy drop; }'");
+        (void)after_changes(*world.wall);
+        CHECK(world.wall->forward_problems().empty());
+        shell(world.ns, "nft delete table inet firewalld_policy_drop");
         CHECK(world.open() == "bBrR");
         // It reloads and has forgotten.
         firewalld.run("echo >runtime");
