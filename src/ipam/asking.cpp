@@ -28,7 +28,9 @@ void Asking::drop_old(TimePoint now) {
 
 void Asking::end_asked(TimePoint now) {
     if (asked_ && asked_->until <= now) {
-        passed_over_[{asked_->within, asked_->from}] = now + 4 * ask_again_;
+        if (asked_->within.size() > 1) {
+            passed_over_[{asked_->within, asked_->from}] = now + 4 * ask_again_;
+        }
         asked_.reset();
     }
 }

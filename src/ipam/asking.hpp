@@ -28,7 +28,7 @@ class Asking {
     };
 
     /** How long one waits for an answer; who gave none is passed over, for that want, four times as
-     * long. */
+     * long. Of one very place nobody else could be asked. */
     explicit Asking(Duration ask_again)
         : ask_again_(ask_again) {}
 

@@ -252,6 +252,19 @@ TEST_CASE(
     CHECK(node.allocate("e", {0, 1}, now).outcome == Outcome::outside);
 }
 
+TEST_CASE("a given place is waited for, however slow its owner is") {
+    Mesh mesh("10.0.0.0/24", {5, 9});
+    begin(mesh);
+    mesh.set_lease(0, false); // it answers nobody
+    for (int i = 0; i < 10; ++i) {
+        CHECK(mesh.claim(1, "a", 77).outcome == Outcome::wait);
+        mesh.pass(1s);
+    }
+    mesh.set_lease(0, true);
+    mesh.pass(3s);
+    CHECK(mesh.claim(1, "a", 77).outcome == Outcome::ok);
+}
+
 TEST_CASE("what is nobody's yet is waited for, not used up") {
     AllocatorSettings settings;
     settings.self = node_at(5);
