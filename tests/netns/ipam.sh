@@ -155,7 +155,8 @@ expect "pings pass" eventually 10 pings p1 "$before"
 unpod b p5
 ip netns add "$prefix-y"
 attached_y() { ctl b attach "/run/netns/$prefix-y" >/dev/null 2>&1; }
-expect "a new pod" eventually 30 attached_y
+# What it owned is nobody's until the members have agreed anew, and then for 30 s more.
+expect "a new pod" eventually 90 attached_y
 at=$(v4 y)
 [[ -z ${addresses[$at]:-} ]] || fail "pod y has the address $at of pod ${addresses[$at]}"
 
