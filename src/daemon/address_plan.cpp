@@ -7,9 +7,7 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <optional>
-#include <system_error>
 
 namespace weave::daemon {
 
