@@ -212,27 +212,6 @@ std::optional<Prefix> check_prefix(const char* flag, const std::string& text, co
     return prefix;
 }
 
-/** ipam::Plan refuses both with one sentence. */
-void check_range_size(const Prefix& range) {
-    constexpr unsigned kShortest = 8;
-    constexpr unsigned kLongest = 30;
-    if (!range.address.is_v4()) {
-        return;
-    }
-    if (range.length > kLongest) {
-        throw ConfigError(fmt::format("--ipalloc-range {} is too small, it has fewer than 4 "
-                                      "addresses: give one of length {} or shorter",
-                                      range.text(),
-                                      kLongest));
-    }
-    if (range.length < kShortest) {
-        throw ConfigError(fmt::format("--ipalloc-range {} is too large, it has more than 2^24 "
-                                      "addresses: give one of length {} or longer",
-                                      range.text(),
-                                      kShortest));
-    }
-}
-
 void check_ranges(const Options& options) {
     constexpr const char* kExample = "10.32.0.0/12";
     const auto range = check_prefix("--ipalloc-range", options.ipalloc_range, kExample);
@@ -242,7 +221,6 @@ void check_ranges(const Options& options) {
         throw ConfigError(
             fmt::format("--ipalloc-range is empty: write it as {}, or leave it out", kExample));
     }
-    check_range_size(*range);
     try {
         std::ignore = ipam::Plan(*range, subnet);
     } catch (const std::invalid_argument& error) {
