@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 namespace weave::os {
 namespace {
@@ -35,10 +36,28 @@ LockFile::LockFile(const std::string& path)
         }
         throw_errno("cannot lock " + path);
     }
+    sign();
+}
+
+LockFile::LockFile(const std::string& path, UniqueFd held)
+    : fd_(std::move(held)) {
+    struct stat ours {};
+
+    struct stat named {};
+
+    if (::fstat(fd_.get(), &ours) != 0 || ::stat(path.c_str(), &named) != 0) {
+        throw_errno("cannot look at the lock file " + path);
+    }
+    if (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino) {
+        throw_sentence(ESTALE, "the lock that was handed over is not " + path);
+    }
+}
+
+void LockFile::sign() {
     const std::string pid = std::to_string(::getpid()) + '\n';
     if (::ftruncate(fd_.get(), 0) != 0 ||
         ::pwrite(fd_.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
-        throw_errno("cannot write to the lock file " + path);
+        throw_errno("cannot write to a lock file");
     }
 }
 

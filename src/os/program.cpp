@@ -166,4 +166,28 @@ ProgramResult run_program(const std::vector<std::string>& arguments,
     return out;
 }
 
+void start_detached(const std::vector<std::string>& arguments) {
+    std::vector<char*> argv;
+    for (const std::string& each : arguments) {
+        argv.push_back(const_cast<char*>(each.c_str()));
+    }
+    argv.push_back(nullptr);
+    const pid_t child = ::fork();
+    if (child < 0) {
+        throw_errno("cannot start " + arguments.front());
+    }
+    if (child == 0) { // nothing from here on but what may be called after a fork of one thread
+        if (::fork() == 0) {
+            sigset_t none;
+            sigemptyset(&none);
+            ::sigprocmask(SIG_SETMASK, &none, nullptr);
+            ::close_range(STDERR_FILENO + 1, ~0U, 0);
+            ::execvp(argv.front(), argv.data());
+        }
+        ::_exit(0);
+    }
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
 } // namespace weave::os

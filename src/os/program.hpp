@@ -27,4 +27,11 @@ ProgramResult run_program(const std::vector<std::string>& arguments,
                           const std::string& input,
                           std::chrono::milliseconds timeout);
 
+/**
+ * Starts a program, by its path or by PATH, that nobody waits for: it is no child of this process,
+ * has its environment and standard descriptors and no others, and no signal blocked. What keeps it
+ * from running it says itself. Throws std::system_error when there are no processes left.
+ */
+void start_detached(const std::vector<std::string>& arguments);
+
 } // namespace weave::os

@@ -73,15 +73,19 @@ void require_option(int fd, int level, int option, int value, const char* name) 
     }
 }
 
+int get_buffer(int fd, int option) {
+    int granted = 0;
+    socklen_t size = sizeof granted;
+    ::getsockopt(fd, SOL_SOCKET, option, &granted, &size);
+    return granted;
+}
+
 /** Forces the size past the sysctl limit where we may; returns what the kernel took. */
 int set_buffer(int fd, int force_option, int option, int bytes) {
     if (!set_option(fd, SOL_SOCKET, force_option, bytes)) {
         set_option(fd, SOL_SOCKET, option, bytes);
     }
-    int granted = 0;
-    socklen_t size = sizeof granted;
-    ::getsockopt(fd, SOL_SOCKET, option, &granted, &size);
-    return granted;
+    return get_buffer(fd, option);
 }
 
 /** Appends control messages to a fixed buffer. */
@@ -200,16 +204,34 @@ UdpSocket UdpSocket::open(const UdpOptions& options) {
     }
     out.configure(options);
     sockaddr_storage name{};
-    socklen_t size = fill_name(options.bind, name);
+    const socklen_t size = fill_name(options.bind, name);
     if (::bind(out.fd_.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
         throw_errno("cannot bind UDP " + options.bind.text());
     }
-    size = sizeof name;
-    if (::getsockname(out.fd_.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    out.read_name();
+    return out;
+}
+
+UdpSocket UdpSocket::adopt(UniqueFd fd) {
+    UdpSocket out;
+    out.fd_ = std::move(fd);
+    out.read_name();
+    out.v6_ = out.local_.address.is_v6();
+    out.receive_buffer_ = get_buffer(out.fd_.get(), SO_RCVBUF);
+    out.send_buffer_ = get_buffer(out.fd_.get(), SO_SNDBUF);
+    return out;
+}
+
+void UdpSocket::read_name() {
+    sockaddr_storage name{};
+    socklen_t size = sizeof name;
+    if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
         throw_errno("cannot read the address of a UDP socket");
     }
-    out.local_ = endpoint_of(name);
-    return out;
+    if (name.ss_family != AF_INET && name.ss_family != AF_INET6) {
+        throw_error(EAFNOSUPPORT, "a descriptor is no UDP socket");
+    }
+    local_ = endpoint_of(name);
 }
 
 int UdpSocket::send(const Endpoint& to,

@@ -86,6 +86,8 @@ class UdpSocket {
   public:
     /** Throws std::system_error with a sentence. */
     static UdpSocket open(const UdpOptions& options);
+    /** One that open() made in another process, with all its settings. Throws as open(). */
+    static UdpSocket adopt(UniqueFd fd);
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
@@ -120,6 +122,7 @@ class UdpSocket {
   private:
     UdpSocket() = default;
     void configure(const UdpOptions& options);
+    void read_name();
 
     UniqueFd fd_;
     Endpoint local_;
