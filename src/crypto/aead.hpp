@@ -63,6 +63,16 @@ class SealingKey {
     /** Records sealed so far: the next counter. */
     [[nodiscard]] std::uint64_t sealed() const { return next_; }
 
+    /** Goes on where another process that had the key stopped. Never back: false then, and nothing
+     * is changed. */
+    bool go_on_from(std::uint64_t counter) {
+        if (counter < next_) {
+            return false;
+        }
+        next_ = counter;
+        return true;
+    }
+
   private:
     std::unique_ptr<AeadContext> context_;
     Suite suite_;

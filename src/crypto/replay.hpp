@@ -54,6 +54,23 @@ template <std::size_t Bits = 32768> class ReplayWindow {
         return true;
     }
 
+    /** All there is to know of a window, for a process that goes on with it. */
+    struct State {
+        std::array<std::uint64_t, kWords> words{};
+        std::uint64_t newest = 0;
+        bool any = false;
+    };
+
+    [[nodiscard]] State state() const {
+        return {words_, newest_, any_};
+    }
+
+    void restore(const State& state) {
+        words_ = state.words;
+        newest_ = state.newest;
+        any_ = state.any;
+    }
+
     /** The greatest counter committed; 0 before the first. */
     [[nodiscard]] std::uint64_t newest() const {
         return newest_;

@@ -19,6 +19,17 @@ std::vector<Key32> lane_keys(const Key32& direction, std::uint8_t lanes) {
 
 } // namespace
 
+TransportKeys TransportKeys::clone() const {
+    TransportKeys out{suite, local_lanes, remote_lanes, local_index, remote_index, {}, {}};
+    for (const Key32& key : send) {
+        out.send.push_back(key.clone());
+    }
+    for (const Key32& key : receive) {
+        out.receive.push_back(key.clone());
+    }
+    return out;
+}
+
 TransportKeys make_transport_keys(Split&& split,
                                   bool initiator,
                                   Suite suite,

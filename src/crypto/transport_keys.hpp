@@ -29,6 +29,8 @@ struct TransportKeys {
     std::vector<Key32> send;
     /** One per remote lane. */
     std::vector<Key32> receive;
+
+    [[nodiscard]] TransportKeys clone() const;
 };
 
 /** Derives every lane's key from a finished handshake. Lanes are 1 to kMaxLanes (asserted). */

@@ -11,16 +11,46 @@ DataSession::DataSession(PeerIndex peer, crypto::TransportKeys&& keys)
 
 DataSession::DataSession(PeerIndex peer, crypto::TransportKeys&& keys, crypto::Provider provider)
     : peer_(peer)
-    , suite_(keys.suite)
-    , local_index_(keys.local_index)
-    , remote_index_(keys.remote_index) {
-    for (const auto& key : keys.send) {
-        senders_.push_back(std::make_unique<Sender>(crypto::SealingKey{keys.suite, provider, key}));
+    , keys_(std::move(keys))
+    , suite_(keys_.suite)
+    , local_index_(keys_.local_index)
+    , remote_index_(keys_.remote_index) {
+    for (const auto& key : keys_.send) {
+        senders_.push_back(std::make_unique<Sender>(crypto::SealingKey{suite_, provider, key}));
     }
-    for (const auto& key : keys.receive) {
-        receivers_.push_back(
-            std::make_unique<Receiver>(crypto::OpeningKey{keys.suite, provider, key}));
+    for (const auto& key : keys_.receive) {
+        receivers_.push_back(std::make_unique<Receiver>(crypto::OpeningKey{suite_, provider, key}));
     }
+}
+
+DataSession::Progress DataSession::hand_over() {
+    lifetime_ = {TimePoint::min(), TimePoint::min()};
+    Progress out;
+    for (const auto& sender : senders_) {
+        out.sealed.push_back(sender->key.sealed());
+    }
+    for (const auto& receiver : receivers_) {
+        out.seen.push_back(receiver->window.state());
+    }
+    out.confirmed = confirmed();
+    return out;
+}
+
+bool DataSession::take_over(const Progress& progress) {
+    if (progress.sealed.size() != senders_.size() || progress.seen.size() != receivers_.size()) {
+        return false;
+    }
+    for (std::size_t lane = 0; lane < senders_.size(); ++lane) {
+        if (!senders_[lane]->key.go_on_from(progress.sealed[lane])) {
+            return false;
+        }
+        senders_[lane]->records.set(progress.sealed[lane]);
+    }
+    for (std::size_t lane = 0; lane < receivers_.size(); ++lane) {
+        receivers_[lane]->window.restore(progress.seen[lane]);
+    }
+    confirmed_.store(progress.confirmed, std::memory_order_relaxed);
+    return true;
 }
 
 std::uint64_t DataSession::most_sealed() const {

@@ -51,6 +51,13 @@ class DataSession {
         Counter records;
     };
 
+    /** How far each key has been used, for the process that goes on with them. */
+    struct Progress {
+        std::vector<std::uint64_t> sealed;               ///< by local lane: the next counter
+        std::vector<crypto::ReplayWindow<>::State> seen; ///< by remote lane
+        bool confirmed = false;
+    };
+
     /** Takes the keys. Throws std::invalid_argument when this host lacks the suite. */
     DataSession(PeerIndex peer, crypto::TransportKeys&& keys);
     /** The same with a given provider, for tests. */
@@ -66,6 +73,17 @@ class DataSession {
 
     /** To be called before the session is shared. */
     void set_lifetime(const Lifetime& lifetime) { lifetime_ = lifetime; }
+
+    [[nodiscard]] const Lifetime& lifetime() const { return lifetime_; }
+
+    [[nodiscard]] const crypto::TransportKeys& keys() const { return keys_; }
+
+    /** Whoever gets this goes on: from now on the session seals and opens nothing, so that no
+     * counter is used twice. No lane may be running. */
+    [[nodiscard]] Progress hand_over();
+    /** To be called before the session is shared. False when it does not fit the keys, or one was
+     * used further here. */
+    bool take_over(const Progress& progress);
 
     /**
      * Seals with lane `lane`'s key, all or nothing. `seal_limit` when the key is used up,
@@ -115,6 +133,8 @@ class DataSession {
 
   private:
     PeerIndex peer_;
+    /** For a successor of this process: the contexts made of them do not give them back. */
+    crypto::TransportKeys keys_;
     crypto::Suite suite_;
     std::uint32_t local_index_;
     std::uint32_t remote_index_;

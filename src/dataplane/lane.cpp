@@ -115,6 +115,7 @@ void Lane::Impl::run() {
         run_once(Duration{-1});
     }
     run_once(Duration{0}); // what was asked for before the end, such as a goodbye
+    stopped_.store(false);
 }
 
 void Lane::Impl::run_once(Duration timeout) {

@@ -47,7 +47,7 @@ class Lane {
     Lane(const Lane&) = delete;
     Lane& operator=(const Lane&) = delete;
 
-    /** Works until stop(). */
+    /** Works until stop(). May be called again once it returned. */
     void run();
     /** One wait of at most `timeout` (negative = for ever) and one batch of whatever was ready. */
     void run_once(Duration timeout);
