@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -122,6 +123,31 @@ struct Counted {
 
 using Action = std::variant<SendTo, Reply, Install, Promote, Retire, SessionDown, Counted>;
 
+/** One session's part in the machine's timing. */
+struct SessionAge {
+    std::uint32_t local_index = 0;
+    TimePoint created;
+    TimePoint rekey_at = TimePoint::max();
+    TimePoint retire_at;
+    /** The peer has proved that it has the keys. */
+    bool confirmed = false;
+};
+
+/** What the machine knows of a peer, for a process that goes on with its keys. */
+struct PeerSessions {
+    NodeId node;
+    crypto::PublicKey static_key{};
+    /** The greatest (boot epoch, handshake counter) an initiation of this peer carried, and when.
+     */
+    std::pair<std::uint64_t, std::uint64_t> greatest{0, 0};
+    TimePoint greatest_at{};
+    std::optional<SessionAge> current;
+    /** Answered, but the initiator has not sent under it yet. */
+    std::optional<SessionAge> next;
+    /** Superseded; still open what was in flight. Oldest first. */
+    std::vector<SessionAge> old;
+};
+
 /**
  * All UDP data sessions of a node: Noise IKpsk2 handshakes, rekeying, retries, expiry and
  * protection against floods. Sans-I/O: the driver passes datagrams and time in and carries actions
@@ -177,6 +203,16 @@ class Manager {
     /** A session that can send exists. */
     [[nodiscard]] bool usable(const NodeId& node) const;
     [[nodiscard]] std::size_t peer_count() const;
+
+    /** For a successor of this process that has the same identity and boot epoch. Attempts are not
+     * handed over. */
+    [[nodiscard]] std::vector<PeerSessions> sessions() const;
+    [[nodiscard]] std::uint64_t handshake_counter() const;
+    /** Before anything else: goes on with the sessions of a predecessor. */
+    void take_over(const std::vector<PeerSessions>& peers, std::uint64_t handshake_counter);
+    /** Another process may have spoken in this one's name meanwhile: no initiation is taken for
+     * one of its, and every session is ended and made anew. */
+    void renew(TimePoint now);
 
     /** How much is held, for the bounds that tests watch. */
     struct Sizes {

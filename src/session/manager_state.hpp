@@ -14,14 +14,7 @@ namespace weave::session {
 /** What Manager hides. One handshake at a time per peer as initiator; any number, checked, as
  * responder. */
 struct Manager::State {
-    struct Session {
-        std::uint32_t local_index = 0;
-        TimePoint created;
-        TimePoint rekey_at = TimePoint::max();
-        TimePoint retire_at;
-        /** The peer has proved that it has the keys. */
-        bool confirmed = false;
-    };
+    using Session = SessionAge;
 
     struct Attempt {
         crypto::Handshake noise;

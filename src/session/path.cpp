@@ -387,6 +387,28 @@ PathMonitor::Sizes PathMonitor::sizes() const {
     return out;
 }
 
+PathState PathMonitor::state() {
+    return {use_, mtu_.announced, rtt(), settings_.interface_mtu};
+}
+
+void PathMonitor::take_over(const PathState& state, TimePoint now) {
+    settings_.interface_mtu = state.interface_mtu;
+    mtu_.current = state.interface_mtu;
+    if (state.use.kind == Use::Kind::none) {
+        return;
+    }
+    const bool direct = state.use.kind == Use::Kind::direct;
+    if (!direct) {
+        relay_ = state.use.relay;
+    }
+    Way& way = *add_way(direct ? std::optional(state.use.direct) : std::nullopt, !direct, now);
+    way.up = true;
+    way.rtt = state.rtt;
+    way.mtu = state.mtu.size;
+    use_ = state.use;
+    take_over_mtu(way, state.mtu, now);
+}
+
 std::vector<PathAction> PathMonitor::take_actions() {
     return std::exchange(actions_, {});
 }

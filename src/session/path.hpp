@@ -60,6 +60,8 @@ struct Mtu {
     std::uint16_t size = 0;
     /** Probes proved it, and no search that would change it runs: worth telling to others. */
     bool settled = false;
+
+    bool operator==(const Mtu&) const = default;
 };
 
 /** Some path works again, or none does any more. */
@@ -68,6 +70,16 @@ struct PathUp {};
 struct PathDown {};
 
 using PathAction = std::variant<SendProbe, Use, Mtu, PathUp, PathDown>;
+
+/** What a path monitor knows of the way in use, for a process that goes on with it. */
+struct PathState {
+    Use use;
+    Mtu mtu;
+    std::optional<Duration> rtt;
+    std::uint16_t interface_mtu = 0;
+
+    bool operator==(const PathState&) const = default;
+};
 
 /**
  * Watches the ways to one peer: every candidate endpoint and the relay. Says which one to use, when
@@ -118,6 +130,11 @@ class PathMonitor {
 
     /** Smoothed round-trip time of the path in use. */
     [[nodiscard]] std::optional<Duration> rtt();
+
+    [[nodiscard]] PathState state();
+    /** Before anything else: the way that a predecessor of this process used is in use. No action
+     * tells of it. */
+    void take_over(const PathState& state, TimePoint now);
 
     /** How much is held, for the bounds that tests watch. */
     struct Sizes {
@@ -187,6 +204,7 @@ class PathMonitor {
 
     // path_mtu.cpp
     void restart_mtu(Way& way, TimePoint now);
+    void take_over_mtu(Way& way, const Mtu& known, TimePoint now);
     void tick_mtu(TimePoint now);
     void send_mtu_probe(Way& way, std::uint16_t size, TimePoint now);
     void mtu_answered(TimePoint now);

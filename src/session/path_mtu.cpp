@@ -56,6 +56,18 @@ void PathMonitor::restart_mtu(Way& way, TimePoint now) {
     announce(false);
 }
 
+/** A size that was settled stays it: nobody is without an answer while it is measured again. */
+void PathMonitor::take_over_mtu(Way& way, const Mtu& known, TimePoint now) {
+    mtu_.announced = known;
+    restart_mtu(way, now);
+    if (known.settled) {
+        mtu_.proved = true;
+        mtu_.high = static_cast<std::uint16_t>(known.size + 1);
+        rest(now);
+    }
+    actions_.clear();
+}
+
 void PathMonitor::set_interface_mtu(std::uint16_t size, TimePoint now) {
     size = std::min(size, kLargestMtu);
     if (size == settings_.interface_mtu || size < wire::kLeastMtu) {
