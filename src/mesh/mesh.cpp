@@ -235,6 +235,29 @@ void Mesh::raise_epoch(std::uint64_t above, TimePoint now) {
     reissue(now);
 }
 
+void Mesh::take_over(std::uint64_t version,
+                     const std::vector<wire::RecordPtr>& records,
+                     TimePoint now) {
+    now_ = now;
+    version_ = version;
+    for (const wire::RecordPtr& record : records) {
+        if (record->node == self_) {
+            const ByteView tlvs = record->tlvs();
+            own_[record->kind] = {Bytes(tlvs.begin(), tlvs.end()), false, now};
+        }
+        store_record(record, std::nullopt, false, now);
+    }
+    const auto own = store_.find({self_, wire::kTopologyKind});
+    const auto topology = own ? wire::decode_topology(own->tlvs())
+                              : Result<wire::Topology>{make_error_code(std::errc::bad_message)};
+    if (topology) {
+        holds_name_ = (topology->flags & wire::Topology::kHoldsName) != 0;
+        for (const NodeId& node : topology->unreachable) {
+            unreachable_.emplace(node, TimePoint::max());
+        }
+    }
+}
+
 void Mesh::tick(TimePoint now) {
     now_ = now;
     refresh_view();

@@ -120,6 +120,14 @@ class Mesh {
 
     [[nodiscard]] const Store& store() const { return store_; }
 
+    /** Of this node's newest record. */
+    [[nodiscard]] std::uint64_t version() const { return version_; }
+
+    /** Before anything else: goes on with the records of a process of the same node and boot epoch,
+     * this node's own among them, whose signatures that one verified. */
+    void
+    take_over(std::uint64_t version, const std::vector<wire::RecordPtr>& records, TimePoint now);
+
     [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
     /** Most records and lines waiting for any one link. */
     [[nodiscard]] std::size_t waiting() const;
