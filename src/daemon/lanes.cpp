@@ -13,22 +13,66 @@
 
 namespace weave::daemon {
 
+namespace {
+
+std::vector<os::UdpSocket> open_family(const Endpoint& bind, unsigned count) {
+    os::UdpOptions options;
+    options.bind = bind;
+    std::vector<os::UdpSocket> sockets;
+    for (unsigned index = 0; index < count; ++index) {
+        sockets.push_back(os::UdpSocket::open(options));
+    }
+    if (const int granted = sockets.front().receive_buffer(); granted < options.buffer_bytes) {
+        log::warning(
+            "event=small_receive_buffer bytes={} wanted={}", granted, options.buffer_bytes);
+    }
+    if (count > 1) {
+        os::attach_lane_steering(sockets.front(), count);
+    }
+    return sockets;
+}
+
+LaneDescriptors open_sockets(const LanesSettings& settings, os::Tap tap) {
+    LaneDescriptors out;
+    out.tap = std::move(tap);
+    if (settings.listen.empty()) {
+        out.udp4 = open_family({IpAddress{}, settings.port}, settings.count);
+        try {
+            out.udp6 = open_family({*IpAddress::parse("::"), settings.port}, settings.count);
+        } catch (const std::system_error& error) {
+            log::warning("event=no_ipv6_underlay reason={}", log::quoted(error.what()));
+        }
+        return out;
+    }
+    for (const IpAddress& address : settings.listen) {
+        (address.is_v4() ? out.udp4 : out.udp6) =
+            open_family({address, settings.port}, settings.count);
+    }
+    return out;
+}
+
+} // namespace
+
 Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap)
-    : tap_(std::move(tap))
-    , handoff_(settings.count)
+    : Lanes(io, open_sockets(settings, std::move(tap))) {}
+
+Lanes::Lanes(boost::asio::io_context& io, LaneDescriptors descriptors)
+    : descriptors_(std::move(descriptors))
+    , handoff_(static_cast<unsigned>(descriptors_.tap.queues.size()))
     , control_wait_(io, ::dup(control_.fd())) {
-    open_sockets(settings);
-    for (unsigned index = 0; index < settings.count; ++index) {
+    const auto count = static_cast<unsigned>(descriptors_.tap.queues.size());
+    const auto& [tap, udp4, udp6] = descriptors_;
+    for (unsigned index = 0; index < count; ++index) {
         dataplane::LaneConfig config;
         config.index = index;
-        config.lanes = settings.count;
-        config.tap = tap_.queues[index].get();
-        config.tap_uso = tap_.features.uso;
-        config.udp4 = udp4_.empty() ? nullptr : udp4_[index].get();
-        config.udp6 = udp6_.empty() ? nullptr : udp6_[index].get();
+        config.lanes = count;
+        config.tap = tap.queues[index].get();
+        config.tap_uso = tap.features.uso;
+        config.udp4 = udp4.empty() ? nullptr : &udp4[index];
+        config.udp6 = udp6.empty() ? nullptr : &udp6[index];
         config.cell = &cell_;
         config.control = &control_;
-        config.handoff = settings.count > 1 ? &handoff_ : nullptr;
+        config.handoff = count > 1 ? &handoff_ : nullptr;
         lanes_.push_back(std::make_unique<dataplane::Lane>(config));
     }
 }
@@ -37,42 +81,13 @@ Lanes::~Lanes() {
     stop();
 }
 
-void Lanes::open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets,
-                        const Endpoint& bind,
-                        unsigned count) {
-    os::UdpOptions options;
-    options.bind = bind;
-    for (unsigned index = 0; index < count; ++index) {
-        sockets.push_back(std::make_unique<os::UdpSocket>(os::UdpSocket::open(options)));
-    }
-    if (const int granted = sockets.front()->receive_buffer(); granted < options.buffer_bytes) {
-        log::warning(
-            "event=small_receive_buffer bytes={} wanted={}", granted, options.buffer_bytes);
-    }
-    if (count > 1) {
-        os::attach_lane_steering(*sockets.front(), count);
-    }
-}
-
-void Lanes::open_sockets(const LanesSettings& settings) {
-    if (settings.listen.empty()) {
-        open_family(udp4_, {IpAddress{}, settings.port}, settings.count);
-        try {
-            open_family(udp6_, {*IpAddress::parse("::"), settings.port}, settings.count);
-        } catch (const std::system_error& error) {
-            udp6_.clear();
-            log::warning("event=no_ipv6_underlay reason={}", log::quoted(error.what()));
-        }
-        return;
-    }
-    for (const IpAddress& address : settings.listen) {
-        open_family(address.is_v4() ? udp4_ : udp6_, {address, settings.port}, settings.count);
-    }
-}
-
 void Lanes::start(PuntHandler handler) {
     handler_ = std::move(handler);
     wait_for_punts();
+    go_on();
+}
+
+void Lanes::go_on() {
     // Signals belong to the control thread: lanes start with all of them blocked.
     sigset_t all;
     sigset_t before;
@@ -85,7 +100,10 @@ void Lanes::start(PuntHandler handler) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void Lanes::stop() {
+void Lanes::halt() {
+    if (threads_.empty()) {
+        return;
+    }
     for (const auto& lane : lanes_) {
         lane->stop();
     }
@@ -93,6 +111,10 @@ void Lanes::stop() {
         thread.join();
     }
     threads_.clear();
+}
+
+void Lanes::stop() {
+    halt();
     boost::system::error_code ignored;
     control_wait_.close(ignored);
 }
@@ -173,9 +195,9 @@ bool Lanes::inject_all(const std::function<void(dataplane::Injection&)>& fill) {
 
 std::uint64_t Lanes::socket_drops() const {
     std::uint64_t sum = 0;
-    for (const auto* family : {&udp4_, &udp6_}) {
+    for (const auto* family : {&descriptors_.udp4, &descriptors_.udp6}) {
         for (const auto& socket : *family) {
-            sum += socket->kernel_drops();
+            sum += socket.kernel_drops();
         }
     }
     return sum;

@@ -23,6 +23,13 @@ struct LanesSettings {
     std::vector<IpAddress> listen;
 };
 
+/** What is open in the kernel for the lanes. */
+struct LaneDescriptors {
+    os::Tap tap;
+    std::vector<os::UdpSocket> udp4;
+    std::vector<os::UdpSocket> udp6;
+};
+
 /**
  * The worker threads, their sockets and TAP queues, and both rings of each. Everything but the
  * lanes' own work happens on the io_context's thread.
@@ -33,6 +40,8 @@ class Lanes {
 
     /** Binds the sockets. Throws std::system_error with a sentence. */
     Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap);
+    /** As many lanes as there are queues, on what another process opened. */
+    Lanes(boost::asio::io_context& io, LaneDescriptors descriptors);
     ~Lanes();
     Lanes(const Lanes&) = delete;
     Lanes& operator=(const Lanes&) = delete;
@@ -44,6 +53,12 @@ class Lanes {
     void on_tap_gone(std::function<void()> handler) { on_tap_gone_ = std::move(handler); }
 
     void stop();
+
+    /** Nothing is read or sent any more, until go_on(). */
+    void halt();
+    void go_on();
+
+    [[nodiscard]] const LaneDescriptors& descriptors() const { return descriptors_; }
 
     [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }
 
@@ -65,19 +80,13 @@ class Lanes {
     [[nodiscard]] std::uint64_t socket_drops() const;
 
   private:
-    void open_sockets(const LanesSettings& settings);
-    void open_family(std::vector<std::unique_ptr<os::UdpSocket>>& sockets,
-                     const Endpoint& bind,
-                     unsigned count);
     void wait_for_punts();
     void drain_punts();
     void look_at_tap();
 
     dataplane::SnapshotCell cell_;
-    os::Tap tap_;
+    LaneDescriptors descriptors_;
     os::EventFd control_;
-    std::vector<std::unique_ptr<os::UdpSocket>> udp4_;
-    std::vector<std::unique_ptr<os::UdpSocket>> udp6_;
     dataplane::Handoff handoff_;
     std::vector<std::unique_ptr<dataplane::Lane>> lanes_;
     std::vector<std::thread> threads_;

@@ -7,16 +7,20 @@
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/router.hpp"
+#include "daemon/takeover.hpp"
 #include "os/notify.hpp"
+#include "os/program.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace weave::daemon {
 namespace {
@@ -40,6 +44,30 @@ void protect_memory() {
     const rlimit none{0, 0};
     std::ignore = ::setrlimit(RLIMIT_CORE, &none);
     std::ignore = ::prctl(PR_SET_DUMPABLE, 0);
+}
+
+/** Each such signal starts this program again, as it is on the disk now, to take over. */
+void replace_on(boost::asio::signal_set& reloads, int argc, char** argv) {
+    reloads.async_wait([&reloads, argc, argv](boost::system::error_code error, int) {
+        if (error) {
+            return;
+        }
+        std::vector<std::string> again(argv, argv + argc);
+        std::erase(again, "--takeover");
+        again.emplace_back("--takeover");
+        try {
+            os::start_detached(again);
+        } catch (const std::system_error& failed) {
+            log::error("event=successor_not_started reason={}", log::quoted(failed.what()));
+        }
+        replace_on(reloads, argc, argv);
+    });
+}
+
+std::unique_ptr<Predecessor> find_predecessor(const Options& options) {
+    return std::make_unique<Predecessor>(
+        options.run_dir,
+        handover_fit(options, read_cluster_file(cluster_path(options)), lane_count(options)));
 }
 
 int run(int argc, char** argv) {
@@ -73,8 +101,10 @@ int run(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     boost::asio::io_context io{1};
     boost::asio::signal_set signals{io, SIGINT, SIGTERM};
-    Router router{io, line.options};
-    os::notify_manager("READY=1");
+    boost::asio::signal_set reloads{io, SIGHUP};
+    Router router{io, line.options, line.takeover ? find_predecessor(line.options) : nullptr};
+    os::notify_manager(fmt::format("READY=1\nMAINPID={}", ::getpid()));
+    replace_on(reloads, argc, argv);
     signals.async_wait([&](boost::system::error_code, int) {
         os::notify_manager("STOPPING=1");
         log::info("event=stopping");

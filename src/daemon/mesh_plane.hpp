@@ -65,6 +65,14 @@ class MeshPlane {
 
     /** Throws std::system_error when a port is taken. */
     void listen();
+
+    /** Before anything else: what a process of the same node and boot epoch knew. */
+    void
+    take_over(std::uint64_t version, const std::vector<wire::RecordPtr>& records, TimePoint now) {
+        mesh_.take_over(version, records, now);
+        run_mesh(now);
+    }
+
     void set_own_topology(const wire::Topology& topology);
     /** Whether they fit one record. */
     [[nodiscard]] static bool publishable(const wire::Addresses& addresses);

@@ -71,10 +71,19 @@ std::vector<std::string> words_of(const std::string& line) {
 } // namespace
 
 NodeState::NodeState(std::string folder)
-    : folder_(with_folder(std::move(folder)))
-    , lock_(path("lock"))
-    , identity_(load_identity()) {
+    : NodeState(folder, os::LockFile(with_folder(folder) + "/lock")) {
     load_boot_epoch();
+}
+
+NodeState::NodeState(std::string folder, os::UniqueFd lock, std::uint64_t boot_epoch)
+    : NodeState(folder, os::LockFile(folder + "/lock", std::move(lock))) {
+    boot_epoch_ = boot_epoch;
+}
+
+NodeState::NodeState(std::string folder, os::LockFile lock)
+    : folder_(std::move(folder))
+    , lock_(std::move(lock))
+    , identity_(load_identity()) {
     targets_ = load_lines(kTargetsFile);
     for (const std::string& line : load_lines(kExposedFile)) {
         if (const auto prefix = Prefix::parse(line)) {

@@ -34,6 +34,14 @@ struct GivenAddresses {
 class NodeState {
   public:
     explicit NodeState(std::string folder);
+    /** Goes on where a process with that epoch stops, whose lock of the folder this is. */
+    NodeState(std::string folder, os::UniqueFd lock, std::uint64_t boot_epoch);
+
+    /** For a successor. */
+    [[nodiscard]] int lock_fd() const { return lock_.fd(); }
+
+    /** The successor's: the lock names this process from now on. */
+    void sign_lock() { lock_.sign(); }
 
     [[nodiscard]] const crypto::Identity& identity() const { return identity_; }
 
@@ -61,6 +69,8 @@ class NodeState {
 
   private:
     [[nodiscard]] std::string path(const char* name) const { return folder_ + '/' + name; }
+
+    NodeState(std::string folder, os::LockFile lock);
 
     crypto::Identity load_identity();
     std::vector<std::string> load_lines(const char* name);

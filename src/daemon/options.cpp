@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -23,6 +24,7 @@
 namespace weave::daemon {
 namespace {
 
+constexpr const char* kTakeover = "--takeover";
 constexpr const char* kRemoveFirewall = "--remove-firewall";
 constexpr std::size_t kMaxHostName = 253; // DNS
 
@@ -107,11 +109,17 @@ void declare_options(CLI::App& app, Options& options) {
                    "Node to connect to: HOST or ADDRESS, either with :PORT, or [IPV6]:PORT.");
 }
 
-/** No variable sets it: it is a deed, not a setting. */
-void declare_remove_firewall(CLI::App& app, bool& wanted) {
+/** No variable sets them: they are deeds, not settings. */
+void declare_deeds(CLI::App& app, CommandLine& line) {
+    app.add_flag(
+        kTakeover,
+        line.takeover,
+        "Go on where the weaved that runs with the same --run-dir stops, with its connections and "
+        "keys, so that pods notice nothing; it ends then. Options that both need alike are named "
+        "when they differ.");
     app.add_flag(
         kRemoveFirewall,
-        wanted,
+        line.remove_firewall,
         "Take away the packet filter rules that weaved made on this host, and exit; those of "
         "--bridge, and of bridges that are gone.");
 }
@@ -212,6 +220,27 @@ std::optional<Prefix> check_prefix(const char* flag, const std::string& text, co
     return prefix;
 }
 
+/** ipam::Plan refuses both with one sentence. */
+void check_range_size(const Prefix& range) {
+    constexpr unsigned kShortest = 8;
+    constexpr unsigned kLongest = 30;
+    if (!range.address.is_v4()) {
+        return;
+    }
+    if (range.length > kLongest) {
+        throw ConfigError(fmt::format("--ipalloc-range {} is too small, it has fewer than 4 "
+                                      "addresses: give one of length {} or shorter",
+                                      range.text(),
+                                      kLongest));
+    }
+    if (range.length < kShortest) {
+        throw ConfigError(fmt::format("--ipalloc-range {} is too large, it has more than 2^24 "
+                                      "addresses: give one of length {} or longer",
+                                      range.text(),
+                                      kShortest));
+    }
+}
+
 void check_ranges(const Options& options) {
     constexpr const char* kExample = "10.32.0.0/12";
     const auto range = check_prefix("--ipalloc-range", options.ipalloc_range, kExample);
@@ -221,6 +250,7 @@ void check_ranges(const Options& options) {
         throw ConfigError(
             fmt::format("--ipalloc-range is empty: write it as {}, or leave it out", kExample));
     }
+    check_range_size(*range);
     try {
         std::ignore = ipam::Plan(*range, subnet);
     } catch (const std::invalid_argument& error) {
@@ -269,6 +299,12 @@ void check(const Options& options) {
 }
 
 } // namespace
+
+unsigned lane_count(const Options& options) {
+    constexpr unsigned kMost = 64;
+    const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
+    return options.lanes != 0 ? options.lanes : std::clamp(processors / 2, 1U, kMost);
+}
 
 std::string cluster_path(const Options& options) {
     return options.cluster_file.empty() ? options.state_dir + "/cluster.json"
@@ -331,7 +367,7 @@ CommandLine parse_command_line(int argc, char** argv) {
                  line.only_check_range,
                  "Say who else uses addresses of the range on this host and exit.")
         ->group("");
-    declare_remove_firewall(app, line.remove_firewall);
+    declare_deeds(app, line);
     declare_options(app, line.options);
     try {
         app.parse(argc, argv);
@@ -362,17 +398,17 @@ CommandLine parse_command_line(int argc, char** argv) {
 
 std::string option_reference(const std::string& format) {
     CLI::App app;
-    Options options;
-    bool remove_firewall = false;
-    declare_options(app, options);
-    declare_remove_firewall(app, remove_firewall);
+    CommandLine line;
+    declare_options(app, line.options);
+    declare_deeds(app, line);
     std::string out;
     if (format == "markdown") {
         out = "| option | environment | default | meaning |\n|---|---|---|---|\n";
     }
     for (const CLI::Option* option : app.get_options()) {
         const std::string env = option->get_envname();
-        if (env.empty() && option->get_name() != kRemoveFirewall) {
+        if (env.empty() && option->get_name() != kTakeover &&
+            option->get_name() != kRemoveFirewall) {
             continue;
         }
         const std::string fallback = option->get_default_str();

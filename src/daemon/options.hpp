@@ -30,6 +30,7 @@ struct CommandLine {
     bool exit_now = false; ///< --help, --version or a reference page was printed
     int exit_code = 0;
     bool only_check_range = false;     ///< say whether others use the range on this host, and exit
+    bool takeover = false;             ///< go on where the one that runs stops
     bool remove_firewall = false;      ///< take the packet filter rules away, and exit
     std::string cluster_file_to_check; ///< when not empty: read it, say what is wrong, and exit
 };
@@ -39,6 +40,9 @@ struct CommandLine {
  * a usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
  */
 CommandLine parse_command_line(int argc, char** argv);
+
+/** How many lanes these options make on this host. */
+unsigned lane_count(const Options& options);
 
 /** Where the cluster file is. */
 std::string cluster_path(const Options& options);

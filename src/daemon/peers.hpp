@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/handover.hpp"
 #include "daemon/lanes.hpp"
 #include "daemon/log.hpp"
 #include "daemon/refusals.hpp"
@@ -69,6 +70,17 @@ class Peers {
 
     /** Tells every peer that its session with this node ends: to be called before lanes stop. */
     void say_goodbye();
+
+    // peers_handover.cpp
+    /** Fills in what a successor goes on with; nothing changes here. */
+    void describe(Handover& handover) const;
+    /** How far the keys were used. They are of no more use here; lanes must have stopped. */
+    HandoverProgress hand_over();
+    /** After hand_over(), when nobody took them over after all: makes new ones. */
+    void renew(TimePoint now);
+    /** Before anything else, and before lanes start. */
+    void take_over(Handover&& handover, TimePoint now);
+    void take_over(const HandoverProgress& progress);
 
     /** Some path to the node works. */
     [[nodiscard]] bool reaches(const NodeId& node) const;

@@ -60,6 +60,15 @@ std::span<const Refusal> refusals() {
         Refusal{"session_unknown_peer", "a handshake of a node that is not, or not yet, known"},
         Refusal{"session_unknown_type",
                 "a handshake datagram bears a type this version does not know"},
+        Refusal{"takeover_failed",
+                "a successor began to take this router over and gave up; it goes on"},
+        Refusal{"takeover_malformed", "what asked to take this router over is no weaved"},
+        Refusal{"takeover_of_other_format",
+                "a weaved of another version asked to take this router over"},
+        Refusal{"takeover_of_other_user",
+                "a process of another user asked to take this router over"},
+        Refusal{"takeover_refused",
+                "a weaved whose options do not fit asked to take this router over"},
     };
     return kAll;
 }

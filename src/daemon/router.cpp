@@ -15,7 +15,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <thread>
 
 #include <net/if.h>
 #include <unistd.h>
@@ -40,11 +39,6 @@ std::string node_name(const std::string& wanted) {
     return name.substr(0, wire::kMaxNameSize);
 }
 
-unsigned lane_count(unsigned wanted) {
-    const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-    return wanted != 0 ? wanted : std::clamp(processors / 2, 1U, dataplane::kMaxLanes);
-}
-
 std::vector<IpAddress> listen_addresses(const Options& options) {
     std::vector<IpAddress> out;
     for (const std::string& text : options.listen) {
@@ -64,6 +58,14 @@ host_settings(const Options& options, const NodeState& state, const Cluster& clu
     return settings;
 }
 
+NodeState open_state(const Options& options, Predecessor* predecessor) {
+    os::ensure_directory(options.run_dir, 0755);
+    return predecessor == nullptr ? NodeState(options.state_dir)
+                                  : NodeState(options.state_dir,
+                                              predecessor->take_lock(),
+                                              predecessor->handover().boot_epoch);
+}
+
 session::Local session_local(const NodeState& state, const Cluster& cluster) {
     session::Local local;
     local.identity = &state.identity();
@@ -77,11 +79,14 @@ session::Local session_local(const NodeState& state, const Cluster& cluster) {
 
 } // namespace
 
-Router::Router(boost::asio::io_context& io, Options options)
+Router::Router(boost::asio::io_context& io,
+               Options options,
+               std::unique_ptr<Predecessor> predecessor)
     : io_(io)
     , options_(std::move(options))
     , name_(node_name(options_.name))
-    , state_((os::ensure_directory(options_.run_dir, 0755), options_.state_dir))
+    , predecessor_(std::move(predecessor))
+    , state_(open_state(options_, predecessor_.get()))
     , cluster_(read_cluster_file(cluster_path(options_)))
     , host_(host_settings(options_, state_, cluster_))
     , pods_(host_,
@@ -125,9 +130,9 @@ Router::~Router() {
 void Router::start() {
     make_mesh();
     make_allocations();
-    // Ports first: when one is taken, nothing has been changed on the host yet.
-    mesh_->listen();
-    open_http();
+    if (!predecessor_) {
+        open_ports(); // first: when one is taken, nothing has been changed on the host yet
+    }
     check_ranges();
     host_.ensure_bridge();
     keep_pods_off_http();
@@ -144,6 +149,9 @@ void Router::start() {
         },
         // A pod that is gone without being detached takes its link with it.
         [this] { publish_addresses(); });
+    if (predecessor_) {
+        take_over();
+    }
     publish_topology();
     claim_what_runs();
     settle_programs();
@@ -151,11 +159,37 @@ void Router::start() {
     settle_deleted();
     publish_addresses();
     publish_snapshot();
+    start_lanes();
+    if (predecessor_) {
+        predecessor_->await_end();
+        predecessor_.reset();
+        state_.sign_lock();
+        open_ports();
+        keep_pods_off_http();
+    }
+    std::vector<std::string> targets = state_.targets();
+    targets.insert(targets.end(), options_.peers.begin(), options_.peers.end());
+    mesh_->targets().connect(targets, false, "start");
+    serve();
+    open_takeover_door();
+    log::info("event=started version={} name={} node={} port={} lanes={}",
+              WEAVE_VERSION,
+              name_,
+              state_.identity().id().fingerprint(),
+              options_.port,
+              lanes_->count());
+    schedule_tick();
+}
+
+void Router::start_lanes() {
     lanes_->on_tap_gone([this] {
         failure_ = fmt::format("the TAP device {} was removed: start weaved again to make it anew",
                                options_.tap);
         io_.stop();
     });
+    if (predecessor_) {
+        relieve_predecessor();
+    }
     lanes_->start([this](const dataplane::Punt& punt) {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
@@ -164,17 +198,6 @@ void Router::start() {
         }
         peers_->on_punt(punt, Clock::now());
     });
-    std::vector<std::string> targets = state_.targets();
-    targets.insert(targets.end(), options_.peers.begin(), options_.peers.end());
-    mesh_->targets().connect(targets, false, "start");
-    serve();
-    log::info("event=started version={} name={} node={} port={} lanes={}",
-              WEAVE_VERSION,
-              name_,
-              state_.identity().id().fingerprint(),
-              options_.port,
-              lanes_->count());
-    schedule_tick();
 }
 
 /** Pods whose addresses this host already reaches elsewhere would be lost to it. Where pods run, as
@@ -281,13 +304,18 @@ void Router::make_allocations() {
 }
 
 void Router::make_lanes() {
-    const unsigned lanes = lane_count(options_.lanes);
-    lanes_ =
-        std::make_unique<Lanes>(io_,
-                                LanesSettings{lanes, options_.port, listen_addresses(options_)},
-                                host_.ensure_tap(lanes));
+    const unsigned lanes = lane_count(options_);
+    if (predecessor_) {
+        lanes_ = std::make_unique<Lanes>(io_, predecessor_->take_descriptors());
+        host_.adopt_tap();
+    } else {
+        lanes_ =
+            std::make_unique<Lanes>(io_,
+                                    LanesSettings{lanes, options_.port, listen_addresses(options_)},
+                                    host_.ensure_tap(lanes));
+    }
     session::Settings settings;
-    settings.lanes = static_cast<std::uint8_t>(lanes);
+    settings.lanes = static_cast<std::uint8_t>(lanes_->count());
     PeerEvents events;
     events.on_direct = [this](const NodeId& node, bool unreachable) {
         mesh_->mark_unreachable(node, unreachable);
@@ -308,8 +336,9 @@ void Router::make_lanes() {
     snapshot_.settings = std::make_shared<dataplane::Settings>(data);
 }
 
-/** The doors for people and programs: HTTP here, the control socket in serve(). */
-void Router::open_http() {
+/** The doors for peers, people and programs: the control socket is opened in serve(). */
+void Router::open_ports() {
+    mesh_->listen();
     if (options_.http_port != 0) {
         serve_http({*IpAddress::parse("127.0.0.1"), options_.http_port}, false);
     }

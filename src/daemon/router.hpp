@@ -18,6 +18,7 @@
 #include "daemon/pod_ports.hpp"
 #include "daemon/pods.hpp"
 #include "daemon/programs.hpp"
+#include "daemon/takeover.hpp"
 #include "daemon/underlay.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -38,8 +39,11 @@ namespace weave::daemon {
  */
 class Router {
   public:
-    /** Throws std::system_error or ConfigError with a sentence; nothing is left running then. */
-    Router(boost::asio::io_context& io, Options options);
+    /** Throws std::system_error or ConfigError with a sentence; nothing is left running then.
+     * `predecessor`: goes on where that one stops; nullptr: starts anew. */
+    Router(boost::asio::io_context& io,
+           Options options,
+           std::unique_ptr<Predecessor> predecessor = nullptr);
     ~Router();
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
@@ -58,7 +62,8 @@ class Router {
     void make_mesh();
     void make_allocations();
     void make_lanes();
-    void open_http();
+    void start_lanes();
+    void open_ports();
     void serve();
     void serve_http(const Endpoint& endpoint, bool metrics_only);
     void keep_pods_off_http();
@@ -75,6 +80,12 @@ class Router {
     void publish_snapshot();
     void announce_moves();
     void answer_too_big(const dataplane::Punt& punt);
+    // router_takeover.cpp
+    void open_takeover_door();
+    void take_over();
+    void relieve_predecessor();
+    Handover describe();
+    std::vector<int> descriptors();
     // pod_addresses.cpp: what this node announces, and what it refuses to
     std::vector<Prefix> node_addresses();
     void converge_routes(const Pods::List& pods);
@@ -166,6 +177,7 @@ class Router {
     boost::asio::io_context& io_;
     Options options_;
     std::string name_;
+    std::unique_ptr<Predecessor> predecessor_;
     NodeState state_;
     Cluster cluster_;
     attach::Host host_;
@@ -187,6 +199,7 @@ class Router {
     TimePoint next_tombstones_{};
     std::unique_ptr<Underlay> underlay_;
     std::unique_ptr<api::Server> control_;
+    std::unique_ptr<TakeoverDoor> takeover_door_;
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
     std::string failure_;

@@ -282,7 +282,8 @@ void Router::fill_drops(api::NodeReport& report) {
                             {}});
     for (const Refusal& refusal : refusals()) {
         std::uint64_t count = 0;
-        for (const auto* counted : {&mesh_->counted(), &peers_->counted()}) {
+        for (const auto* counted :
+             {&mesh_->counted(), &peers_->counted(), &takeover_door_->counted()}) {
             const auto entry = counted->find(refusal.name);
             count += entry == counted->end() ? 0 : entry->second;
         }

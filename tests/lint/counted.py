@@ -29,7 +29,7 @@ counted = {}
 for module in ("session", "mesh", "daemon"):
     for path in sorted((src / module).glob("*.[ch]pp")):
         if path != listing:
-            for name in re.findall(r'"((?:session\.|mesh_|control_)[a-z_]+)"', path.read_text()):
+            for name in re.findall(r'"((?:session\.|mesh_|control_|takeover_)[a-z_]+)"', path.read_text()):
                 counted.setdefault(name.replace(".", "_"), path.relative_to(src.parent))
 errors = [f"{path}: {name} is counted and neither in src/daemon/refusals.cpp nor known as no refusal"
           for name, path in sorted(counted.items()) if name not in shown | NO_REFUSALS]

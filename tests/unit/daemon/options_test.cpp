@@ -145,11 +145,11 @@ TEST_CASE("a value that cannot work is named") {
 
 TEST_CASE("a range of a size that cannot be is told by which end it is off") {
     CHECK_THROWS_WITH_AS(static_cast<void>(parse({"--ipalloc-range=10.32.0.0/31"})),
-                         "--ipalloc-range: 10.32.0.0/31 is too small, it has fewer than 4 "
+                         "--ipalloc-range 10.32.0.0/31 is too small, it has fewer than 4 "
                          "addresses: give one of length 30 or shorter",
                          ConfigError);
     CHECK_THROWS_WITH_AS(static_cast<void>(parse({"--ipalloc-range=10.0.0.0/7"})),
-                         "--ipalloc-range: 10.0.0.0/7 is too large, it has more than 2^24 "
+                         "--ipalloc-range 10.0.0.0/7 is too large, it has more than 2^24 "
                          "addresses: give one of length 8 or longer",
                          ConfigError);
     CHECK(parse({"--ipalloc-range=10.32.0.0/30"}).options.ipalloc_range == "10.32.0.0/30");

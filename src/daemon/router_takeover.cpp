@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The router's part in a takeover, on both sides of it.
+#include "crypto/identity.hpp"
+#include "daemon/router.hpp"
+
+#include <unistd.h>
+
+namespace weave::daemon {
+
+void Router::open_takeover_door() {
+    TakeoverCalls calls;
+    calls.refuse = [this](const HandoverFit& fit) {
+        return fit.difference(handover_fit(options_, cluster_, lanes_->count()));
+    };
+    calls.describe = [this] { return describe(); };
+    calls.descriptors = [this] { return descriptors(); };
+    calls.hand_over = [this] {
+        lanes_->halt();
+        return peers_->hand_over();
+    };
+    calls.go_on = [this] {
+        log::error("event=takeover_undone detail=\"this process goes on, with new keys\"");
+        lanes_->go_on();
+        peers_->renew(Clock::now());
+        publish_snapshot();
+    };
+    calls.leave = [this] {
+        log::info("event=handed_over name={}", name_);
+        // No goodbye to peers, no socket file removed: all of it is the successor's now.
+        ::_exit(0);
+    };
+    takeover_door_ =
+        std::make_unique<TakeoverDoor>(io_, takeover_path(options_.run_dir), std::move(calls));
+}
+
+Handover Router::describe() {
+    Handover out;
+    out.started = started_;
+    out.boot_epoch = mesh_->mesh().epoch();
+    out.mesh_version = mesh_->mesh().version();
+    const LaneDescriptors& open = lanes_->descriptors();
+    out.tap_tso = open.tap.features.tso;
+    out.tap_uso = open.tap.features.uso;
+    out.tap_queues = static_cast<std::uint32_t>(open.tap.queues.size());
+    out.udp4 = static_cast<std::uint32_t>(open.udp4.size());
+    out.udp6 = static_cast<std::uint32_t>(open.udp6.size());
+    for (const auto& [node, kinds] : mesh_->mesh().store().nodes()) {
+        for (const auto& [kind, record] : kinds) {
+            out.records.push_back(record->raw);
+        }
+    }
+    out.learned.assign(learned_.all().begin(), learned_.all().end());
+    peers_->describe(out);
+    return out;
+}
+
+std::vector<int> Router::descriptors() {
+    std::vector<int> out{state_.lock_fd()};
+    const LaneDescriptors& open = lanes_->descriptors();
+    for (const os::UniqueFd& queue : open.tap.queues) {
+        out.push_back(queue.get());
+    }
+    for (const auto* family : {&open.udp4, &open.udp6}) {
+        for (const os::UdpSocket& socket : *family) {
+            out.push_back(socket.fd());
+        }
+    }
+    return out;
+}
+
+/** What the predecessor knew. It forwards meanwhile. */
+void Router::take_over() {
+    const TimePoint now = Clock::now();
+    Handover& handover = predecessor_->handover();
+    started_ = handover.started;
+    const std::uint64_t version = handover.mesh_version;
+    std::vector<wire::RecordPtr> records;
+    for (const Bytes& raw : handover.records) {
+        if (auto record = wire::decode_record(raw, crypto::node_id)) {
+            records.push_back(std::make_shared<wire::Record>(std::move(*record)));
+        }
+    }
+    const std::vector<MacAddress> learned = std::move(handover.learned);
+    peers_->take_over(std::move(handover), now);
+    mesh_->take_over(version, records, now);
+    for (const MacAddress& mac : learned) {
+        learned_.on_source(mac);
+    }
+}
+
+/** Everything is ready. Nothing is forwarded from the first line to the last. */
+void Router::relieve_predecessor() {
+    peers_->take_over(predecessor_->stop());
+    publish_snapshot();
+    predecessor_->dismiss();
+}
+
+} // namespace weave::daemon
