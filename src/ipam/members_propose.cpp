@@ -92,15 +92,15 @@ std::vector<Members::Held> Members::foreign() const {
         }
     });
     std::vector<Held> out;
-    for (const auto& each : found) {
+    for (const auto& [ref, set] : found) {
         const bool older = std::ranges::any_of(found, [&](const auto& other) {
-            return other.first > each.first &&
-                   std::ranges::any_of(each.second->origins, [&](std::uint64_t origin) {
+            return other.first > ref &&
+                   std::ranges::any_of(set->origins, [&](std::uint64_t origin) {
                        return std::ranges::count(other.second->origins, origin);
                    });
         });
         if (!older && out.size() + 1 < wire::kMaxPredecessors) {
-            out.push_back({each.first, each.second, false});
+            out.push_back({ref, set, false});
         }
     }
     return out;

@@ -5,27 +5,17 @@
 #include "base/bytes.hpp"
 
 #include <stdexcept>
-#include <string>
 
 namespace weave::ipam {
 
 Index size_of(const Prefix& range) {
-    constexpr unsigned kFewestBits = 2;
     constexpr unsigned kMostBits = 24;
     const unsigned bits = range.address.bits() - range.length;
-    if (bits < kFewestBits) {
+    if (bits < 2 || bits > kMostBits) {
         throw std::invalid_argument(range.text() +
-                                    " is too small, it has fewer than 4 addresses: give one of "
-                                    "length " +
-                                    std::to_string(range.address.bits() - kFewestBits) +
-                                    " or shorter");
-    }
-    if (bits > kMostBits) {
-        throw std::invalid_argument(range.text() +
-                                    " is too large, it has more than 2^24 addresses: give one of "
-                                    "length " +
-                                    std::to_string(range.address.bits() - kMostBits) +
-                                    " or longer");
+                                    " is no range to allocate from: it has fewer than 4 "
+                                    "addresses, or more than 2^24; give a shorter or longer "
+                                    "prefix, such as 10.32.0.0/12");
     }
     return Index{1} << bits;
 }
