@@ -3,6 +3,8 @@
 // The ways to each peer: probes, which one is used, how wide it is, whether the mesh has to know.
 #include "daemon/peers.hpp"
 
+#include <algorithm>
+
 namespace weave::daemon {
 namespace {
 
@@ -139,7 +141,7 @@ void Peers::watch_session(const Peer& peer,
     }
     sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
     // A peer that has the keys answers probes at least.
-    const TimePoint heard = std::max(totals.last_rx, *peer.installed);
+    const TimePoint heard = std::max({totals.last_rx, *peer.installed, peer.listening_since});
     if (totals.last_tx > heard && now - heard >= kSuspectAfter) {
         sessions_.suspect(peer.node, now);
     }

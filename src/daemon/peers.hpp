@@ -120,6 +120,8 @@ class Peers {
         bool flush_owed = false;
         session::Mtu mtu{1280, false};
         std::optional<TimePoint> installed;
+        /** What it said to a process before this one is not known. */
+        TimePoint listening_since{};
         /** Since when there is no direct path. */
         std::optional<TimePoint> undirected_since;
         /** What the mesh was told last; nothing yet after a node came back. */

@@ -52,6 +52,7 @@ void Peers::take_over(Handover&& handover, TimePoint now) {
             peer.next_hop = handed.path.use.relay;
         }
         peer.installed = handed.installed;
+        peer.listening_since = now;
         peer.told_unreachable = handed.told_unreachable;
         if (handed.path.use.kind != session::Use::Kind::direct) {
             peer.undirected_since = now;

@@ -78,6 +78,30 @@ struct Host {
         , mac{{2, 0, 0, 0, 0, seed}}
         , endpoint{kLoopback, Socket{}.port}
         , lanes(io, LanesSettings{1, endpoint.port, {kLoopback}}, make_tap()) {
+        make_peers(settings);
+        start();
+    }
+
+    /** Another process of the same node, with what that one has open; its lanes do not run yet. */
+    Host(std::uint8_t seed, const Host& before)
+        : identity(crypto::Identity::from_seed(key_of(seed)))
+        , mac(before.mac)
+        , other_mac(before.other_mac)
+        , other(before.other)
+        , endpoint(before.endpoint)
+        , pod(::dup(before.pod.get()))
+        , lanes(io, copies_of(before.lanes.descriptors())) {
+        make_peers({});
+    }
+
+    static LaneDescriptors copies_of(const LaneDescriptors& open) {
+        LaneDescriptors out;
+        out.tap.queues.emplace_back(::dup(open.tap.queues.front().get()));
+        out.udp4.push_back(os::UdpSocket::adopt(os::UniqueFd{::dup(open.udp4.front().fd())}));
+        return out;
+    }
+
+    void make_peers(const session::Settings& settings) {
         PeerEvents events;
         events.on_direct = [](const NodeId&, bool) {};
         events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
@@ -86,6 +110,9 @@ struct Host {
         peers = std::make_unique<Peers>(
             lanes, settings, local_of(identity), session::PathSettings{}, std::move(events));
         publish();
+    }
+
+    void start() {
         lanes.start([this](const dataplane::Punt& punt) { peers->on_punt(punt, now()); });
     }
 
@@ -289,4 +316,70 @@ TEST_CASE("too many forged records bring new keys") {
         return hosts.a.counted("session_forgery_limit") == 1 &&
                hosts.a.peers->handshakes() > before && hosts.a.has_session();
     }));
+}
+
+namespace {
+
+std::size_t frames_at(const Host& host) {
+    std::size_t count = 0;
+    std::array<std::uint8_t, 256> bytes{};
+    while (::recv(host.pod.get(), bytes.data(), bytes.size(), 0) > 0) {
+        ++count;
+    }
+    return count;
+}
+
+} // namespace
+
+TEST_CASE("another process goes on with the keys of this one, and the peer does not notice") {
+    crypto::init();
+    Two hosts;
+    hosts.a.send_frame();
+    REQUIRE(until({&hosts.a, &hosts.b}, [&] { return frames_at(hosts.b) == 1; }));
+    const std::uint64_t handshakes = hosts.b.peers->handshakes();
+
+    Host next(1, hosts.a);
+    next.ahead = 60s; // the keys are a minute old
+    Handover handover;
+    hosts.a.peers->describe(handover);
+    auto read = decode_handover(encode_handover(handover));
+    REQUIRE(read.has_value());
+    next.peers->take_over(std::move(*read), next.now());
+    next.knows(hosts.b, {hosts.b.endpoint});
+    hosts.a.send_frame(); // before it stops
+    hosts.a.lanes.halt();
+    hosts.a.send_frame(); // after it
+    next.peers->take_over(*decode_progress(encode_progress(hosts.a.peers->hand_over())));
+    next.publish();
+    hosts.b.lanes.halt(); // the peer is silent
+    next.start();
+    next.send_frame();
+    REQUIRE(until({&next},
+                  [&] { return next.peers->view(next.now()).front().totals.tx_packets == 2; }));
+    next.turn();
+    // What the process before heard is not known: silence counts from now on.
+    CHECK(next.counted("session_suspected") == 0);
+    hosts.b.lanes.go_on();
+    std::size_t arrived = 0;
+    CHECK(until({&next, &hosts.b}, [&] { return (arrived += frames_at(hosts.b)) == 3; }));
+    hosts.b.send_frame();
+    CHECK(until({&next, &hosts.b}, [&] { return frames_at(next) == 1; }));
+    CHECK(next.peers->handshakes() == 0);
+    CHECK(hosts.b.peers->handshakes() == handshakes);
+    CHECK(next.peers->view(next.now()).front().use.kind == session::Use::Kind::direct);
+}
+
+TEST_CASE("keys that were given to nobody are replaced") {
+    crypto::init();
+    Two hosts;
+    hosts.a.lanes.halt();
+    const HandoverProgress lost = hosts.a.peers->hand_over();
+    CHECK(lost.size() >= 1);
+    hosts.a.lanes.go_on();
+    const std::uint64_t before = hosts.a.peers->handshakes();
+    hosts.a.peers->renew(hosts.a.now());
+    REQUIRE(until({&hosts.a, &hosts.b},
+                  [&] { return hosts.a.has_session() && hosts.a.peers->handshakes() > before; }));
+    hosts.a.send_frame();
+    CHECK(until({&hosts.a, &hosts.b}, [&] { return frames_at(hosts.b) == 1; }));
 }
