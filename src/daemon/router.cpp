@@ -6,8 +6,6 @@
 #include "base/version.hpp"
 #include "crypto/init.hpp"
 #include "daemon/address_plan.hpp"
-#include "dataplane/icmp.hpp"
-#include "dataplane/neighbour.hpp"
 #include "ipam/state.hpp"
 #include "os/file.hpp"
 #include "os/socket_interface.hpp"
@@ -21,9 +19,6 @@
 
 namespace weave::daemon {
 namespace {
-
-constexpr auto kNewcomer = std::chrono::seconds(10);
-constexpr auto kTick = std::chrono::milliseconds(50);
 
 /** The mesh's names hold letters, digits, dots, dashes and underscores; anything else becomes a
  * dash. */
@@ -386,112 +381,6 @@ void Router::serve() {
         std::make_unique<api::Server>(io_,
                                       options_.run_dir + "/weave.sock",
                                       [this](api::Request& request) { return handle(request); });
-}
-
-/** A record outlives its node for a while: only a namesake that answers has the name. Who has run
- * for longer than a newcomer had it first. */
-void Router::check_name(TimePoint now) {
-    if (!options_.strict_names || !namesake_ || now - started_ > kNewcomer ||
-        !peers_->reaches(*namesake_)) {
-        return;
-    }
-    failure_ = fmt::format("the name '{}' is that of node {}, which is alive: start this one with "
-                           "another --name",
-                           name_,
-                           namesake_->fingerprint());
-    io_.stop();
-}
-
-void Router::schedule_tick() {
-    tick_.expires_after(kTick);
-    tick_.async_wait([this](boost::system::error_code error) {
-        if (error) {
-            return;
-        }
-        const TimePoint now = Clock::now();
-        peers_->tick(now);
-        mesh_->tick(now);
-        allocations_->tick();
-        ports_->review(now);
-        check_name(now);
-        publish_due_ |= learned_.review(now);
-        review_deleted(now);
-        look_again(now);
-        lanes_->cell().reclaim();
-        schedule_tick();
-    });
-}
-
-void Router::publish_topology() {
-    wire::Topology topology;
-    topology.name = name_;
-    topology.endpoints = underlay_->endpoints();
-    topology.static_key = state_.identity().static_public();
-    topology.flags = bridge_pods_ ? wire::Topology::kBridgePods : 0;
-    topology.lanes = static_cast<std::uint8_t>(lanes_->count());
-    topology.software = WEAVE_VERSION;
-    mesh_->set_own_topology(topology);
-}
-
-void Router::on_record(const wire::RecordPtr& record) {
-    if (record->node == state_.identity().id()) {
-        return;
-    }
-    allocations_->on_record(*record);
-    if (record->kind != wire::kAddressesKind) {
-        return;
-    }
-    if (const auto addresses = wire::decode_addresses(record->tlvs())) {
-        owners_.set(record->node, peers_->index_of(record->node), *addresses);
-        publish_soon();
-    }
-}
-
-void Router::on_node_gone(const NodeId& node) {
-    owners_.forget(node);
-    peers_->on_node_gone(node);
-    publish_soon();
-}
-
-/** Changes come in bursts, a node's records above all: one snapshot carries all of a turn. */
-void Router::publish_soon() {
-    if (!std::exchange(publishing_, true)) {
-        boost::asio::post(io_, [this] {
-            publishing_ = false;
-            publish_snapshot();
-        });
-    }
-}
-
-void Router::publish_snapshot() {
-    dataplane::Snapshot next{peers_->table(), owners_.table(), snapshot_.settings};
-    if (next.peers != snapshot_.peers || next.addresses != snapshot_.addresses) {
-        snapshot_ = std::move(next);
-        lanes_->cell().publish(snapshot_);
-    }
-    announce_moves();
-}
-
-/** Pods here send to where an address was until they hear of it: the mesh's record may be all that
- * tells them, as an address that is added to an interface is announced by nobody. */
-void Router::announce_moves() {
-    for (const AddressMove& move : owners_.take_moves()) {
-        lanes_->inject(0, [&](dataplane::Injection& out) {
-            out.kind = dataplane::Injection::Kind::tap_frame;
-            out.assign(dataplane::NeighbourFrame::announcement(move.address, move.mac).view());
-        });
-    }
-}
-
-void Router::answer_too_big(const dataplane::Punt& punt) {
-    const auto answer = dataplane::too_big_answer(
-        punt.view(), punt.mtu, attach::answer_mac(state_.identity().id()));
-    if (punt.is_tx && answer) {
-        lanes_->inject(0, [&](dataplane::Injection& out) {
-            out.kind = dataplane::Injection::Kind::tap_frame;
-            out.assign(*answer);
-        });
-    }
 }
 
 } // namespace weave::daemon

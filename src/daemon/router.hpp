@@ -57,7 +57,7 @@ class Router {
     static constexpr const char* kTooMany =
         "this node would announce more addresses than fit one record: detach some";
 
-    // router.cpp: composition and the flows
+    // router.cpp: composition
     void start();
     void make_mesh();
     void make_allocations();
@@ -71,6 +71,7 @@ class Router {
     void check_ranges();
     void take_over_pods();
     void make_ports();
+    // router_flows.cpp: what goes up and comes down
     void schedule_tick();
     void check_name(TimePoint now);
     void publish_topology();
