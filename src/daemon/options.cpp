@@ -41,6 +41,7 @@ constexpr std::array kBounds{
     Bounds{"--http-port", 1, 65535, true},
     Bounds{"--mtu", 1280, 65000, true}, // IPv6 needs 1280, a record holds 65000
     Bounds{"--lanes", 1, 64, true},
+    Bounds{"--grace", 10, 3600, false},
     Bounds{"--ipalloc-lease", 10, 65535, false},
     Bounds{"--ipalloc-rest", 1, 65535, true},
 };

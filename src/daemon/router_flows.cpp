@@ -58,6 +58,7 @@ void Router::publish_topology() {
     topology.static_key = state_.identity().static_public();
     topology.flags = bridge_pods_ ? wire::Topology::kBridgePods : 0;
     topology.lanes = static_cast<std::uint8_t>(lanes_->count());
+    topology.grace = options_.grace;
     topology.software = WEAVE_VERSION;
     mesh_->set_own_topology(topology);
 }

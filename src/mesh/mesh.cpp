@@ -36,7 +36,7 @@ Mesh::Mesh(const wire::RecordKey& own_key,
     , claim_name_at_(now + settings.claim_name_late)
     , last_reissue_(now)
     , next_gossip_(now + settings.digest_interval)
-    , next_forget_(now + settings.forget_after) {}
+    , next_forget_(now + settings.least_grace) {}
 
 void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
     now_ = now;

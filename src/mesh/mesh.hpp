@@ -39,7 +39,11 @@ struct MeshSettings {
     /** The same for addresses: pods wait until peers know theirs. */
     Duration addresses_interval = std::chrono::milliseconds(20);
     Duration digest_interval = std::chrono::seconds(10);
+    /** A node that lost its last link and announced no grace time is forgotten after this. */
     Duration forget_after = std::chrono::minutes(5);
+    /** No announcement makes it shorter or longer than these. */
+    Duration least_grace = std::chrono::seconds(10);
+    Duration most_grace = std::chrono::hours(1);
     /** Records handed to one link per flush; the rest follows every flush_interval. */
     std::size_t flush_bytes = 512 * 1024;
     Duration flush_interval = std::chrono::milliseconds(50);
@@ -62,6 +66,8 @@ struct NodeInfo {
     std::vector<NodeId> unreachable;
     std::uint32_t flags = 0;
     std::uint8_t lanes = 1;
+    /** How long its records are kept after its last link. */
+    Duration grace{};
     std::string software;
     std::uint64_t epoch = 0;
     bool reachable = false;
@@ -193,6 +199,7 @@ class Mesh {
     void update_names();
     void claim_name(TimePoint now);
     void report_collisions();
+    [[nodiscard]] Duration grace_of(const NodeId& node) const;
     void forget_dead(TimePoint now);
     void forget(const NodeId& node, TimePoint now);
 

@@ -30,6 +30,10 @@ void Mesh::decode_node(const wire::Record& record) {
     info.unreachable = topology->unreachable;
     info.flags = topology->flags;
     info.lanes = std::max<std::uint8_t>(topology->lanes, 1);
+    info.grace = topology->grace == 0 ? settings_.forget_after
+                                      : std::clamp(Duration{std::chrono::seconds(topology->grace)},
+                                                   settings_.least_grace,
+                                                   settings_.most_grace);
     info.software = topology->software;
     info.epoch = record.stamp.epoch;
     info.self = record.node == self_;
@@ -149,6 +153,11 @@ void Mesh::report_collisions() {
     relay_collisions_.swap(relays);
 }
 
+Duration Mesh::grace_of(const NodeId& node) const {
+    const auto info = infos_.find(node);
+    return info == infos_.end() ? settings_.forget_after : info->second.grace;
+}
+
 void Mesh::forget_dead(TimePoint now) {
     next_forget_ = now + kForgetCheck;
     refresh_view();
@@ -158,7 +167,7 @@ void Mesh::forget_dead(TimePoint now) {
     }
     std::vector<NodeId> dead;
     for (const auto& [node, since] : dead_since_) {
-        if (node != self_ && now - since >= settings_.forget_after && !linked.contains(node)) {
+        if (node != self_ && now - since >= grace_of(node) && !linked.contains(node)) {
             dead.push_back(node);
         }
     }
@@ -174,7 +183,7 @@ void Mesh::forget_dead(TimePoint now) {
 }
 
 void Mesh::forget(const NodeId& node, TimePoint now) {
-    const TimePoint until = now + kLingerFactor * settings_.forget_after;
+    const TimePoint until = now + kLingerFactor * grace_of(node);
     store_.forget(node, until);
 #ifndef WEAVE_BREAK_FORGET_PENDING // the simulator proves that it notices this missing
     for (auto& [id, link] : links_) {

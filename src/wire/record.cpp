@@ -21,6 +21,7 @@ enum TopologyTlv : std::uint8_t {
     kFlags = 5,
     kLanes = 6,
     kSoftware = 7,
+    kGrace = 8,
 };
 
 enum AddressesTlv : std::uint8_t {
@@ -98,6 +99,9 @@ bool read_topology_tlv(const Tlv& tlv, Topology& out, ByteWriter& unknown) {
         return in.ok() && in.at_end();
     case kLanes:
         out.lanes = in.u8();
+        return in.ok() && in.at_end();
+    case kGrace:
+        out.grace = in.u16();
         return in.ok() && in.at_end();
     case kSoftware: {
         const ByteView shown = tlv.value.first(std::min(tlv.value.size(), kMaxNameSize));
@@ -282,6 +286,9 @@ Bytes encode_topology(const Topology& topology) {
     put_tlv(out, kFlags, ByteWriter().u32(topology.flags).view());
     put_tlv(out, kLanes, ByteWriter().u8(topology.lanes).view());
     put_tlv(out, kSoftware, as_bytes(topology.software));
+    if (topology.grace != 0) {
+        put_tlv(out, kGrace, ByteWriter().u16(topology.grace).view());
+    }
     const std::size_t endpoints = std::min(topology.endpoints.size(), kMaxEndpoints);
     for (std::size_t i = 0; i < endpoints; ++i) {
         const Endpoint& endpoint = topology.endpoints[i];

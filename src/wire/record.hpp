@@ -117,6 +117,8 @@ struct Topology {
     std::vector<NodeId> unreachable;
     std::uint32_t flags = 0;
     std::uint8_t lanes = 1;
+    /** Seconds for which others keep its records after its last link; 0: it does not say. */
+    std::uint16_t grace = 0;
     std::string software;
     /** TLVs of types this version does not know, as they came (type, length, value). */
     Bytes unknown;

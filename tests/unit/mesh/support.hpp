@@ -46,8 +46,10 @@ inline Bytes filler(std::size_t size) {
 inline wire::RecordPtr topology_of(std::uint64_t number,
                                    wire::Stamp stamp,
                                    const std::string& name,
-                                   const std::vector<NodeId>& unreachable = {}) {
+                                   const std::vector<NodeId>& unreachable = {},
+                                   std::uint16_t grace = 0) {
     wire::Topology topology;
+    topology.grace = grace;
     topology.name = name;
     topology.unreachable = unreachable;
     return record_of(number, stamp, wire::kTopologyKind, wire::encode_topology(topology));

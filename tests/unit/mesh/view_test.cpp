@@ -234,6 +234,28 @@ TEST_CASE("who is out of reach is forgotten after five minutes, unless it is lin
     CHECK(solo.mesh.node(solo.mesh.self())->unreachable.empty());
 }
 
+TEST_CASE("who announces a grace time is forgotten after that, within bounds") {
+    const auto forgotten_after = [](std::uint16_t grace) {
+        Solo solo;
+        solo.link(2);
+        solo.hears(2, {topology_of(2, {1, 1}, "two", {node_of(3)})});
+        solo.hears(2, {topology_of(3, {1, 1}, "three", {node_of(2)}, grace)});
+        solo.mesh.mark_unreachable(node_of(3), true, solo.now);
+        Duration waited{};
+        while (solo.left.empty() && waited < 2h) {
+            solo.pass(5s);
+            waited += 5s;
+        }
+        return waited;
+    };
+    const auto about = [](Duration least, Duration actual) {
+        return actual >= least && actual <= least + 15s;
+    };
+    CHECK(about(60s, forgotten_after(60)));
+    CHECK(about(10s, forgotten_after(1)));
+    CHECK(about(1h, forgotten_after(65535)));
+}
+
 TEST_CASE("who was forgotten comes back with a newer record only") {
     Solo solo;
     solo.link(2);
