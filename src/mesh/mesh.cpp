@@ -258,6 +258,15 @@ void Mesh::take_over(std::uint64_t version,
     }
 }
 
+void Mesh::recall(const std::vector<wire::RecordPtr>& records, TimePoint now) {
+    now_ = now;
+    for (const wire::RecordPtr& record : records) {
+        if (record->node != self_) {
+            store_record(record, std::nullopt, false, now);
+        }
+    }
+}
+
 void Mesh::tick(TimePoint now) {
     now_ = now;
     refresh_view();

@@ -134,6 +134,10 @@ class Mesh {
     void
     take_over(std::uint64_t version, const std::vector<wire::RecordPtr>& records, TimePoint now);
 
+    /** Before anything else: what this node knew of others in an earlier life, signatures verified
+     * then. */
+    void recall(const std::vector<wire::RecordPtr>& records, TimePoint now);
+
     [[nodiscard]] std::vector<std::pair<LinkId, NodeId>> links() const;
     /** Most records and lines waiting for any one link. */
     [[nodiscard]] std::size_t waiting() const;

@@ -77,3 +77,19 @@ TEST_CASE("what changed meanwhile is said above all that was said") {
     CHECK(fresh->stamp > old->stamp);
     CHECK(fresh->stamp.epoch == old->stamp.epoch);
 }
+
+TEST_CASE("after a crash a node knows the others at once, and speaks for itself anew") {
+    Before before;
+    std::mt19937_64 random{7};
+    Mesh after(fake_key(1), 2, fake_ports(fake_key(1), random), before.now);
+    after.recall(records_of(before.mesh), before.now);
+    after.set_own_topology(own_topology(), before.now);
+    after.tick(before.now + 1s);
+    CHECK(after.node(node_of(2)));
+    CHECK(after.node(node_of(3)));
+    CHECK(after.routes()->contains(node_of(2)));
+    const auto own = after.store().find({after.self(), wire::kTopologyKind});
+    REQUIRE(own != nullptr);
+    CHECK(own->stamp.epoch == 2);
+    CHECK(after.store().find({after.self(), wire::kAddressesKind}) == nullptr);
+}
