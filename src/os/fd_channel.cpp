@@ -11,8 +11,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 namespace weave::os {
 namespace {
@@ -49,6 +51,16 @@ void put_fds(msghdr& message, Control& control, std::span<const int> fds) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(fds.size_bytes());
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+}
+
+sockaddr_un unix_name(const std::string& path) {
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    if (path.size() >= sizeof name.sun_path) {
+        throw_error(ENAMETOOLONG, "cannot use the unix socket " + path);
+    }
+    path.copy(name.sun_path, path.size());
+    return name;
 }
 
 ucred credentials(int socket) {
@@ -92,13 +104,29 @@ FdChannel::FdChannel(UniqueFd socket)
     }
 }
 
-FdChannel FdChannel::connect(const std::string& path) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    if (path.size() >= sizeof name.sun_path) {
-        throw_error(ENAMETOOLONG, "cannot connect to " + path);
+UniqueFd FdChannel::listen(const std::string& path) {
+    const sockaddr_un name = unix_name(path);
+    UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    ::unlink(path.c_str());
+    // The file takes the mode of the socket: there is no moment in which others may connect.
+    if (!socket || ::fchmod(socket.get(), 0600) != 0 ||
+        ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+        ::listen(socket.get(), SOMAXCONN) != 0) {
+        throw_errno("cannot listen on " + path);
     }
-    path.copy(name.sun_path, path.size());
+    return socket;
+}
+
+FdChannel FdChannel::accept(int listening) {
+    UniqueFd socket{::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC)};
+    if (!socket) {
+        throw_errno("cannot take a connection of a unix socket");
+    }
+    return FdChannel{std::move(socket)};
+}
+
+FdChannel FdChannel::connect(const std::string& path) {
+    const sockaddr_un name = unix_name(path);
     UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (!socket ||
         ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {

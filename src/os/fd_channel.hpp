@@ -39,6 +39,11 @@ class FdChannel {
     explicit FdChannel(UniqueFd socket);
     /** Throws std::system_error, ENOENT or ECONNREFUSED when nobody listens there. */
     static FdChannel connect(const std::string& path);
+    /** A socket that listens there, in the place of whoever listened; others than its user cannot
+     * connect. */
+    static UniqueFd listen(const std::string& path);
+    /** Takes one that waits there; ECONNABORTED and the like when it is gone again. */
+    static FdChannel accept(int listening);
 
     void send(ByteView bytes, std::span<const int> fds, TimePoint deadline);
     /** nullopt: the other end has closed. */

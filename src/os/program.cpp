@@ -166,12 +166,13 @@ ProgramResult run_program(const std::vector<std::string>& arguments,
     return out;
 }
 
-void start_detached(const std::vector<std::string>& arguments) {
+void start_detached(const std::vector<std::string>& arguments, const DetachedStart& how) {
     std::vector<char*> argv;
     for (const std::string& each : arguments) {
         argv.push_back(const_cast<char*>(each.c_str()));
     }
     argv.push_back(nullptr);
+    const char* file = how.program.empty() ? argv.front() : how.program.c_str();
     const pid_t child = ::fork();
     if (child < 0) {
         throw_errno("cannot start " + arguments.front());
@@ -181,8 +182,11 @@ void start_detached(const std::vector<std::string>& arguments) {
             sigset_t none;
             sigemptyset(&none);
             ::sigprocmask(SIG_SETMASK, &none, nullptr);
+            if (how.standard_input >= 0) {
+                ::dup2(how.standard_input, STDIN_FILENO);
+            }
             ::close_range(STDERR_FILENO + 1, ~0U, 0);
-            ::execvp(argv.front(), argv.data());
+            ::execvp(file, argv.data());
         }
         ::_exit(0);
     }

@@ -27,11 +27,18 @@ ProgramResult run_program(const std::vector<std::string>& arguments,
                           const std::string& input,
                           std::chrono::milliseconds timeout);
 
+struct DetachedStart {
+    /** Its file, where that is not what the first argument names. */
+    std::string program;
+    /** -1: this process's. */
+    int standard_input = -1;
+};
+
 /**
  * Starts a program, by its path or by PATH, that nobody waits for: it is no child of this process,
  * has its environment and standard descriptors and no others, and no signal blocked. What keeps it
  * from running it says itself. Throws std::system_error when there are no processes left.
  */
-void start_detached(const std::vector<std::string>& arguments);
+void start_detached(const std::vector<std::string>& arguments, const DetachedStart& how = {});
 
 } // namespace weave::os

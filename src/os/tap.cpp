@@ -98,4 +98,9 @@ Tap open_tap(const TapOptions& options) {
     return tap;
 }
 
+std::string tap_name(int queue) {
+    ifreq request{};
+    return ::ioctl(queue, TUNGETIFF, &request) == 0 ? std::string{request.ifr_name} : std::string{};
+}
+
 } // namespace weave::os

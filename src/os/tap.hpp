@@ -38,4 +38,7 @@ inline constexpr int kVnetHeaderSize = 10;
  */
 Tap open_tap(const TapOptions& options);
 
+/** The name of the device whose queue that is; empty when the device is gone. */
+std::string tap_name(int queue);
+
 } // namespace weave::os
