@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "crypto/transport_keys.hpp"
+#include "daemon/lane_descriptors.hpp"
 #include "dataplane/data_session.hpp"
 #include "session/manager.hpp"
 #include "session/path.hpp"
@@ -70,11 +71,7 @@ struct Handover {
     std::uint64_t boot_epoch = 0;
     std::uint64_t mesh_version = 0;
     std::uint64_t handshake_counter = 0;
-    bool tap_tso = false;
-    bool tap_uso = false;
-    std::uint32_t tap_queues = 0; ///< of the descriptors: behind the state folder's lock
-    std::uint32_t udp4 = 0;
-    std::uint32_t udp6 = 0;
+    LaneShape lanes; ///< their descriptors come behind that of the state folder's lock
     std::vector<Bytes> records;
     std::vector<MacAddress> learned;
     std::map<Endpoint, IpAddress> locals;

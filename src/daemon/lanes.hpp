@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/lane_descriptors.hpp"
 #include "dataplane/lane.hpp"
-#include "os/tap.hpp"
-#include "os/udp_socket.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -21,13 +20,6 @@ struct LanesSettings {
     std::uint16_t port = 0;
     /** At most one address of each family; empty: all addresses of both. */
     std::vector<IpAddress> listen;
-};
-
-/** What is open in the kernel for the lanes. */
-struct LaneDescriptors {
-    os::Tap tap;
-    std::vector<os::UdpSocket> udp4;
-    std::vector<os::UdpSocket> udp6;
 };
 
 /**

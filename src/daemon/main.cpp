@@ -4,11 +4,13 @@
 #include "crypto/init.hpp"
 #include "daemon/address_plan.hpp"
 #include "daemon/cluster_file.hpp"
+#include "daemon/descriptor_holder.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/router.hpp"
 #include "daemon/takeover.hpp"
 #include "os/notify.hpp"
+#include "os/privileges.hpp"
 #include "os/program.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -70,7 +72,20 @@ std::unique_ptr<Predecessor> find_predecessor(const Options& options) {
         handover_fit(options, read_cluster_file(cluster_path(options)), lane_count(options)));
 }
 
+/** Called by a weaved, never by a person: see descriptor_holder.hpp. */
+int hold() {
+    // It must outlive whatever ends its router, and can do nothing but keep descriptors open.
+    ::setsid();
+    std::ignore = ::prctl(PR_SET_NAME, "weave-holder");
+    protect_memory();
+    os::give_up_capabilities();
+    return run_descriptor_holder(STDIN_FILENO);
+}
+
 int run(int argc, char** argv) {
+    if (argc > 1 && std::string_view{argv[1]} == kHolderArgument) {
+        return hold();
+    }
     CommandLine line;
     try {
         line = parse_command_line(argc, argv);

@@ -73,6 +73,13 @@ class MeshPlane {
         run_mesh(now);
     }
 
+    /** Before anything else: what an earlier process of this node, which crashed, knew of others.
+     */
+    void recall(const std::vector<wire::RecordPtr>& records, TimePoint now) {
+        mesh_.recall(records, now);
+        run_mesh(now);
+    }
+
     void set_own_topology(const wire::Topology& topology);
     /** Whether they fit one record. */
     [[nodiscard]] static bool publishable(const wire::Addresses& addresses);

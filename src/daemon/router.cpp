@@ -6,6 +6,7 @@
 #include "base/version.hpp"
 #include "crypto/init.hpp"
 #include "daemon/address_plan.hpp"
+#include "dataplane/packet.hpp"
 #include "ipam/state.hpp"
 #include "os/file.hpp"
 #include "os/socket_interface.hpp"
@@ -90,6 +91,8 @@ Router::Router(boost::asio::io_context& io,
                  return ports_ ? ports_->mac(name) : std::optional<MacAddress>{};
              },
              [this](const MacAddress& mac) { return owners_.is_others(mac); }})
+    , descriptor_holder_(options_.run_dir, handover_fit(options_, cluster_, lane_count(options_)))
+    , remembered_(options_.run_dir)
     , tick_(io)
     , learned_({[this](const MacAddress& mac) { return is_on_bridge(mac); },
                 [this](const MacAddress& mac) {
@@ -120,6 +123,10 @@ Router::~Router() {
     if (lanes_) {
         lanes_->stop();
     }
+    descriptor_holder_.release();
+    if (lanes_) {
+        remembered_.forget();
+    }
 }
 
 void Router::start() {
@@ -146,6 +153,8 @@ void Router::start() {
         [this] { publish_addresses(); });
     if (predecessor_) {
         take_over();
+    } else {
+        mesh_->recall(remembered_.recall(), Clock::now());
     }
     publish_topology();
     claim_what_runs();
@@ -300,8 +309,9 @@ void Router::make_allocations() {
 
 void Router::make_lanes() {
     const unsigned lanes = lane_count(options_);
-    if (predecessor_) {
-        lanes_ = std::make_unique<Lanes>(io_, predecessor_->take_descriptors());
+    auto open = predecessor_ ? predecessor_->take_descriptors() : descriptor_holder_.take();
+    if (open) {
+        lanes_ = std::make_unique<Lanes>(io_, std::move(*open));
         host_.adopt_tap();
     } else {
         lanes_ =

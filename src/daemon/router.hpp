@@ -7,6 +7,7 @@
 #include "api/status.hpp"
 #include "attach/host.hpp"
 #include "daemon/allocations.hpp"
+#include "daemon/descriptor_holder.hpp"
 #include "daemon/lanes.hpp"
 #include "daemon/learned_macs.hpp"
 #include "daemon/log.hpp"
@@ -18,6 +19,7 @@
 #include "daemon/pod_ports.hpp"
 #include "daemon/pods.hpp"
 #include "daemon/programs.hpp"
+#include "daemon/remembered_records.hpp"
 #include "daemon/takeover.hpp"
 #include "daemon/underlay.hpp"
 
@@ -187,9 +189,11 @@ class Router {
     /** What is announced may no longer be what is here. */
     bool publish_due_ = false;
     TimePoint next_look_{};
+    DescriptorHolder descriptor_holder_;
     std::unique_ptr<Lanes> lanes_;
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<MeshPlane> mesh_;
+    RememberedRecords remembered_;
     std::unique_ptr<Allocations> allocations_;
     std::unique_ptr<Programs> programs_;
     /** Whose addresses are on their way: they have no interface yet. */

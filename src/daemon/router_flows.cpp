@@ -1,9 +1,8 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // The flows: facts from the mesh go up to their owners, and come down to the lanes as a snapshot.
-#include "daemon/router.hpp"
-
 #include "attach/host.hpp"
+#include "daemon/router.hpp"
 #include "dataplane/icmp.hpp"
 #include "dataplane/neighbour.hpp"
 
@@ -47,6 +46,8 @@ void Router::schedule_tick() {
         review_deleted(now);
         look_again(now);
         lanes_->cell().reclaim();
+        remembered_.review(mesh_->mesh().store(), now);
+        descriptor_holder_.hold(lanes_->descriptors());
         schedule_tick();
     });
 }

@@ -39,12 +39,7 @@ Handover Router::describe() {
     out.started = started_;
     out.boot_epoch = mesh_->mesh().epoch();
     out.mesh_version = mesh_->mesh().version();
-    const LaneDescriptors& open = lanes_->descriptors();
-    out.tap_tso = open.tap.features.tso;
-    out.tap_uso = open.tap.features.uso;
-    out.tap_queues = static_cast<std::uint32_t>(open.tap.queues.size());
-    out.udp4 = static_cast<std::uint32_t>(open.udp4.size());
-    out.udp6 = static_cast<std::uint32_t>(open.udp6.size());
+    out.lanes = shape_of(lanes_->descriptors());
     for (const auto& [node, kinds] : mesh_->mesh().store().nodes()) {
         for (const auto& [kind, record] : kinds) {
             out.records.push_back(record->raw);
@@ -56,16 +51,8 @@ Handover Router::describe() {
 }
 
 std::vector<int> Router::descriptors() {
-    std::vector<int> out{state_.lock_fd()};
-    const LaneDescriptors& open = lanes_->descriptors();
-    for (const os::UniqueFd& queue : open.tap.queues) {
-        out.push_back(queue.get());
-    }
-    for (const auto* family : {&open.udp4, &open.udp6}) {
-        for (const os::UdpSocket& socket : *family) {
-            out.push_back(socket.fd());
-        }
-    }
+    std::vector<int> out = raw_descriptors(lanes_->descriptors());
+    out.insert(out.begin(), state_.lock_fd());
     return out;
 }
 

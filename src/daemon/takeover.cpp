@@ -8,7 +8,6 @@
 
 #include <filesystem>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace weave::daemon {
@@ -83,20 +82,7 @@ TakeoverDoor::TakeoverDoor(asio::io_context& io, const std::string& path, Takeov
     , patience_(io)
     , path_(path)
     , calls_(std::move(calls)) {
-    ::unlink(path.c_str());
-    boost::system::error_code error;
-    acceptor_.open(Protocol(), error);
-    // The file takes the mode of the socket: there is no moment in which others may connect.
-    if (!error && ::fchmod(acceptor_.native_handle(), 0600) != 0) {
-        os::throw_errno("cannot set the mode of " + path);
-    }
-    acceptor_.bind(Protocol::endpoint(path), error);
-    if (!error) {
-        acceptor_.listen(asio::socket_base::max_listen_connections, error);
-    }
-    if (error) {
-        os::throw_error(error.value(), "cannot listen on " + path);
-    }
+    acceptor_.assign(Protocol(), os::FdChannel::listen(path).release());
     accept();
 }
 
@@ -254,23 +240,11 @@ void Predecessor::take(os::FdMessage message) {
         os::throw_sentence(EPROTO, "what it says is of another version: stop it and start anew");
     }
     handover_ = std::move(*handover);
-    const std::size_t wanted =
-        std::size_t{1} + handover_.tap_queues + handover_.udp4 + handover_.udp6;
-    if (message.fds.size() != wanted || handover_.tap_queues == 0) {
-        os::throw_sentence(EPROTO, "its descriptors are not those it speaks of");
+    if (message.fds.empty()) {
+        os::throw_sentence(EPROTO, "no descriptors came with its state");
     }
-    auto next = message.fds.begin();
-    lock_ = std::move(*next++);
-    descriptors_.tap.features = {.tso = handover_.tap_tso, .uso = handover_.tap_uso};
-    for (std::uint32_t i = 0; i < handover_.tap_queues; ++i) {
-        descriptors_.tap.queues.push_back(std::move(*next++));
-    }
-    for (std::uint32_t i = 0; i < handover_.udp4; ++i) {
-        descriptors_.udp4.push_back(os::UdpSocket::adopt(std::move(*next++)));
-    }
-    for (std::uint32_t i = 0; i < handover_.udp6; ++i) {
-        descriptors_.udp6.push_back(os::UdpSocket::adopt(std::move(*next++)));
-    }
+    lock_ = std::move(message.fds.front());
+    descriptors_ = assemble(handover_.lanes, std::span{message.fds}.subspan(1));
 }
 
 HandoverProgress Predecessor::stop() {

@@ -20,14 +20,11 @@
 #include <vector>
 
 /**
- * How a weaved hands its work to the next one, over a unix socket in the run folder:
- *
- *     successor                          predecessor
- *     request (format, options)  ──────►
- *                                ◄────── state and descriptors; its control thread waits from here
- * on, makes everything anew              its lanes work on ready                      ──────►
- *                                ◄────── progress: its lanes have stopped, its keys seal nothing
- * more done                       ──────► ◄────── farewell, and it is gone starts its lanes
+ * How a weaved hands its work to the next one, over a unix socket in the run folder. The successor
+ * sends a request (format, options) and gets state and descriptors; from then on the predecessor's
+ * control thread waits, while its lanes work on. When the successor has made everything anew it
+ * says "ready": the predecessor stops its lanes, its keys seal nothing more, and it tells how far
+ * they came. "Done" and "farewell" end it: the predecessor is gone, the successor starts its lanes.
  *
  * A successor that fails before "ready" changes nothing; after it, the predecessor goes on and
  * makes new keys.
@@ -94,7 +91,9 @@ class Predecessor {
 
     [[nodiscard]] os::UniqueFd take_lock() { return std::move(lock_); }
 
-    [[nodiscard]] LaneDescriptors take_descriptors() { return std::move(descriptors_); }
+    [[nodiscard]] std::optional<LaneDescriptors> take_descriptors() {
+        return std::move(descriptors_);
+    }
 
     /** Tells it to stop, and how far it came. */
     HandoverProgress stop();

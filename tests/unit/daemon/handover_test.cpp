@@ -59,9 +59,7 @@ Handover some_handover() {
     out.boot_epoch = 9;
     out.mesh_version = 1'000'000'000'000;
     out.handshake_counter = 77;
-    out.tap_tso = out.tap_uso = true;
-    out.tap_queues = 2;
-    out.udp4 = 2;
+    out.lanes = {.tap_tso = true, .tap_uso = true, .tap_queues = 2, .udp4 = 2, .udp6 = 0};
     out.records = {{1, 2, 3}, {}};
     out.learned = {MacAddress{{2, 0, 0, 0, 0, 9}}};
     out.locals[{*IpAddress::parse("fd77::2"), 6783}] = *IpAddress::parse("fd77::1");
