@@ -21,9 +21,11 @@ LIBRARIES = {
     r"nftables/": {"attach"},
     r"tins/": {"dataplane"},
     # Structs of the kernel.
-    r"linux/": {"os"},
-    # Descriptor passing and the client library's unix socket are the control API's own.
-    r"sys/(socket|un)\.h": {"os", "api"},
+    r"linux/": {"os", "fastpath"},
+    r"(bpf|xdp)/": {"fastpath"},
+    # Descriptor passing and the client library's unix socket are the control API's own, AF_XDP the fast path's.
+    r"sys/socket\.h": {"os", "api", "fastpath"},
+    r"sys/un\.h": {"os", "api"},
     # The client library: what implements it, what fills its types in, what uses it.
     r"weave/": {"api", "daemon", "cli", "cni"},
     # No module may use these without a decision record.

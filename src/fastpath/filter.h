@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What the eBPF program and the router agree upon; read by C and by C++.
+#ifndef WEAVE_FASTPATH_FILTER_H
+#define WEAVE_FASTPATH_FILTER_H
+
+#include <linux/types.h>
+
+// Also the widest interface that is served: further receive queues keep to the kernel's way.
+#define WEAVE_FILTER_QUEUES 64
+#define WEAVE_FILTER_ADDRESSES 256
+
+struct weave_filter_settings {
+    __u8 mac[6];   // of the interface; frames to any other pass
+    __be16 port;   // UDP port, in network order
+    __u32 largest; // bytes of the largest frame that a socket can take
+};
+
+// An IPv6 address, or an IPv4 one in its mapped form.
+struct weave_filter_address {
+    __u8 octets[16];
+};
+
+#endif
