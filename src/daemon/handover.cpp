@@ -255,7 +255,8 @@ template <class Io> void describe(Io& io, HandedKeys& v) {
                  v.keys.send,
                  v.keys.receive,
                  v.lifetime.seal_until,
-                 v.lifetime.open_until);
+                 v.lifetime.open_until,
+                 v.features);
     const auto lanes = [&io](const std::vector<crypto::Key32>& keys) {
         if constexpr (Io::kReads) {
             if (keys.empty() || keys.size() > crypto::kMaxLanes) {

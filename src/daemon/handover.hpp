@@ -24,7 +24,7 @@
 namespace weave::daemon {
 
 /** Raised with every change of what stands below. */
-inline constexpr std::uint32_t kHandoverFormat = 1;
+inline constexpr std::uint32_t kHandoverFormat = 2;
 
 /** What cannot change while a router runs: the two must agree in it. */
 struct HandoverFit {
@@ -53,6 +53,7 @@ Result<HandoverRequest> decode_request(ByteView bytes);
 struct HandedKeys {
     crypto::TransportKeys keys;
     dataplane::DataSession::Lifetime lifetime;
+    wire::Features features = 0;
 };
 
 struct HandedPeer {

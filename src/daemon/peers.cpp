@@ -348,6 +348,7 @@ void Peers::perform(session::Install& action, TimePoint now) {
     }
     auto data = std::make_shared<dataplane::DataSession>(peer->index, std::move(*action.keys));
     data->set_lifetime({action.seal_until, action.open_until});
+    data->set_features(action.features);
     ++handshakes_;
     rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;

@@ -15,7 +15,7 @@ void Peers::describe(Handover& handover) const {
         out.epoch = peer.epoch;
         out.path = peer.path->state();
         for (const auto& [index, data] : peer.receiving) {
-            out.keys.push_back({data->keys().clone(), data->lifetime()});
+            out.keys.push_back({data->keys().clone(), data->lifetime(), data->features()});
         }
         if (peer.sending) {
             out.sending = peer.sending->local_index();
@@ -60,6 +60,7 @@ void Peers::take_over(Handover&& handover, TimePoint now) {
         for (HandedKeys& keys : handed.keys) {
             auto data = std::make_shared<dataplane::DataSession>(peer.index, std::move(keys.keys));
             data->set_lifetime(keys.lifetime);
+            data->set_features(keys.features);
             if (handed.sending == data->local_index()) {
                 peer.sending = data;
             }

@@ -321,6 +321,7 @@ void Router::make_lanes() {
     }
     session::Settings settings;
     settings.lanes = static_cast<std::uint8_t>(lanes_->count());
+    settings.features = wire::kOwnFeatures;
     PeerEvents events;
     events.on_direct = [this](const NodeId& node, bool unreachable) {
         mesh_->mark_unreachable(node, unreachable);

@@ -9,6 +9,7 @@
 #include "dataplane/counters.hpp"
 #include "dataplane/drop.hpp"
 #include "dataplane/tables.hpp"
+#include "wire/packet.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -76,6 +77,15 @@ class DataSession {
 
     [[nodiscard]] const Lifetime& lifetime() const { return lifetime_; }
 
+    /** What the peer said it can take. To be called before the session is shared. */
+    void set_features(wire::Features features) { features_ = features; }
+
+    [[nodiscard]] wire::Features features() const { return features_; }
+
+    [[nodiscard]] bool peer_takes(wire::Features feature) const {
+        return (features_ & feature) == feature;
+    }
+
     [[nodiscard]] const crypto::TransportKeys& keys() const { return keys_; }
 
     /** Whoever gets this goes on: from now on the session seals and opens nothing, so that no
@@ -141,6 +151,7 @@ class DataSession {
     std::vector<std::unique_ptr<Sender>> senders_;
     std::vector<std::unique_ptr<Receiver>> receivers_;
     Lifetime lifetime_;
+    wire::Features features_ = 0;
     std::atomic<bool> confirmed_{false};
 };
 

@@ -58,7 +58,10 @@ std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan f
     const bool finish = out.offload == Offload::other ||
                         (out.offload == Offload::partial && reader_checks_sums(frame, *packet));
     if (finish) {
-        finish_checksum(frame, vnet.csum_start, vnet.csum_offset);
+        // Behind a packet that is known there may be padding, which no sum covers.
+        const bool known = out.offload == Offload::partial;
+        finish_checksum(
+            known ? frame.first(packet->end) : frame, vnet.csum_start, vnet.csum_offset);
         out.vnet = {};
         out.offload = Offload::none;
     }
@@ -168,11 +171,26 @@ void Egress::send_to(PeerIndex peer, const Outgoing& out) {
     if (out.offload == Offload::tcp_super || out.offload == Offload::udp_super) {
         send_super(route, out);
     } else if (out.frame.size() + wire::kRecordHeaderSize <= route.room) {
-        const bool partial = out.offload == Offload::partial;
-        outbox_.send_frame(route, out.frame, partial ? wire::kNeedsChecksum : std::uint8_t{0});
+        if (out.offload == Offload::partial) {
+            send_partial(route, out.frame, out.packet);
+        } else {
+            outbox_.send_frame(route, out.frame, 0);
+        }
     } else {
         send_large(route, out);
     }
+}
+
+/** A frame whose transport checksum field holds the pseudo-header sum. */
+void Egress::send_partial(const Route& route, ByteSpan frame, const Packet& packet) {
+    if (route.session->peer_takes(wire::kPartialChecksums)) {
+        outbox_.send_frame(route, frame, wire::kNeedsChecksum);
+        return;
+    }
+    // What follows the packet is padding, which no sum covers; a piece has none and its own end.
+    finish_checksum(
+        frame.first(std::min(packet.end, frame.size())), packet.l4, packet.checksum_offset());
+    outbox_.send_frame(route, frame, 0);
 }
 
 void Egress::send_super(const Route& route, const Outgoing& out) {
@@ -200,7 +218,7 @@ void Egress::send_datagrams(const Route& route, Segmenter& segmenter) {
         one.vnet.csum_offset = one.packet.checksum_offset();
         one.packet.end = frame.size();
         if (frame.size() + wire::kRecordHeaderSize <= route.room) {
-            outbox_.send_frame(route, frame, wire::kNeedsChecksum);
+            send_partial(route, frame, one.packet);
         } else {
             send_large(route, one);
         }
@@ -209,7 +227,7 @@ void Egress::send_datagrams(const Route& route, Segmenter& segmenter) {
 
 void Egress::send_pieces(const Route& route, Segmenter& segmenter) {
     for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {
-        outbox_.send_frame(route, frame, wire::kNeedsChecksum);
+        send_partial(route, frame, segmenter.packet());
     }
 }
 

@@ -74,6 +74,7 @@ class Egress {
     [[nodiscard]] PeerIndex owner_of(const Outgoing& out) const;
     void send_to_each(std::span<const PeerIndex> peers, const Outgoing& out);
     void send_to(PeerIndex peer, const Outgoing& out);
+    void send_partial(const Route& route, ByteSpan frame, const Packet& packet);
     void send_super(const Route& route, const Outgoing& out);
     void send_large(const Route& route, const Outgoing& out);
     void wait_for_session(PeerIndex peer, const Outgoing& out);

@@ -53,6 +53,7 @@ struct Settings {
     /** Refusals sent per second, all of them together. */
     unsigned refusals_per_second = 20;
     std::uint8_t lanes = 1;
+    /** What this node can take; bits of wire/packet.hpp. */
     std::uint32_t features = 0;
     std::size_t max_peers = 4096;
 };
@@ -92,8 +93,9 @@ struct Install {
     /** Where the handshake message came from. With `send_now` it answers a message of ours; else it
      * may be a replay, and proves nothing before a record opens. */
     Origin from;
-    TimePoint seal_until; ///< nothing is sealed with them from then on
-    TimePoint open_until; ///< nor opened
+    TimePoint seal_until;       ///< nothing is sealed with them from then on
+    TimePoint open_until;       ///< nor opened
+    std::uint32_t features = 0; ///< what the peer says it can take
 };
 
 /** The peer has proved that it has these keys: send with them. */

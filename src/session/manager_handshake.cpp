@@ -274,18 +274,25 @@ void Manager::State::answer(Peer& peer,
                                     init.header.sender_index));
     peer.response = datagram;
     peer.response_copies = 0;
-    actions.emplace_back(install(peer, std::move(keys), false, from, now));
+    actions.emplace_back(install(peer, std::move(keys), payload.features, false, from, now));
     actions.emplace_back(SendTo{peer.id, std::move(datagram), from});
     count("session.response_sent");
 }
 
 Install Manager::State::install(const Peer& peer,
                                 std::shared_ptr<crypto::TransportKeys> keys,
+                                std::uint32_t features,
                                 bool send_now,
                                 const Origin& from,
                                 TimePoint now) const {
     const TimePoint seal_until = now + settings.reject_after;
-    return {peer.id, std::move(keys), send_now, from, seal_until, seal_until + settings.grace};
+    return {peer.id,
+            std::move(keys),
+            send_now,
+            from,
+            seal_until,
+            seal_until + settings.grace,
+            features};
 }
 
 void Manager::State::on_response(ByteView datagram, const Origin& from, TimePoint now) {
@@ -354,7 +361,7 @@ void Manager::State::install_as_initiator(Peer& peer,
     peer.hint.reset();
     peer.force_chacha = false; // anybody may have said so: the next handshake asks again
     count("session.established");
-    actions.emplace_back(install(peer, std::move(keys), true, from, now));
+    actions.emplace_back(install(peer, std::move(keys), payload.features, true, from, now));
 }
 
 void Manager::State::hasten(Peer& peer, TimePoint now) {

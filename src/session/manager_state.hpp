@@ -113,6 +113,7 @@ struct Manager::State {
                               TimePoint now);
     Install install(const Peer& peer,
                     std::shared_ptr<crypto::TransportKeys> keys,
+                    std::uint32_t features,
                     bool send_now,
                     const Origin& from,
                     TimePoint now) const;

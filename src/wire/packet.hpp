@@ -164,6 +164,18 @@ enum class RecordKind : std::uint8_t {
 /** Frame flag: the L4 checksum field holds the folded pseudo-header sum; the receiver's kernel
  * completes it. */
 inline constexpr std::uint8_t kNeedsChecksum = 1;
+
+/**
+ * What a node can take, told to its peers in every handshake: whoever lacks a bit is sent nothing
+ * that needs it. Bits that are not known are ignored.
+ */
+using Features = std::uint32_t;
+/** Frames with kNeedsChecksum. */
+inline constexpr Features kPartialChecksums = 1;
+/** ECN in the underlay's headers: a mark reaches the frame inside, or the next hop. */
+inline constexpr Features kCongestionMarks = 2;
+inline constexpr Features kOwnFeatures = kPartialChecksums | kCongestionMarks;
+
 inline constexpr std::size_t kRecordHeaderSize = 4;
 inline constexpr std::size_t kProbeBodySize = 8;
 inline constexpr std::size_t kProbeAckBodySize = 10;

@@ -21,7 +21,7 @@ import struct
 import sys
 import time
 
-MAGIC, FORMAT = 0x6F687657, 1
+MAGIC, FORMAT = 0x6F687657, 2
 REQUEST, REFUSED, STATE, READY, PROGRESS = 1, 2, 3, 4, 5
 FIELDS = ("state_dir", "cluster", "port", "listen", "bridge", "tap", "lanes")
 

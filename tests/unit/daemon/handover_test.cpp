@@ -47,6 +47,7 @@ HandedPeer some_peer(std::uint8_t fill) {
     keys.keys.send.push_back(key_of(2));
     keys.keys.receive.push_back(key_of(3));
     keys.lifetime = {at(100s), TimePoint::max()};
+    keys.features = 0x8000'0003;
     out.sending = keys.keys.local_index;
     out.installed = at(90s);
     out.told_unreachable = false;
@@ -97,6 +98,7 @@ TEST_CASE("what is handed over comes as it went") {
     CHECK(peer.told_unreachable == false);
     REQUIRE(peer.keys.size() == 1);
     CHECK(peer.keys[0].keys.local_lanes == 2);
+    CHECK(peer.keys[0].features == 0x8000'0003);
     CHECK(std::ranges::equal(peer.keys[0].keys.send[1].view(), key_of(2).view()));
     CHECK(encode_handover(*read) == bytes);
 }

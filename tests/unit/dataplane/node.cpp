@@ -142,6 +142,8 @@ void give_session(Node& a, PeerIndex b_at_a, Node& b, PeerIndex a_at_b, crypto::
     next += 128;
     a.peers[b_at_a].session = std::make_shared<DataSession>(b_at_a, std::move(keys.first));
     b.peers[a_at_b].session = std::make_shared<DataSession>(a_at_b, std::move(keys.second));
+    a.peers[b_at_a].session->set_features(b.features);
+    b.peers[a_at_b].session->set_features(a.features);
     a.publish();
     b.publish();
 }

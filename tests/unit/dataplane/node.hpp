@@ -64,6 +64,8 @@ class Node {
     std::vector<std::shared_ptr<DataSession>> sessions;
     AddressTable addresses;
     Settings settings;
+    /** What its peers hear of it in handshakes. */
+    wire::Features features = wire::kOwnFeatures;
 
     /** Adds a peer with a direct path and no session; returns its index. */
     PeerIndex add_peer(const Node& other);

@@ -47,6 +47,22 @@ Bytes first_init(Pair& pair) {
 
 } // namespace
 
+TEST_CASE("each side hears what the other can take, whoever began") {
+    Options left;
+    left.settings.features = 0x80000001;
+    Options right;
+    right.settings.features = 6;
+    Pair pair(left, right);
+    for (Node* begins : {&pair.a, &pair.b}) {
+        pair.a.peer_takes = pair.b.peer_takes = 0;
+        begins->manager->close(pair.other(*begins).identity.id());
+        begins->open(pair.other(*begins), pair.now);
+        pair.pump();
+        CHECK(pair.a.peer_takes == 6);
+        CHECK(pair.b.peer_takes == 0x80000001);
+    }
+}
+
 TEST_CASE("AES-GCM is used where both can do it") {
     if (!crypto::available(crypto::Suite::aes256gcm)) {
         return;

@@ -93,6 +93,7 @@ struct Node {
     std::optional<std::uint32_t> sending; ///< local index of the keys in use
     std::map<std::string, int> counts;
     std::vector<SessionDown> downs;
+    std::uint32_t peer_takes = 0; ///< features of the newest session
     int promotes = 0;
     int installs = 0;
 };
@@ -152,6 +153,7 @@ struct Pair {
     void perform(Node& node, const Install& install) {
         ++node.installs;
         node.keys[install.keys->local_index] = install.keys;
+        node.peer_takes = install.features;
         if (install.send_now) {
             node.sending = install.keys->local_index;
             first_record(node, *install.keys);
