@@ -105,6 +105,7 @@ struct LaneRow {
     std::uint64_t tap_gso_fallbacks = 0;   // superframes written to the TAP one frame at a time
     std::uint64_t neighbours_answered = 0; // ARP and ND questions answered for pods of other nodes
     std::uint64_t neighbours_here = 0;     // those for addresses of this node, which did not travel
+    std::uint64_t congestion_marks = 0;    // frames that got the underlay's congestion mark (ECN)
 };
 
 /** A pod interface on this host. */

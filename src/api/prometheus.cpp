@@ -210,6 +210,9 @@ void lane_metrics(Page& page, const std::vector<LaneRow>& rows) {
     counter("weave_lane_neighbours_here_total",
             "ARP and ND questions for addresses of this node, which did not travel.",
             &LaneRow::neighbours_here);
+    counter("weave_lane_congestion_marks_total",
+            "Frames that got the underlay's congestion mark (ECN).",
+            &LaneRow::congestion_marks);
 }
 
 } // namespace

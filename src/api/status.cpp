@@ -117,6 +117,7 @@ template <class Row, class Visit> void visit_lane(Row& row, Visit visit) {
     visit("tap_gso_fallbacks", row.tap_gso_fallbacks);
     visit("neighbours_answered", row.neighbours_answered);
     visit("neighbours_here", row.neighbours_here);
+    visit("congestion_marks", row.congestion_marks);
 }
 
 template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {

@@ -339,6 +339,7 @@ void Router::make_lanes() {
     data.router_mac = attach::kRouterMac;
     data.bridge_mac = attach::bridge_mac(state_.identity().id());
     data.finish_checksums = options_.finish_checksums;
+    data.marks = {!options_.no_dscp, !options_.no_ecn};
     snapshot_.settings = std::make_shared<dataplane::Settings>(data);
 }
 

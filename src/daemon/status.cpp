@@ -307,7 +307,8 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
                                 counted.gso_fallbacks.value(),
                                 counted.tap_gso_fallbacks.value(),
                                 counted.neighbours_answered.value(),
-                                counted.neighbours_here.value()});
+                                counted.neighbours_here.value(),
+                                counted.congestion_marks.value()});
         const std::chrono::nanoseconds until{counted.no_trains_until.value()};
         no_trains = no_trains || now < TimePoint{until};
         no_superframes = no_superframes || counted.tap_refuses.value() != 0;

@@ -36,6 +36,7 @@ struct alignas(64) LaneCounters {
     Counter sends;               ///< sendmsg calls that took a train or a datagram
     Counter receives;            ///< datagrams or trains received
     Counter relayed;             ///< datagrams forwarded for others
+    Counter congestion_marks;    ///< frames that got the underlay's congestion mark
     Counter gso_fallbacks;       ///< trains that were sent again one datagram at a time
     Counter tap_gso_fallbacks;   ///< superframes that were written one frame at a time
     Counter neighbours_answered; ///< ARP and ND questions answered from what the mesh knows

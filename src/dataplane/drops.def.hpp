@@ -11,6 +11,8 @@ DROP(waited_too_long, "the frame waited for a data session until nobody wants it
 DROP(local_destination, "the destination is attached to this node")
 DROP(source_not_attached, "a local frame bears a source address another node owns")
 DROP(source_not_owned, "a peer sent a frame whose source address it does not own")
+DROP(ce_on_not_ect,
+     "the underlay marked congestion on a packet whose sender cannot be told of it (RFC 6040)")
 DROP(too_big, "the frame does not fit the path and may not be fragmented")
 DROP(size_unmeasured,
      "the frame does not fit what is proved of the path, whose size is being searched")

@@ -168,6 +168,9 @@ void Egress::send_to(PeerIndex peer, const Outgoing& out) {
         }
         return;
     }
+    MarksKept keep = snapshot_->settings->marks;
+    keep.ecn = keep.ecn && route.takes(wire::kCongestionMarks);
+    route.marks = outer_marks(marks_of(out.frame, out.packet), keep);
     if (out.offload == Offload::tcp_super || out.offload == Offload::udp_super) {
         send_super(route, out);
     } else if (out.frame.size() + wire::kRecordHeaderSize <= route.room) {

@@ -13,7 +13,8 @@ namespace weave::dataplane {
 namespace {
 
 bool same_way(const Origin& a, const Origin& b) {
-    return a.kind == b.kind && a.via == b.via && equal(a.endpoint, b.endpoint);
+    return a.kind == b.kind && a.via == b.via && a.marks == b.marks &&
+           equal(a.endpoint, b.endpoint);
 }
 
 } // namespace
@@ -55,6 +56,7 @@ void Ingress::handle(const os::Datagram& datagram) {
     origin.endpoint = datagram.from;
     origin.local = datagram.local;
     origin.lane = config_.lane;
+    origin.marks = datagram.tos;
     const std::size_t size = datagram.bytes.size();
     if (size == 0) {
         counters_.drop(Drop::malformed_datagram);
@@ -277,6 +279,22 @@ MacAddress Ingress::holder_here(ByteView frame, const Packet& packet) const {
     return here ? known.mac : snapshot_->settings->bridge_mac;
 }
 
+/** What the underlay did to the ECN field, the frame's own now says. False: it has to be dropped.
+ */
+bool Ingress::take_mark(ByteSpan frame, const Packet& packet) {
+    const Ecn outer = ecn_of(group_.origin.marks);
+    if (outer == Ecn::not_capable || packet.version == 0) {
+        return true;
+    }
+    const Ecn inner = ecn_of(marks_of(frame, packet));
+    const auto ecn = taken_out(inner, outer);
+    if (ecn && *ecn != inner) {
+        set_ecn(frame, packet, *ecn);
+        counters_.congestion_marks.add(*ecn == Ecn::congested ? 1 : 0);
+    }
+    return ecn.has_value();
+}
+
 void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
     const auto packet = parse_frame(record.body);
     if (!packet || bears_mapped_address(record.body, *packet)) {
@@ -285,6 +303,10 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
     }
     if (!sources_.belong_to(peer, record.body, *packet)) {
         counters_.drop(Drop::source_not_owned);
+        return;
+    }
+    if (!take_mark(record.body, *packet)) {
+        counters_.drop(Drop::ce_on_not_ect);
         return;
     }
     const Settings& settings = *snapshot_->settings;
@@ -396,7 +418,7 @@ void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t ou
         return;
     }
     if (wire::relay_destination(datagram) != snapshot_->settings->own_relay) {
-        forward(datagram, hop->peer());
+        forward(datagram, hop->peer(), origin.marks);
         return;
     }
     Origin inner = origin;
@@ -408,7 +430,8 @@ void Ingress::take_relay(ByteSpan datagram, const Origin& origin, std::size_t ou
     dispatch(inside, inner, outer_size);
 }
 
-void Ingress::forward(ByteView datagram, PeerIndex from) {
+/** The outer header is another one, which says what `marks`, that of the one before, said. */
+void Ingress::forward(ByteView datagram, PeerIndex from, std::uint8_t marks) {
     // A sender's wish does not make this network's datagrams travel longer than they may.
     std::uint8_t ttl = std::min(wire::relay_ttl(datagram), snapshot_->settings->relay_ttl);
     const RelayAddress to = wire::relay_destination(datagram);
@@ -431,6 +454,13 @@ void Ingress::forward(ByteView datagram, PeerIndex from) {
         }
         return;
     }
+    // Not a matter of this node's wish: what came marked has to be told to its receiver.
+    const bool ecn = route.hop->peer_takes(wire::kCongestionMarks);
+    if (!ecn && ecn_of(marks) == Ecn::congested) {
+        counters_.drop(Drop::ce_on_not_ect);
+        return;
+    }
+    route.marks = outer_marks(marks, {snapshot_->settings->marks.dscp, ecn});
     counters_.relayed.add();
     outbox_.relay(route, ttl, to, wire::relay_source(datagram), wire::relay_inner(datagram));
 }

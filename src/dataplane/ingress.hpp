@@ -58,6 +58,7 @@ class Ingress {
     void open_group();
     void note_arrival(DataSession& session);
     void take_records(ByteSpan plaintext, DataSession& session, std::size_t outer_size);
+    bool take_mark(ByteSpan frame, const Packet& packet);
     void take_frame(const wire::RecordSpan& record, PeerIndex peer);
     [[nodiscard]] MacAddress holder_here(ByteView frame, const Packet& packet) const;
     void answer_probe(const wire::RecordSpan& record, DataSession& session, std::size_t outer_size);
@@ -65,7 +66,7 @@ class Ingress {
 
     void take_relay(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     DataSession* verify_hop(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
-    void forward(ByteView datagram, PeerIndex from);
+    void forward(ByteView datagram, PeerIndex from, std::uint8_t marks);
     /**
      * The session a datagram names, if this lane may use it. Otherwise nullptr: the datagram was
      * passed to the lane that may, or dropped and counted.

@@ -255,7 +255,7 @@ int Outbox::transmit(ByteView bytes, std::uint16_t segment) {
     const iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
     int error = 0;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        error = socket->send(train_.to, source, {&data, 1}, segment);
+        error = socket->send(train_.to, source, {&data, 1}, segment, train_.marks);
         if (error == EAGAIN) {
             // A full send buffer is the network's back-pressure: waiting here slows the pods down.
             pollfd wait{socket->fd(), POLLOUT, 0};

@@ -21,7 +21,8 @@ struct Route {
     DataSession* hop = nullptr; ///< relayed: the session with the next hop
     PeerState* first = nullptr; ///< of the peer that gets the datagram: itself or the hop
     Endpoint to;
-    IpAddress source; ///< unspecified = the kernel's choice
+    IpAddress source;       ///< unspecified = the kernel's choice
+    std::uint8_t marks = 0; ///< DSCP and ECN of the underlay's packets
     /** The largest plaintext of a datagram that fits the path, in bytes; 0 when nothing does. */
     std::size_t room = 0;
     /** A larger one shows whether the path still carries what it is taken to carry. */
@@ -29,9 +30,15 @@ struct Route {
     /** `room` was measured: senders may be told of it. */
     bool settled = true;
 
+    /** Whoever opens it and, relayed, whoever passes it on can take this. */
+    [[nodiscard]] bool takes(wire::Features feature) const {
+        return session->peer_takes(feature) && (hop == nullptr || hop->peer_takes(feature));
+    }
+
+    /** In one datagram, or one train: nothing may differ, the marks neither. */
     [[nodiscard]] bool same_target(const Route& other) const {
         return session == other.session && hop == other.hop && index == other.index &&
-               equal(to, other.to);
+               marks == other.marks && equal(to, other.to);
     }
 };
 

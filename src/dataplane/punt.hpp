@@ -26,6 +26,8 @@ struct Origin {
     RelayAddress source{};
     PeerIndex via = kNoPeer;
     unsigned lane = 0;
+    /** DSCP and ECN of the packet it came in. */
+    std::uint8_t marks = 0;
 };
 
 /** Bytes a punt or an injection can carry. */

@@ -6,6 +6,7 @@
 #include "base/time.hpp"
 #include "dataplane/counters.hpp"
 #include "dataplane/data_session.hpp"
+#include "dataplane/marks.hpp"
 #include "dataplane/tables.hpp"
 #include "wire/datagram.hpp"
 #include "wire/packet.hpp"
@@ -154,6 +155,8 @@ struct Settings {
     bool strict_source = true;
     /** Finish every checksum before a frame goes to the TAP (for pods that read raw frames). */
     bool finish_checksums = false;
+    /** What of a frame's DSCP and ECN the underlay is shown. */
+    MarksKept marks;
     /** Hop limit of relayed datagrams. */
     std::uint8_t relay_ttl = wire::kRelayTtl;
 };

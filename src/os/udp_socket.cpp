@@ -108,7 +108,8 @@ class ControlWriter {
 
   private:
     msghdr& message_;
-    alignas(cmsghdr) std::uint8_t buffer_[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(2)]{};
+    alignas(cmsghdr) std::uint8_t
+        buffer_[CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(2) + CMSG_SPACE(sizeof(int))]{};
 };
 
 void add_source(ControlWriter& control, const IpAddress& source) noexcept {
@@ -237,7 +238,8 @@ void UdpSocket::read_name() {
 int UdpSocket::send(const Endpoint& to,
                     const std::optional<IpAddress>& source,
                     std::span<const iovec> data,
-                    std::uint16_t segment_size) const noexcept {
+                    std::uint16_t segment_size,
+                    std::uint8_t tos) const noexcept {
     if (to.address.is_v6() != v6_ || (source && source->is_v6() != v6_)) {
         return EAFNOSUPPORT;
     }
@@ -253,6 +255,10 @@ int UdpSocket::send(const Endpoint& to,
     }
     if (segment_size != 0) {
         control.add(IPPROTO_UDP, UDP_SEGMENT, segment_size);
+    }
+    if (tos != 0) {
+        v6_ ? control.add(IPPROTO_IPV6, IPV6_TCLASS, int{tos})
+            : control.add(IPPROTO_IP, IP_TOS, int{tos});
     }
     while (::sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         if (errno != EINTR) {

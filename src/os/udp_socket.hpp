@@ -104,14 +104,15 @@ class UdpSocket {
     /**
      * Sends one datagram, or, when segment_size is not 0 and the data is longer, a train of
      * datagrams of segment_size bytes (at most 64, 65507 bytes in all). `source` picks the local
-     * address. Returns 0 or an errno value: EAGAIN (buffer full), EMSGSIZE (larger than the
-     * interface; for a train older kernels say EINVAL), EIO (the interface cannot do trains),
-     * ENETUNREACH, EPERM (firewall) and so on.
+     * address, `tos` is the IPv4 TOS or IPv6 traffic class. Returns 0 or an errno value: EAGAIN
+     * (buffer full), EMSGSIZE (larger than the interface; for a train older kernels say EINVAL),
+     * EIO (the interface cannot do trains), ENETUNREACH, EPERM (firewall) and so on.
      */
     [[nodiscard]] int send(const Endpoint& to,
                            const std::optional<IpAddress>& source,
                            std::span<const iovec> data,
-                           std::uint16_t segment_size = 0) const noexcept;
+                           std::uint16_t segment_size = 0,
+                           std::uint8_t tos = 0) const noexcept;
 
     /** Takes as many waiting messages as there are slots. Never blocks, never allocates. */
     [[nodiscard]] Received receive(ReceiveSlots& slots) const noexcept;

@@ -161,7 +161,7 @@ std::vector<AttachmentRow> make_attachments() {
 }
 
 std::vector<LaneRow> make_lanes() {
-    return {{0, 10, 9, 8, 7, 6, 5, 4, 3, 2, 12, 11}, {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+    return {{0, 10, 9, 8, 7, 6, 5, 4, 3, 2, 12, 11, 13}, {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
 }
 
 NodeReport make_report() {
