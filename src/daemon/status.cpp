@@ -309,9 +309,11 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
                                 counted.neighbours_answered.value(),
                                 counted.neighbours_here.value(),
                                 counted.congestion_marks.value()});
-        const std::chrono::nanoseconds until{counted.no_trains_until.value()};
-        no_trains = no_trains || now < TimePoint{until};
-        no_superframes = no_superframes || counted.tap_refuses.value() != 0;
+        const auto holds = [now](const dataplane::Counter& until) {
+            return now < TimePoint{std::chrono::nanoseconds{until.value()}};
+        };
+        no_trains = no_trains || holds(counted.no_trains_until);
+        no_superframes = no_superframes || holds(counted.no_superframes_until);
     }
     if (no_trains) {
         report.status.warnings.emplace_back(

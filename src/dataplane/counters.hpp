@@ -42,7 +42,8 @@ struct alignas(64) LaneCounters {
     Counter neighbours_answered; ///< ARP and ND questions answered from what the mesh knows
     Counter neighbours_here;     ///< those for addresses of this node, which do not travel
     Counter no_trains_until;     ///< Clock time in nanoseconds; until then some peer gets no trains
-    Counter tap_refuses;         ///< 1 while superframes are kept from the TAP
+    /** Clock time in nanoseconds; until then superframes of some shape are kept from the TAP. */
+    Counter no_superframes_until;
 
     void drop(Drop reason, std::uint64_t amount = 1) {
         drops[static_cast<std::size_t>(reason)].add(amount);

@@ -34,6 +34,9 @@ Egress::Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& count
 bool Egress::drain() {
     std::size_t bytes = 0;
     for (std::size_t i = 0; i < kDrainFrames && bytes < kDrainBytes; ++i) {
+        if (outbox_.congested()) {
+            return true; // what waits is the kernel's to keep, or to drop
+        }
         const TapPort::Read read = tap_.read(buffer_);
         if (read.frame.empty()) {
             return false;

@@ -79,6 +79,7 @@ Outbox::Outbox(const Config& config, LaneCounters& counters, Punter& punter)
 void Outbox::begin(const Settings& settings, TimePoint now) {
     settings_ = &settings;
     now_ = now;
+    waits_ = 0;
 }
 
 std::uint8_t* Outbox::reserve(const Route& route, std::size_t size) {
@@ -241,56 +242,61 @@ void Outbox::report_too_big() {
     punter_.punt(Punt::Kind::path_too_big, {}, [&](Punt& punt) { punt.peer = train_.index; });
 }
 
-int Outbox::transmit(ByteView bytes, std::uint16_t segment) {
-    constexpr int kAttempts = 4;
-    constexpr int kWaitMilliseconds = 5;
-    const os::UdpSocket* socket = train_.to.address.is_v4() ? config_.udp4 : config_.udp6;
-    if (socket == nullptr) {
-        return EAFNOSUPPORT;
+const os::UdpSocket* Outbox::socket() const {
+    return train_.to.address.is_v4() ? config_.udp4 : config_.udp6;
+}
+
+/**
+ * A full send buffer is the network's back-pressure, and a little waiting keeps the train: the
+ * pods' frames stay in the kernel meanwhile. But the lane has peers that are reached by another
+ * way, and datagrams to receive: it waits for a few milliseconds of a batch, however many trains
+ * there are.
+ */
+bool Outbox::wait_for_room() {
+    constexpr int kMostWaits = 5;
+    constexpr int kWaitMilliseconds = 1;
+    if (waits_ == kMostWaits) {
+        return false;
     }
+    ++waits_;
+    pollfd room{socket()->fd(), POLLOUT, 0};
+    ::poll(&room, 1, kWaitMilliseconds);
+    return true;
+}
+
+void Outbox::send_train_now() {
+    // What refused a train, an interface or a driver, is a matter of the way to this peer.
+    PeerState::LanePart* way =
+        train_.first == nullptr ? nullptr : &train_.first->lane(config_.lane);
     std::optional<IpAddress> source;
     if (!train_.source.is_unspecified()) {
         source = train_.source;
     }
-    const iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-    int error = 0;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        error = socket->send(train_.to, source, {&data, 1}, segment, train_.marks);
-        if (error == EAGAIN) {
-            // A full send buffer is the network's back-pressure: waiting here slows the pods down.
-            pollfd wait{socket->fd(), POLLOUT, 0};
-            ::poll(&wait, 1, kWaitMilliseconds);
-        } else if (error != ENOBUFS && error != ECONNREFUSED) {
-            break;
-        }
-    }
-    return error;
-}
-
-void Outbox::send_train_now() {
-    constexpr Duration kSpareTrains = std::chrono::seconds{60};
-    // What refused a train, an interface or a driver, is a matter of the way to this peer.
-    PeerState::LanePart* way =
-        train_.first == nullptr ? nullptr : &train_.first->lane(config_.lane);
+    const auto send = [&](ByteView bytes, std::uint16_t segment) {
+        const iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+        return socket() == nullptr
+                   ? EAFNOSUPPORT
+                   : socket()->send(train_.to, source, {&data, 1}, segment, train_.marks);
+    };
     const auto result = send_train(
-        [this](ByteView bytes, std::uint16_t segment) { return transmit(bytes, segment); },
+        send,
+        [this] { return wait_for_room(); },
         ByteView{arena_}.first(used_),
         segment_,
-        way != nullptr && now_ < way->no_trains_until);
+        way != nullptr && way->no_trains.holds(now_));
     counters_.sends.add(result.sends);
     if (result.fell_back) {
         counters_.gso_fallbacks.add();
-        // EMSGSIZE speaks of one path's size; the others of the interface.
-        if (way != nullptr && result.error != EMSGSIZE && result.lost == 0) {
-            way->no_trains_until = now_ + kSpareTrains;
-            counters_.no_trains_until.set(nanoseconds(way->no_trains_until));
-        }
     }
-    if (result.lost != 0) {
-        counters_.drop(result.error == EMSGSIZE ? Drop::too_big : Drop::send_failed, result.lost);
-        if (result.error == EMSGSIZE) {
-            report_too_big();
-        }
+    if (way != nullptr && result.no_trains) {
+        way->no_trains.refused(now_);
+        counters_.no_trains_until.set(nanoseconds(way->no_trains.until()));
+    } else if (way != nullptr && result.took_train) {
+        way->no_trains.taken();
+    }
+    counters_.drop(result.reason, result.lost);
+    if (result.too_big) {
+        report_too_big();
     }
     used_ = count_ = segment_ = 0;
     closed_ = false;

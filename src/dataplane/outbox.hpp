@@ -84,6 +84,9 @@ class Outbox {
     /** Seals and sends all that waits. */
     void flush();
 
+    /** In this batch the kernel's send buffer was full: whoever can wait should. */
+    [[nodiscard]] bool congested() const { return waits_ != 0; }
+
   private:
     static constexpr std::size_t kTrainBytes = 65000;
     static constexpr std::size_t kTrainFrames = 64;
@@ -106,7 +109,8 @@ class Outbox {
     bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item);
     void report_too_big();
     void send_train_now();
-    int transmit(ByteView bytes, std::uint16_t segment);
+    [[nodiscard]] const os::UdpSocket* socket() const;
+    bool wait_for_room();
 
     Config config_;
     LaneCounters& counters_;
@@ -120,6 +124,7 @@ class Outbox {
     std::size_t count_ = 0;
     bool closed_ = false;
     TimePoint too_big_told_{};
+    int waits_ = 0;
 
     Route shared_;
     std::size_t shared_used_ = 0;

@@ -6,6 +6,7 @@
 #include "base/time.hpp"
 #include "dataplane/counters.hpp"
 #include "dataplane/data_session.hpp"
+#include "dataplane/kernel_errors.hpp"
 #include "dataplane/marks.hpp"
 #include "dataplane/tables.hpp"
 #include "wire/datagram.hpp"
@@ -69,9 +70,9 @@ class PeerState {
         Counter tx_bytes, tx_packets; ///< inner frames and their bytes, chunks counted one by one
         Counter tx_large;             ///< datagrams that need the size the path is taken to carry
         Counter rx_bytes, rx_packets;
-        Counter last_tx, last_rx;    ///< Clock time in nanoseconds, 0 = never
-        TimePoint no_trains_until{}; ///< the lane's own: the way to the peer refused trains
-        Endpoint reported;           ///< the lane's own: the endpoint last punted as roamed
+        Counter last_tx, last_rx; ///< Clock time in nanoseconds, 0 = never
+        Abstinence no_trains;     ///< the lane's own: the way to the peer refused trains
+        Endpoint reported;        ///< the lane's own: the endpoint last punted as roamed
     };
 
     explicit PeerState(unsigned lanes)

@@ -9,6 +9,13 @@
 #include <unistd.h>
 
 namespace weave::dataplane {
+namespace {
+
+std::size_t shape_of(const VnetHeader& vnet) {
+    return vnet.gso_type == kGsoTcp4 ? 0 : vnet.gso_type == kGsoTcp6 ? 1 : 2;
+}
+
+} // namespace
 
 TapPort::Read TapPort::read(ByteSpan buffer) {
     std::uint8_t* start = buffer.data() + kHeadroom - sizeof(VnetHeader);
@@ -36,55 +43,75 @@ TapPort::Read TapPort::read(ByteSpan buffer) {
     return out;
 }
 
-bool TapPort::write_parts(const VnetHeader& vnet, std::span<const iovec> parts) {
+int TapPort::write_parts(const VnetHeader& vnet, std::span<const iovec> parts) {
+    constexpr int kAttempts = 4;
     std::array<iovec, 72> all;
     all[0] = {const_cast<VnetHeader*>(&vnet), sizeof vnet};
     const std::size_t count = std::min(parts.size(), all.size() - 1);
     std::copy_n(parts.begin(), count, all.begin() + 1);
-    return fd_ >= 0 && ::writev(fd_, all.data(), static_cast<int>(count + 1)) >= 0;
+    int error = fd_ < 0 ? EBADF : 0;
+    for (int left = fd_ < 0 ? 0 : kAttempts; left > 0; --left) {
+        error = ::writev(fd_, all.data(), static_cast<int>(count + 1)) < 0 ? errno : 0;
+        if (error == 0 || judge_error(Operation::tap_write, error, false).remedy != Remedy::again) {
+            break;
+        }
+    }
+    return error;
 }
 
 void TapPort::write(const VnetHeader& vnet,
                     std::span<const iovec> parts,
                     std::span<const ByteView> frames) {
-    constexpr unsigned kRetryAfter = 10000;
-    const bool super = frames.size() > 1;
-    if (!super || avoid_super_ == 0) {
-        if (write_parts(vnet, parts)) {
-            counters_.tap_writes.add();
-            return;
-        }
-        // EIO is an interface that is down.
-        if (!super || errno != EINVAL) {
-            counters_.drop(Drop::tap_write_failed, frames.size());
-            return;
-        }
-        // Where a single frame is refused, too, the superframe was not to blame.
-        avoid_super_ = write_singles(vnet, frames) ? kRetryAfter : 0;
-    } else {
-        write_singles(vnet, frames);
-        --avoid_super_;
+    if (frames.size() > 1) {
+        write_super(vnet, parts, frames);
+        return;
     }
-    counters_.tap_refuses.set(avoid_super_ != 0 ? 1 : 0);
+    if (const int error = write_parts(vnet, parts)) {
+        counters_.drop(judge_error(Operation::tap_write, error, false).reason);
+    } else {
+        counters_.tap_writes.add();
+    }
+}
+
+void TapPort::write_super(const VnetHeader& vnet,
+                          std::span<const iovec> parts,
+                          std::span<const ByteView> frames) {
+    Abstinence& shape = no_superframes_[shape_of(vnet)];
+    if (shape.holds(now_)) {
+        write_singles(vnet, frames);
+        return;
+    }
+    const int error = write_parts(vnet, parts);
+    if (error == 0) {
+        counters_.tap_writes.add();
+        shape.taken();
+        return;
+    }
+    const Verdict verdict = judge_error(Operation::tap_write, error, true);
+    if (verdict.remedy != Remedy::split && verdict.remedy != Remedy::split_for_now) {
+        counters_.drop(verdict.reason, frames.size());
+        return;
+    }
+    // Where a single frame is refused, too, the superframe was not to blame.
+    if (write_singles(vnet, frames) && verdict.remedy == Remedy::split_for_now) {
+        shape.refused(now_);
+        counters_.no_superframes_until.set(static_cast<std::uint64_t>(
+            shape.until().time_since_epoch() / std::chrono::nanoseconds{1}));
+    }
 }
 
 bool TapPort::write_singles(const VnetHeader& vnet, std::span<const ByteView> frames) {
     counters_.tap_gso_fallbacks.add();
-    bool all = true;
+    const std::uint64_t before = counters_.tap_writes.value();
     VnetHeader single;
     single.flags = vnet.flags;
     single.csum_start = vnet.csum_start;
     single.csum_offset = vnet.csum_offset;
     for (const ByteView& frame : frames) {
         const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
-        if (write_parts(single, {&whole, 1})) {
-            counters_.tap_writes.add();
-        } else {
-            counters_.drop(Drop::tap_write_failed);
-            all = false;
-        }
+        write(single, {&whole, 1}, {&frame, 1});
     }
-    return all;
+    return counters_.tap_writes.value() - before == frames.size();
 }
 
 } // namespace weave::dataplane

@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/time.hpp"
 #include "dataplane/counters.hpp"
+#include "dataplane/kernel_errors.hpp"
 #include "dataplane/merge.hpp"
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -27,6 +30,9 @@ class TapPort : public FrameSink {
         ByteSpan frame; ///< empty: nothing waits
     };
 
+    /** Starts a batch. */
+    void begin(TimePoint now) { now_ = now; }
+
     /** The interface is not there any more: a read said so. */
     [[nodiscard]] bool gone() const { return gone_; }
 
@@ -38,15 +44,20 @@ class TapPort : public FrameSink {
                std::span<const ByteView> frames) override;
 
   private:
-    bool write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
+    /** 0, or the errno value. */
+    int write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
+    void write_super(const VnetHeader& vnet,
+                     std::span<const iovec> parts,
+                     std::span<const ByteView> frames);
+    /** True when all were taken. */
     bool write_singles(const VnetHeader& vnet, std::span<const ByteView> frames);
 
     int fd_;
     bool gone_ = false;
     LaneCounters& counters_;
-    /** Superframes to write one frame at a time before trying again: some kernels refuse valid
-     * ones. */
-    unsigned avoid_super_ = 0;
+    TimePoint now_{};
+    /** TCP over IPv4 and IPv6, UDP: some kernels refuse valid superframes of one shape. */
+    std::array<Abstinence, 3> no_superframes_;
 };
 
 } // namespace weave::dataplane

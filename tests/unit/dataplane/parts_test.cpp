@@ -4,19 +4,12 @@
 #include "dataplane/checksum.hpp"
 #include "dataplane/icmp.hpp"
 #include "dataplane/snapshot_cell.hpp"
-#include "dataplane/tap_port.hpp"
-#include "dataplane/train.hpp"
 #include "frames.hpp"
-#include "os/fd.hpp"
 
 #include <doctest/doctest.h>
 
-#include <cerrno>
 #include <chrono>
 #include <thread>
-
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace weave::dataplane::test {
 namespace {
@@ -140,99 +133,6 @@ TEST_CASE("the ring hands slots over in order, refuses when full, and says when 
         ring.release();
     }
     CHECK(ring.front() == nullptr);
-}
-
-TEST_CASE("a train that is refused as such goes one by one, and nothing accepted goes twice") {
-    const Bytes bytes(250);
-    int refusal = 0;
-    SUBCASE("EIO: the interface has no checksum offload") {
-        refusal = EIO;
-    }
-    SUBCASE("EINVAL: too many segments for this kernel") {
-        refusal = EINVAL;
-    }
-    SUBCASE("EMSGSIZE: of a train this is no path MTU") {
-        refusal = EMSGSIZE;
-    }
-    std::vector<std::size_t> sizes;
-    const auto send = [&](ByteView part, std::uint16_t segment) {
-        if (segment != 0) {
-            return refusal;
-        }
-        sizes.push_back(part.size());
-        return sizes.size() == 2 ? EPERM : 0;
-    };
-    const TrainResult result = send_train(send, bytes, 100, false);
-    CHECK(sizes == std::vector<std::size_t>{100, 100, 50});
-    CHECK(result.fell_back);
-    CHECK(result.sends == 2);
-    CHECK(result.lost == 1);
-    CHECK(result.error == EPERM);
-}
-
-TEST_CASE("a train that meets another error is lost whole; one datagram has no fallback") {
-    int calls = 0;
-    const auto send = [&](ByteView, std::uint16_t) {
-        ++calls;
-        return ENETUNREACH;
-    };
-    CHECK(send_train(send, Bytes(250), 100, false).lost == 3);
-    CHECK(calls == 1);
-    const auto too_big = [](ByteView, std::uint16_t) { return EMSGSIZE; };
-    const TrainResult single = send_train(too_big, Bytes(90), 90, false);
-    CHECK(single.lost == 1);
-    CHECK_FALSE(single.fell_back);
-    const auto fine = [](ByteView, std::uint16_t segment) { return segment == 0 ? 0 : EIO; };
-    CHECK(send_train(fine, Bytes(250), 100, true).sends == 3);
-}
-
-TEST_CASE("a TAP that refuses superframes gets single frames, until it is asked again") {
-    int ends[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
-    const os::UniqueFd tap{ends[0]};
-    const os::UniqueFd pod{ends[1]};
-    LaneCounters counters;
-    TapPort port{tap.get(), counters};
-    const Bytes frame(100);
-    const std::vector<ByteView> frames(3, frame);
-    const iovec fine{const_cast<std::uint8_t*>(frame.data()), frame.size()};
-    // No system call takes this many bytes: EINVAL.
-    const iovec refused{fine.iov_base, SIZE_MAX};
-    const auto write = [&](const iovec& whole, std::span<const ByteView> of) {
-        port.write({}, {&whole, 1}, of);
-        std::array<std::uint8_t, 200> taken;
-        while (::read(pod.get(), taken.data(), taken.size()) > 0) {
-        }
-    };
-    write(fine, frames);
-    CHECK(counters.tap_writes.value() == 1);
-    // A single one that is refused is lost, and says nothing of superframes.
-    write(refused, std::span{frames}.first(1));
-    CHECK(counters.dropped(Drop::tap_write_failed) == 1);
-    CHECK(counters.tap_refuses.value() == 0);
-    write(refused, frames);
-    CHECK(counters.tap_gso_fallbacks.value() == 1);
-    CHECK(counters.tap_writes.value() == 4);
-    CHECK(counters.tap_refuses.value() == 1);
-    for (int i = 0; i < 20000 && counters.tap_refuses.value() != 0; ++i) {
-        write(fine, frames);
-    }
-    CHECK(counters.tap_refuses.value() == 0);
-    const std::uint64_t fallbacks = counters.tap_gso_fallbacks.value();
-    write(fine, frames);
-    CHECK(counters.tap_gso_fallbacks.value() == fallbacks);
-}
-
-TEST_CASE("a TAP that is down is not one that refuses superframes") {
-    LaneCounters counters;
-    TapPort port{-1, counters};
-    const Bytes frame(100);
-    const ByteView frames[] = {frame, frame};
-    const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
-    errno = EIO;
-    port.write({}, {&whole, 1}, frames);
-    CHECK(counters.dropped(Drop::tap_write_failed) == 2);
-    CHECK(counters.tap_gso_fallbacks.value() == 0);
 }
 
 TEST_CASE("too big: the sender of an IPv4 packet hears the MTU") {
