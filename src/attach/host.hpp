@@ -66,6 +66,9 @@ class Host {
     void start_pod(int netns_fd, const PodSpec& spec);
     /** False when there was no such attachment. */
     bool detach_pod(std::uint64_t netns_inode, const std::string& ifname);
+    /** A program of the kernel (XDP) reads what comes to some pod's interface or some port of the
+     * bridge, at either end: before the kernel has completed a checksum. */
+    bool read_raw();
     /** The host ends of pods' interfaces. */
     std::vector<os::Link> ports();
     /** All attachments, as the kernel has them now; those are left out whose namespace cannot be

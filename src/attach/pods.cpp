@@ -320,6 +320,25 @@ std::vector<Link> Host::ports() {
     return out;
 }
 
+bool Host::read_raw() {
+    const std::vector<Link>& links = inventory_.links();
+    const auto own = std::ranges::find(links, settings_.bridge, &Link::name);
+    const unsigned own_index = own == links.end() ? 0 : own->index;
+    return std::ranges::any_of(links, [&](const Link& link) {
+        const bool port = is_port(link) || (own_index != 0 && link.master == own_index);
+        if (!port || link.xdp || link.kind != "veth") {
+            return port && link.xdp;
+        }
+        try {
+            const Inventory::Inside& pod = inventory_.inside(link.peer_netns_id);
+            const auto inside = std::ranges::find(pod.links, link.peer_index, &Link::index);
+            return inside != pod.links.end() && inside->xdp;
+        } catch (const std::system_error&) {
+            return false; // the namespace went away while we looked
+        }
+    });
+}
+
 std::vector<Attachment> Host::list() {
     std::vector<Attachment> out;
     for (const Link& port : own_ports(inventory_.links())) {

@@ -67,7 +67,7 @@ Lanes::Lanes(boost::asio::io_context& io, LaneDescriptors descriptors)
         config.index = index;
         config.lanes = count;
         config.tap = tap.queues[index].get();
-        config.tap_uso = tap.features.uso;
+        config.tap_uso = tap.features.uso && os::passes_coalesced_udp(os::kernel_release());
         config.udp4 = udp4.empty() ? nullptr : &udp4[index];
         config.udp6 = udp6.empty() ? nullptr : &udp6[index];
         config.cell = &cell_;

@@ -150,7 +150,10 @@ void Router::start() {
             mesh_->on_underlay(Clock::now());
         },
         // A pod that is gone without being detached takes its link with it.
-        [this] { publish_addresses(); });
+        [this] {
+            publish_addresses();
+            fit_checksums();
+        });
     if (predecessor_) {
         take_over();
     } else {
@@ -334,13 +337,7 @@ void Router::make_lanes() {
                                      session_local(state_, cluster_),
                                      session::PathSettings{},
                                      std::move(events));
-    dataplane::Settings data;
-    data.own_relay = relay_address(state_.identity().id());
-    data.router_mac = attach::kRouterMac;
-    data.bridge_mac = attach::bridge_mac(state_.identity().id());
-    data.finish_checksums = options_.finish_checksums;
-    data.marks = {!options_.no_dscp, !options_.no_ecn};
-    snapshot_.settings = std::make_shared<dataplane::Settings>(data);
+    snapshot_.settings = std::make_shared<dataplane::Settings>(data_settings());
 }
 
 /** The doors for peers, people and programs: the control socket is opened in serve(). */

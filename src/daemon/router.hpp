@@ -81,6 +81,8 @@ class Router {
     void on_node_gone(const NodeId& node);
     void publish_soon();
     void publish_snapshot();
+    [[nodiscard]] dataplane::Settings data_settings();
+    void fit_checksums();
     void announce_moves();
     void answer_too_big(const dataplane::Punt& punt);
     // router_takeover.cpp

@@ -315,7 +315,8 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
         std::copy(to.octets.begin(), to.octets.end(), record.body.begin());
     }
     bool partial = (record.flags & wire::kNeedsChecksum) != 0;
-    if (partial && settings.finish_checksums && packet->payload != 0) {
+    if (partial && packet->payload != 0 &&
+        (settings.finish_checksums || reader_checks_sums(record.body, *packet))) {
         finish_checksum(record.body.first(packet->end), packet->l4, packet->checksum_offset());
         partial = false;
     }

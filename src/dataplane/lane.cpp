@@ -128,6 +128,7 @@ void Lane::Impl::run_once(Duration timeout) {
     snapshot_ = &config_.cell->enter(config_.index);
     const TimePoint now = Clock::now();
     tap_.begin(now);
+    merger_.begin(snapshot_->settings->join_frames);
     outbox_.begin(*snapshot_->settings, now);
     egress_.begin(*snapshot_, now);
     ingress_.begin(*snapshot_, now);

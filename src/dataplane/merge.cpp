@@ -97,7 +97,7 @@ bool Merger::add(ByteSpan frame, const Packet& packet, bool partial) {
         return false;
     }
     const ByteView whole = frame.first(packet.end);
-    if (!partial || packet.extended || packet.payload > kMaxHeader ||
+    if (!join_ || !partial || packet.extended || packet.payload > kMaxHeader ||
         packet.payload == packet.end) {
         // A pure acknowledgement may be overtaken by data; anything else of a flow must not be.
         const bool ack =

@@ -40,6 +40,9 @@ class Merger {
         : sink_(sink)
         , join_udp_(join_udp) {}
 
+    /** Starts a batch; `join`: false, each frame is written as it is. */
+    void begin(bool join) { join_ = join; }
+
     /** `partial`: the transport checksum field holds the pseudo-header sum. False: malformed, not
      * taken. */
     bool add(ByteSpan frame, const Packet& packet, bool partial);
@@ -70,6 +73,7 @@ class Merger {
 
     FrameSink& sink_;
     bool join_udp_;
+    bool join_ = true;
     std::size_t runs_ = 0;
     std::array<Run, kMaxRuns> slots_;
 };

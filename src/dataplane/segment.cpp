@@ -20,6 +20,16 @@ constexpr std::size_t kFragmentHeader = 8;
 constexpr std::uint16_t kMoreFragments = 0x2000;
 constexpr std::size_t kMaxPacket = 65535;
 
+/** A routing header's last destination counts (RFC 8200, 8.1), wherever it stands: whoever made the
+ * frame has summed it, with the length of the whole. */
+std::uint64_t stated_pseudo_sum(ByteView frame, const Packet& packet) {
+    std::uint16_t stated;
+    std::memcpy(&stated, &frame[packet.l4 + std::size_t{packet.checksum_offset()}], sizeof stated);
+    const std::size_t length = packet.end - packet.l4;
+    return std::uint64_t{stated} +
+           static_cast<std::uint16_t>(~network_word(static_cast<std::uint16_t>(length)));
+}
+
 } // namespace
 
 std::optional<Segmenter>
@@ -35,7 +45,8 @@ Segmenter::Segmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
     , packet_(packet)
     , piece_(piece) {
     std::copy_n(frame.data(), packet.payload, header_.data());
-    pseudo_ = pseudo_sum(frame, packet);
+    pseudo_ = packet.version == 6 && packet.extended ? stated_pseudo_sum(frame, packet)
+                                                     : pseudo_sum(frame, packet);
     if (packet.version == 4) {
         std::uint8_t* ip = header_.data() + packet.l3;
         ip_id_ = load_be16(ip + 4);

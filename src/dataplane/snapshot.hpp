@@ -156,6 +156,8 @@ struct Settings {
     bool strict_source = true;
     /** Finish every checksum before a frame goes to the TAP (for pods that read raw frames). */
     bool finish_checksums = false;
+    /** Frames of one flow that come together go to the TAP as one. */
+    bool join_frames = true;
     /** What of a frame's DSCP and ECN the underlay is shown. */
     MarksKept marks;
     /** Hop limit of relayed datagrams. */

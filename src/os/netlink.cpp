@@ -28,6 +28,14 @@ std::string kind_of(const nlattr* info) {
     return text_of(table[IFLA_INFO_KIND]);
 }
 
+bool has_xdp(const nlattr* xdp) {
+    Attributes<IFLA_XDP_MAX + 1> table{};
+    if (xdp != nullptr) {
+        mnl_attr_parse_nested(xdp, keep_attribute<IFLA_XDP_MAX + 1>, &table);
+    }
+    return u8_of(table[IFLA_XDP_ATTACHED]) != XDP_ATTACHED_NONE;
+}
+
 bool parse_link(const nlmsghdr* message, Link& out) {
     const auto* info = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
     const auto table = attributes_of<IFLA_MAX + 1>(message, sizeof *info);
@@ -43,6 +51,7 @@ bool parse_link(const nlmsghdr* message, Link& out) {
     out.carrier = u8_of(table[IFLA_CARRIER]) != 0;
     out.sends = out.up && u8_of(table[IFLA_OPERSTATE]) == IF_OPER_UP; // RFC 2863
     out.mac = mac_of(table[IFLA_ADDRESS]);
+    out.xdp = has_xdp(table[IFLA_XDP]);
     return true;
 }
 

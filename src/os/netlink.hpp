@@ -32,6 +32,8 @@ struct Link {
     bool carrier = false;
     /** What is sent on it leaves. A carrier that has just come is noticed a little later. */
     bool sends = false;
+    /** A program of the kernel (XDP) reads what arrives on it. */
+    bool xdp = false;
     /** A veth's peer: its index, and its namespace as the id this namespace gives it (-1: this
      * one). */
     unsigned peer_index = 0;

@@ -4,10 +4,14 @@
 
 #include "os/error.hpp"
 
+#include <array>
+#include <cstdio>
+
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 
 namespace weave::os {
 namespace {
@@ -77,6 +81,18 @@ TapFeatures set_offloads(int fd) {
 }
 
 } // namespace
+
+bool passes_coalesced_udp(const std::string& release) {
+    std::array<unsigned, 3> version{};
+    const int read =
+        std::sscanf(release.c_str(), "%u.%u.%u", &version[0], &version[1], &version[2]);
+    return read >= 2 && version >= std::array<unsigned, 3>{6, 8, 5};
+}
+
+std::string kernel_release() {
+    utsname name{};
+    return ::uname(&name) == 0 ? name.release : "";
+}
 
 Tap open_tap(const TapOptions& options) {
     if (options.name.empty() || options.name.size() >= IFNAMSIZ || options.queues == 0) {

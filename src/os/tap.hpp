@@ -28,6 +28,12 @@ struct Tap {
     TapFeatures features;
 };
 
+/** Kernels before 6.8.5 lose coalesced UDP that goes on into one of their tunnels, such as VXLAN.
+ * `release` is uname(2)'s; what is not understood is taken to be old. */
+bool passes_coalesced_udp(const std::string& release);
+/** Of the running kernel. */
+std::string kernel_release();
+
 /** Bytes of the virtio-net header in front of each frame. */
 inline constexpr int kVnetHeaderSize = 10;
 

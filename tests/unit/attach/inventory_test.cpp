@@ -5,11 +5,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <set>
 #include <string>
 #include <thread>
 
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace weave;
@@ -35,7 +42,80 @@ bool is_what_a_new_one_reads(World& world) {
     return known == fresh;
 }
 
+/** A program that lets everything pass, for the interface in this thread's namespace. */
+void attach_xdp(const std::string& name, bool on) {
+    const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
+                             {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+    bpf_attr load;
+    std::memset(&load, 0, sizeof load);
+    load.prog_type = BPF_PROG_TYPE_XDP;
+    load.insn_cnt = 2;
+    load.insns = reinterpret_cast<std::uintptr_t>(code);
+    load.license = reinterpret_cast<std::uintptr_t>("");
+    const os::UniqueFd program{
+        on ? static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load)) : -1};
+    REQUIRE((program || !on));
+
+    struct {
+        nlmsghdr header;
+        ifinfomsg link;
+        rtattr xdp, fd;
+        std::int32_t value;
+        rtattr flags;
+        std::uint32_t mode;
+    } request{};
+
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_SETLINK;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    request.link.ifi_index = static_cast<int>(::if_nametoindex(name.c_str()));
+    request.xdp = {sizeof(rtattr) * 3 + 8, IFLA_XDP | NLA_F_NESTED};
+    request.fd = {sizeof(rtattr) + 4, IFLA_XDP_FD};
+    request.value = program.get();
+    request.flags = {sizeof(rtattr) + 4, IFLA_XDP_FLAGS};
+    request.mode = XDP_FLAGS_SKB_MODE;
+    const os::UniqueFd socket{::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+    REQUIRE(::send(socket.get(), &request, sizeof request, 0) == sizeof request);
+
+    struct {
+        nlmsghdr header;
+        nlmsgerr error;
+        std::uint8_t rest[256];
+    } answer{};
+
+    REQUIRE(::recv(socket.get(), &answer, sizeof answer, 0) > 0);
+    REQUIRE(answer.error.error == 0);
+}
+
 } // namespace
+
+TEST_CASE("a program that reads frames raw is noticed, at either end of a pod's link") {
+    World world;
+    world.host->ensure_bridge();
+    const os::UniqueFd a = new_netns();
+    const os::UniqueFd b = new_netns();
+    const auto one = attach_pod(*world.host, a.get(), pod({"10.32.0.2/12"}));
+    attach::PodSpec routed = pod({"10.32.0.3/32"}, "two");
+    routed.mode = Mode::routed;
+    attach_pod(*world.host, b.get(), routed);
+    CHECK_FALSE(world.host->read_raw());
+
+    struct Place {
+        const os::UniqueFd& ns;
+        std::string name;
+    };
+
+    for (const Place& at : {Place{a, "eth0"}, Place{b, "eth0"}, Place{world.ns, one.host_ifname}}) {
+        CAPTURE(at.name);
+        for (const bool on : {true, false}) {
+            os::run_in_netns(at.ns.get(), [&] { attach_xdp(at.name, on); });
+            CHECK(world.host->read_raw() == on);
+        }
+    }
+    // What others have is no matter.
+    os::run_in_netns(world.ns.get(), [&] { attach_xdp("lo", true); });
+    CHECK_FALSE(world.host->read_raw());
+}
 
 TEST_CASE("what a pod changes inside itself is known at once") {
     World world;

@@ -131,6 +131,44 @@ TEST_CASE("cutting and merging are inverse, and every checksum in between is rig
     }
 }
 
+TEST_CASE("behind a routing header the sum is for the last destination") {
+    FrameSpec spec;
+    spec.source = *IpAddress::parse("fd00::10");
+    spec.destination = *IpAddress::parse("fd00::11");
+    for (const std::uint8_t protocol : {kProtocolTcp, kProtocolUdp}) {
+        CAPTURE(protocol);
+        spec.protocol = protocol;
+        const Bytes payload = pattern(3000);
+        // As the last destination gets it, and on its way: the header has that, and names the next.
+        Bytes frame = make_frame(spec, payload);
+        Bytes routing{protocol, 2, 2, 1, 0, 0, 0, 0};
+        routing.insert(routing.end(), frame.begin() + 14 + 24, frame.begin() + 14 + 40);
+        frame.insert(frame.begin() + 14 + 40, routing.begin(), routing.end());
+        frame[14 + 6] = 43;
+        store_be16(&frame[14 + 4], frame.size() - 14 - 40);
+        frame[14 + 39] = 0x99;
+        const auto packet = parse_frame(frame, true);
+        REQUIRE(packet.has_value());
+        REQUIRE(packet->extended);
+        const std::size_t header = packet->payload;
+        auto segmenter = Segmenter::create(frame, *packet, 1000);
+        REQUIRE(segmenter.has_value());
+        Bytes whole;
+        for (ByteSpan piece = segmenter->next(); !piece.empty(); piece = segmenter->next()) {
+            finish_checksum(piece, packet->l4, packet->checksum_offset());
+            // What the last destination sees, without the routing header.
+            Bytes last(piece.begin(), piece.end());
+            last.erase(last.begin() + 14 + 40, last.begin() + 14 + 40 + 24);
+            last[14 + 6] = protocol;
+            store_be16(&last[14 + 4], last.size() - 14 - 40);
+            last[14 + 39] = 0x11;
+            CHECK(checksums_are_right(last));
+            whole.insert(whole.end(), piece.begin() + static_cast<long>(header), piece.end());
+        }
+        CHECK(whole == payload);
+    }
+}
+
 TEST_CASE("a lost, repeated or swapped piece loses nothing else") {
     const FrameSpec spec;
     const Bytes payload = pattern(20000);

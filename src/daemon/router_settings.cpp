@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// What lanes are told that seldom changes.
+#include "daemon/router.hpp"
+
+namespace weave::daemon {
+
+dataplane::Settings Router::data_settings() {
+    dataplane::Settings out;
+    out.own_relay = relay_address(state_.identity().id());
+    out.router_mac = attach::kRouterMac;
+    out.bridge_mac = attach::bridge_mac(state_.identity().id());
+    out.finish_checksums = options_.finish_checksums || host_.read_raw();
+    out.join_frames = !options_.no_superframes;
+    out.marks = {!options_.no_dscp, !options_.no_ecn};
+    return out;
+}
+
+/** A program that was attached to, or taken from, a pod's interface may read checksums. */
+void Router::fit_checksums() {
+    const dataplane::Settings now = data_settings();
+    if (now.finish_checksums == snapshot_.settings->finish_checksums) {
+        return;
+    }
+    log::info("event=checksums finished={}", now.finish_checksums);
+    snapshot_.settings = std::make_shared<dataplane::Settings>(now);
+    lanes_->cell().publish(snapshot_);
+}
+
+} // namespace weave::daemon
