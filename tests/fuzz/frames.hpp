@@ -19,8 +19,12 @@ std::uint16_t plain_pseudo_sum(ByteView frame, const dataplane::Packet& packet, 
 /** Offsets are ordered and lie within the frame. */
 void check_packet(ByteView frame, const dataplane::Packet& packet);
 
-/** A frame cut from a superframe stands alone: lengths, IPv4 checksum and partial checksum hold. */
-void check_cut(ByteView frame, const dataplane::Packet& packet);
+/** The pseudo-header sum that a packet with a partial checksum states, without the length. */
+std::uint16_t stated_pseudo_sum(ByteView frame, const dataplane::Packet& packet);
+
+/** A frame cut from a superframe stands alone: lengths, IPv4 checksum and partial checksum hold.
+ * `stated`: of the superframe; behind IPv6 extension headers that is all there is to go by. */
+void check_cut(ByteView frame, const dataplane::Packet& packet, std::uint16_t stated);
 
 /**
  * Takes what a Merger writes and cuts it again: every frame that went in has to come out, bit for

@@ -4,6 +4,7 @@
 // the lane does it, and what was cut is merged again. Input: choices 1, room 2, virtio-net header
 // 10, frame.
 #include "dataplane/checksum.hpp"
+#include "dataplane/marks.hpp"
 #include "dataplane/neighbour.hpp"
 #include "dataplane/segment.hpp"
 #include "frames.hpp"
@@ -46,11 +47,12 @@ void check_finish(Frame frame) {
 std::vector<Bytes> cut(Frame& frame, Segmenter& segmenter, std::size_t piece) {
     const Packet& packet = frame.packet;
     const Bytes before = copy(frame.view());
+    const std::uint16_t stated = stated_pseudo_sum(before, packet);
     std::vector<Bytes> out;
     Bytes payload;
     for (ByteSpan one = segmenter.next(); !one.empty(); one = segmenter.next()) {
         scribble_before(one);
-        check_cut(one, packet);
+        check_cut(one, packet, stated);
         const std::size_t size = one.size() - packet.payload;
         const bool last = payload.size() + size == before.size() - packet.payload;
         FUZZ_CHECK(last ? size > 0 && size <= piece : size == piece);
@@ -80,6 +82,44 @@ void merge_again(std::vector<Bytes>& frames, bool join_udp) {
     oracle.check();
 }
 
+/** What a network makes of a train: some missing, some twice, some late, some changed. What is
+ * left is delivered, and nothing else. */
+std::vector<Bytes> travel(const std::vector<Bytes>& frames, std::uint32_t seed) {
+    const auto next = [&seed] { return (seed = seed * 1664525 + 1013904223) >> 16; };
+    std::vector<Bytes> out;
+    for (const Bytes& frame : frames) {
+        const std::uint32_t fate = next() % 8;
+        if (fate == 0) {
+            continue;
+        }
+        out.push_back(frame);
+        if (fate == 1) {
+            out.push_back(frame);
+        } else if (fate == 2 && out.size() > 1) {
+            std::swap(out.back(), out[next() % out.size()]);
+        } else if (fate == 3) {
+            out.back()[12 + next() % (frame.size() - 12)] ^= static_cast<std::uint8_t>(next());
+        }
+    }
+    return out;
+}
+
+void merge_damaged(std::vector<Bytes> frames, bool join_udp) {
+    MergeOracle oracle;
+    Merger merger(oracle, join_udp);
+    for (Bytes& frame : frames) {
+        const auto packet = parse_frame(frame);
+        if (packet->payload == 0) {
+            FUZZ_CHECK(!merger.add(frame, *packet, true));
+            continue;
+        }
+        oracle.expect(frame, *packet, true);
+        FUZZ_CHECK(merger.add(frame, *packet, true));
+    }
+    merger.flush();
+    oracle.check();
+}
+
 void send_super(Frame& frame, Offload offload, std::size_t room, bool join_udp) {
     const std::size_t gso = frame.vnet.gso_size;
     const std::size_t piece = offload == Offload::tcp_super ? std::min(gso, room) : gso;
@@ -89,7 +129,10 @@ void send_super(Frame& frame, Offload offload, std::size_t room, bool join_udp) 
         return;
     }
     std::vector<Bytes> frames = cut(frame, *segmenter, piece);
+    const std::uint32_t seed = frame.vnet.gso_size + frame.vnet.header_length * 65537U;
+    std::vector<Bytes> arrived = travel(frames, seed);
     merge_again(frames, join_udp);
+    merge_damaged(std::move(arrived), join_udp);
 }
 
 /** Of a packet that is no fragment yet; others only have to stay within their bounds. */
@@ -186,6 +229,24 @@ void ask(ByteView frame, const Packet& packet) {
     }
 }
 
+/** A congestion mark changes the ECN field and an IPv4 header's sum, which stays as right, or as
+ * wrong, as it was. */
+void mark(ByteView frame, const Packet& packet) {
+    if (packet.version == 0) {
+        return;
+    }
+    Bytes marked = copy(frame);
+    set_ecn(marked, packet, Ecn::congested);
+    FUZZ_CHECK(marks_of(marked, packet) == (marks_of(frame, packet) | 3));
+    if (packet.version == 4) {
+        const std::size_t size = (frame[packet.l3] & 15u) * 4;
+        FUZZ_CHECK(plain_sum(ByteView{marked}.subspan(packet.l3, size)) % 0xffff ==
+                   plain_sum(frame.subspan(packet.l3, size)) % 0xffff);
+    }
+    set_ecn(marked, packet, ecn_of(marks_of(frame, packet)));
+    FUZZ_CHECK(marks_of(marked, packet) == marks_of(frame, packet));
+}
+
 } // namespace
 } // namespace weave::fuzz
 
@@ -206,6 +267,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     }
     frame.packet = *packet;
     check_packet(frame.view(), frame.packet);
+    mark(frame.view(), frame.packet);
     ask(frame.view(), frame.packet);
     send(frame, room, join_udp);
     return 0;
