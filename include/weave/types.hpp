@@ -70,6 +70,9 @@ struct PeerRow {
     std::int64_t key_age_seconds = -1; // -1: there is no data session
     std::uint32_t pods = 0;            // pods on this peer
     std::string cipher;
+    /** Trains of datagrams (UDP GSO) that arrive there, as probes found: "untested", "whole" (all),
+     * "no_equal_tail" (those with a shorter last one), "none". */
+    std::string trains;
 };
 
 /** An endpoint this node was told to connect to. */

@@ -85,6 +85,7 @@ template <class Row, class Visit> void visit_peer(Row& row, Visit visit) {
     visit("key_age_seconds", row.key_age_seconds);
     visit("pods", row.pods);
     visit("cipher", row.cipher);
+    visit("trains", row.trains);
 }
 
 template <class Row, class Visit> void visit_target(Row& row, Visit visit) {

@@ -179,6 +179,7 @@ std::string render_peers(const std::vector<PeerRow>& rows) {
                              "KEY_AGE",
                              "PODS",
                              "CIPHER",
+                             "TRAINS",
                              "ADDRESSES"}};
     for (const PeerRow& row : rows) {
         const bool keyed = row.key_age_seconds >= 0;
@@ -195,6 +196,7 @@ std::string render_peers(const std::vector<PeerRow>& rows) {
              keyed ? duration(static_cast<std::uint64_t>(row.key_age_seconds)) : std::string("-"),
              std::to_string(row.pods),
              word(row.cipher),
+             word(row.trains),
              list(row.addresses, ",")});
     }
     return table(lines);

@@ -53,6 +53,54 @@ void Peers::send_probe(const Peer& peer, const session::SendProbe& probe) {
     });
 }
 
+void Peers::send_train(const Peer& peer, const session::SendTrain& train) {
+    const Endpoint to = peer.path->in_use().direct;
+    lanes_.inject(0, [&](Injection& out) {
+        out.kind = Injection::Kind::train;
+        out.peer = peer.index;
+        out.record = wire::RecordKind::probe;
+        out.endpoint = to;
+        out.source = local_for(to);
+        out.pad_to = train.size;
+        out.pad_last_to = train.tail;
+        out.count = static_cast<std::uint16_t>(train.count);
+        std::array<std::uint8_t, 8> id{};
+        wire::store_u64(id.data(), train.first_id);
+        out.assign(id);
+    });
+}
+
+/** A change of the way is seen here as well, where it came from another process too. */
+void Peers::run_trains(Peer& peer, TimePoint now) {
+    const session::Use& use = peer.path->in_use();
+    peer.trains->set_way(
+        use.kind == session::Use::Kind::direct ? std::optional(use.direct) : std::nullopt, now);
+    if (peer.sending && peer.mtu.settled) {
+        peer.trains->tick(peer.mtu.size, now);
+        for (const session::SendTrain& train : peer.trains->take_trains()) {
+            send_train(peer, train);
+        }
+    }
+    const session::Trains verdict = peer.trains->verdict();
+    const auto shape = verdict == session::Trains::none ? dataplane::TrainShape::none
+                       : verdict == session::Trains::no_equal_tail
+                           ? dataplane::TrainShape::short_tail
+                           : dataplane::TrainShape::any;
+    if (peer.state->trains() == shape) {
+        return;
+    }
+    peer.state->set_trains(shape);
+    if (shape != dataplane::TrainShape::any) {
+        ++counted_["trains_damaged"];
+    }
+    if (rate_.allow("trains " + peer.node.fingerprint(), now)) {
+        log::warning("event=trains node={} endpoint={} arrive={}",
+                     peer.node.fingerprint(),
+                     use.direct.text(),
+                     session::text(verdict));
+    }
+}
+
 void Peers::on_underlay(const std::set<IpAddress>& own, TimePoint now) {
     const auto gone = [&](const auto& entry) { return !own.contains(entry.second); };
     if (std::erase_if(locals_, gone) != 0) {

@@ -66,6 +66,7 @@ std::vector<PeerView> Peers::view(TimePoint now) const {
         row.mtu = peer.mtu.size;
         row.rtt = peer.path->rtt();
         row.totals = peer.state->totals();
+        row.trains = peer.trains->verdict();
         if (peer.sending) {
             row.key_age = now - *peer.installed;
             row.suite = peer.sending->suite();

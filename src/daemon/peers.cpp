@@ -74,6 +74,8 @@ Peers::Peer& Peers::make(const NodeId& node) {
         }
         peer.node = node;
         peer.path = std::make_unique<session::PathMonitor>(path_settings_, randomize);
+        peer.trains =
+            std::make_unique<session::TrainProbe>(session::TrainProbeSettings{}, randomize);
         peer.state = std::make_shared<dataplane::PeerState>(lanes_.count());
         touch();
     }
@@ -209,7 +211,7 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
         }
         break;
     case Kind::probe_ack:
-        if (peer != nullptr) {
+        if (peer != nullptr && !peer->trains->on_probe_ack(punt.id)) {
             const bool direct = punt.origin.kind == dataplane::Origin::Kind::direct;
             peer->path->on_probe_ack(punt.id,
                                      direct ? std::optional(punt.origin.endpoint) : std::nullopt,
@@ -484,6 +486,7 @@ void Peers::tick(TimePoint now) {
         feed_traffic(peer, now);
         peer.path->tick(now);
         run_path(peer, now);
+        run_trains(peer, now);
         if (!sessions_.usable(node) && now >= peer.open_again) {
             peer.open_again = now + kOpenAgain;
             sessions_.open(node, now);

@@ -9,6 +9,7 @@
 #include "mesh/mesh.hpp"
 #include "session/manager.hpp"
 #include "session/path.hpp"
+#include "session/train_probe.hpp"
 
 #include <functional>
 #include <map>
@@ -41,6 +42,7 @@ struct PeerView {
     dataplane::PeerState::Totals totals;
     std::optional<Duration> key_age;
     std::optional<crypto::Suite> suite;
+    session::Trains trains = session::Trains::untested;
 };
 
 /**
@@ -104,6 +106,7 @@ class Peers {
         NodeId node;
         dataplane::PeerIndex index = dataplane::kNoPeer;
         std::unique_ptr<session::PathMonitor> path;
+        std::unique_ptr<session::TrainProbe> trains;
         std::shared_ptr<dataplane::PeerState> state;
         std::map<std::uint32_t, std::shared_ptr<dataplane::DataSession>> receiving;
         std::shared_ptr<dataplane::DataSession> sending;
@@ -145,6 +148,8 @@ class Peers {
     void run_path(Peer& peer, TimePoint now);
     void fit_to_interface(Peer& peer, TimePoint now);
     void send_probe(const Peer& peer, const session::SendProbe& probe);
+    void run_trains(Peer& peer, TimePoint now);
+    void send_train(const Peer& peer, const session::SendTrain& train);
     void watch_direct(Peer& peer, TimePoint now);
     void feed_traffic(Peer& peer, TimePoint now);
     void watch_session(const Peer& peer, const dataplane::PeerState::Totals& totals, TimePoint now);

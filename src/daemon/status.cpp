@@ -188,6 +188,7 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
                 std::chrono::duration_cast<std::chrono::seconds>(*view.key_age).count();
         }
         row.cipher = view.suite ? crypto::name(*view.suite) : "none";
+        row.trains = session::text(view.trains);
         std::vector<MacAddress> macs = owners_.macs_of(view.node);
         std::erase(macs, attach::bridge_mac(view.node)); // the host itself, where it is exposed
         row.pods = static_cast<std::uint32_t>(macs.size());

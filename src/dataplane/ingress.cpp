@@ -357,6 +357,8 @@ void Ingress::answer_probe(const wire::RecordSpan& record,
     std::copy_n(record.body.begin(), wire::kProbeBodySize, ack.begin() + wire::kRecordHeaderSize);
     wire::store_u16(ack.data() + wire::kRecordHeaderSize + wire::kProbeBodySize,
                     static_cast<std::uint16_t>(outer_size));
+    // Each alone: what damages trains on the way back is no matter of the way here.
+    outbox_.flush();
     outbox_.seal(route, ack);
 }
 

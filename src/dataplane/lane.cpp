@@ -56,6 +56,7 @@ class Lane::Impl {
     void handle_injections();
     void inject(const Injection& injection);
     void send_record(const Injection& injection);
+    void seal_padded(const Route& route, const Injection& injection, std::size_t pad_to);
     void send_relayed(const Injection& injection);
     void write_tap(const Injection& injection);
 
@@ -186,6 +187,7 @@ void Lane::Impl::handle_injections() {
 
 void Lane::Impl::inject(const Injection& injection) {
     switch (injection.kind) {
+    case Injection::Kind::train:
     case Injection::Kind::record:
         send_record(injection);
         break;
@@ -239,10 +241,26 @@ void Lane::Impl::send_record(const Injection& injection) {
         counters_.drop(*drop);
         return;
     }
+    if (injection.kind == Injection::Kind::record) {
+        seal_padded(route, injection, injection.pad_to);
+        return;
+    }
+    // Nothing else may be in it, and the route does not tell of trains that do not arrive.
+    outbox_.flush();
+    Injection each = injection;
+    for (unsigned i = 0; i < injection.count; ++i) {
+        wire::store_u64(each.bytes.data(), wire::load_u64(injection.bytes.data()) + i);
+        seal_padded(
+            route, each, i + 1 == injection.count ? injection.pad_last_to : injection.pad_to);
+    }
+    outbox_.flush();
+}
+
+void Lane::Impl::seal_padded(const Route& route, const Injection& injection, std::size_t pad_to) {
     const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
                                  wire::kRecordHeaderSize +
                                  (route.hop != nullptr ? wire::kRelayOverhead : 0);
-    const std::size_t padded = injection.pad_to > overhead ? injection.pad_to - overhead : 0;
+    const std::size_t padded = pad_to > overhead ? pad_to - overhead : 0;
     const std::size_t body = std::max<std::size_t>(injection.length, padded);
     record_.assign(wire::kRecordHeaderSize + body, 0);
     wire::put_record_header(record_.data(), injection.record, 0, static_cast<std::uint16_t>(body));

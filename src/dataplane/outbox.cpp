@@ -264,7 +264,53 @@ bool Outbox::wait_for_room() {
     return true;
 }
 
+/**
+ * Somewhere on the way the last datagram of a train is damaged where it is as long as the others: a
+ * datagram that says nothing comes behind it. False: there is no room, or no key for it.
+ */
+bool Outbox::shorten_tail() {
+    constexpr std::size_t kSize = wire::kDataOverhead + wire::kRecordHeaderSize;
+    if (train_.session == nullptr || train_.hop != nullptr || count_ == kTrainFrames ||
+        used_ + kSize > kTrainBytes || segment_ <= kSize) {
+        return false;
+    }
+    std::uint8_t* at = arena_.data() + used_;
+    wire::put_data_header(at, train_.session->remote_index(), config_.lane);
+    crypto::SealItem item;
+    item.in = item.out = at + wire::kDataHeaderSize;
+    wire::put_record_header(item.out, wire::RecordKind::padding, 0, 0);
+    item.len = wire::kRecordHeaderSize;
+    item.counter_field = at + wire::kDataCounterOffset;
+    item.ad = at;
+    item.ad_len = wire::kDataHeaderSize;
+    if (!seal_one(*train_.session, train_.index, item)) {
+        return false;
+    }
+    commit(kSize);
+    return true;
+}
+
+/** What waits may go as a train, as far as was found out. */
+bool Outbox::trains_arrive() {
+    if (train_.first == nullptr || count_ < 2) {
+        return true;
+    }
+    if (train_.first->lane(config_.lane).no_trains.holds(now_)) {
+        return false;
+    }
+    switch (train_.first->trains()) {
+    case TrainShape::any:
+        return true;
+    case TrainShape::short_tail:
+        return closed_ || shorten_tail();
+    case TrainShape::none:
+        break;
+    }
+    return false;
+}
+
 void Outbox::send_train_now() {
+    const bool one_by_one = !trains_arrive();
     // What refused a train, an interface or a driver, is a matter of the way to this peer.
     PeerState::LanePart* way =
         train_.first == nullptr ? nullptr : &train_.first->lane(config_.lane);
@@ -283,7 +329,7 @@ void Outbox::send_train_now() {
         [this] { return wait_for_room(); },
         ByteView{arena_}.first(used_),
         segment_,
-        way != nullptr && way->no_trains.holds(now_));
+        one_by_one);
     counters_.sends.add(result.sends);
     if (result.fell_back) {
         counters_.gso_fallbacks.add();

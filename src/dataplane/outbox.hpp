@@ -109,6 +109,8 @@ class Outbox {
     bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item);
     void report_too_big();
     void send_train_now();
+    [[nodiscard]] bool trains_arrive();
+    bool shorten_tail();
     [[nodiscard]] const os::UdpSocket* socket() const;
     bool wait_for_room();
 

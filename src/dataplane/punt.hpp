@@ -68,6 +68,7 @@ struct Punt {
 /** What the control thread asks a lane to send. */
 struct Injection {
     enum class Kind : std::uint8_t {
+        train,         ///< seal `count` probe records to `peer` and send them by one call
         record,        ///< seal one record of `record` kind with `bytes` as body to `peer`
         datagram,      ///< send `bytes` as they are to `endpoint`
         relayed,       ///< wrap `bytes` (a handshake) for `peer` under the session with hop `via`
@@ -87,6 +88,11 @@ struct Injection {
     PeerIndex via = kNoPeer;
     /** record: pad until the outermost IP packet is this large; 0 = no padding. */
     std::uint16_t pad_to = 0;
+    /** train: the same of its last datagram. */
+    std::uint16_t pad_last_to = 0;
+    /** train: how many; the first eight of `bytes` are the id of the first, others have the next.
+     */
+    std::uint16_t count = 0;
     std::uint16_t length = 0;
     std::array<std::uint8_t, kMessageBytes> bytes;
 

@@ -63,6 +63,13 @@ class WaitingRoom {
     std::atomic<std::size_t> bytes_{0};
 };
 
+/** Which trains get to a peer, as tests by probes found. */
+enum class TrainShape : std::uint8_t {
+    any,
+    short_tail, ///< those whose last datagram is shorter than the others
+    none,
+};
+
 /** What lanes keep about a peer from snapshot to snapshot. Each lane writes its own part only. */
 class PeerState {
   public:
@@ -82,6 +89,11 @@ class PeerState {
 
     [[nodiscard]] unsigned lanes() const { return static_cast<unsigned>(parts_.size()); }
 
+    /** Any thread. */
+    [[nodiscard]] TrainShape trains() const { return trains_.load(std::memory_order_relaxed); }
+
+    void set_trains(TrainShape shape) { trains_.store(shape, std::memory_order_relaxed); }
+
     [[nodiscard]] WaitingRoom& waiting() { return waiting_; }
 
     struct Totals {
@@ -94,6 +106,7 @@ class PeerState {
 
   private:
     std::vector<LanePart> parts_;
+    std::atomic<TrainShape> trains_{TrainShape::any};
     WaitingRoom waiting_;
 };
 

@@ -97,7 +97,8 @@ std::vector<PeerRow> make_peers() {
              87654,
              42,
              12,
-             "AES-256-GCM"},
+             "AES-256-GCM",
+             "whole"},
             {"node3",
              "20112233445566778899aabbccddeeff",
              {"192.0.2.3:6783", "[2001:db8::3]:6783"},
@@ -110,7 +111,8 @@ std::vector<PeerRow> make_peers() {
              2,
              3700,
              3,
-             "ChaCha20-Poly1305"},
+             "ChaCha20-Poly1305",
+             "no_equal_tail"},
             // Such a name comes from another host: nothing of it may reach the terminal as it is.
             {"evil\x1b[2J \"name\"\n",
              "30112233445566778899aabbccddeeff",
@@ -124,7 +126,8 @@ std::vector<PeerRow> make_peers() {
              0,
              -1,
              0,
-             ""}};
+             "",
+             "untested"}};
 }
 
 std::vector<TargetRow> make_targets() {
