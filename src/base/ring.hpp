@@ -21,6 +21,15 @@ template <class Slot> class SpscRing {
         : mask_(capacity - 1)
         , slots_(std::make_unique<Slot[]>(capacity)) {}
 
+    /** Calls `prepare` with each slot once, before any is in use. */
+    template <class Prepare>
+    SpscRing(std::size_t capacity, const Prepare& prepare)
+        : SpscRing(capacity) {
+        for (std::size_t i = 0; i < capacity; ++i) {
+            prepare(slots_[i]);
+        }
+    }
+
     SpscRing(const SpscRing&) = delete;
     SpscRing& operator=(const SpscRing&) = delete;
 

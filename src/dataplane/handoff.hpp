@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
-#include <new>
 #include <vector>
 
 namespace weave::dataplane {
@@ -32,8 +31,9 @@ class Handoff {
     struct Slot {
         Origin origin;
         std::uint16_t outer_size = 0;
-        /** Grows at first use and is kept: rings that carry nothing take no memory. */
-        Bytes bytes;
+        /** Of this slot for ever; `bytes` is its beginning. */
+        ByteSpan memory;
+        ByteSpan bytes;
     };
 
     using Ring = SpscRing<Slot>;
@@ -41,10 +41,21 @@ class Handoff {
     explicit Handoff(unsigned lanes)
         : lanes_(lanes)
         , events_(lanes)
+        , memory_(std::size_t{lanes} * lanes)
         , rings_(std::size_t{lanes} * lanes) {
-        for (auto& ring : rings_) {
-            ring = std::make_unique<Ring>(
-                std::bit_floor(std::clamp(8 * kMostSlots / lanes, kLeastSlots, kMostSlots)));
+        const std::size_t slots =
+            std::bit_floor(std::clamp(8 * kMostSlots / lanes, kLeastSlots, kMostSlots));
+        for (std::size_t i = 0; i < rings_.size(); ++i) {
+            // Left as it is: what no datagram was ever written to takes addresses and no memory. No
+            // lane hands over to itself.
+            const bool used = i / lanes != i % lanes;
+            memory_[i] =
+                std::make_unique_for_overwrite<std::uint8_t[]>(used ? slots * kMaxDatagram : 0);
+            std::uint8_t* at = memory_[i].get();
+            rings_[i] = std::make_unique<Ring>(used ? slots : 1, [&](Slot& slot) {
+                slot.memory = {at, used ? kMaxDatagram : 0};
+                at += slot.memory.size();
+            });
         }
     }
 
@@ -65,21 +76,18 @@ class Handoff {
               ByteView datagram,
               const Origin& origin,
               std::size_t outer_size) {
-        if (to >= lanes_ || events_[to] == nullptr || datagram.size() > kMaxDatagram) {
+        if (to >= lanes_ || events_[to] == nullptr) {
             return false;
         }
         Slot* slot = ring(from, to).claim();
-        if (slot == nullptr) {
+        if (slot == nullptr || datagram.size() > slot->memory.size()) {
             return false;
         }
         slot->origin = origin;
         slot->origin.lane = to;
         slot->outer_size = static_cast<std::uint16_t>(outer_size);
-        try {
-            slot->bytes.assign(datagram.begin(), datagram.end());
-        } catch (const std::bad_alloc&) {
-            return false;
-        }
+        slot->bytes = slot->memory.first(datagram.size());
+        std::copy(datagram.begin(), datagram.end(), slot->bytes.begin());
         if (ring(from, to).publish()) {
             events_[to]->signal();
         }
@@ -89,6 +97,7 @@ class Handoff {
   private:
     unsigned lanes_;
     std::vector<os::EventFd*> events_;
+    std::vector<std::unique_ptr<std::uint8_t[]>> memory_; ///< of the rings' slots
     std::vector<std::unique_ptr<Ring>> rings_;
 };
 
