@@ -4,6 +4,7 @@
 
 #include "crypto/aead_context.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -39,16 +40,29 @@ void store_le64(std::uint64_t value, std::uint8_t* out) noexcept {
 } // namespace
 
 bool available(Provider provider, Suite suite) noexcept {
-    return provider == Provider::sodium ? sodium_aead::available(suite)
-                                        : ipsec_mb_aead::available(suite);
+    switch (provider) {
+    case Provider::sodium:
+        return sodium_aead::available(suite);
+    case Provider::ipsec_mb:
+        return ipsec_mb_aead::available(suite);
+    case Provider::openssl:
+        return openssl_aead::available(suite);
+    }
+    return false;
 }
 
 bool available(Suite suite) noexcept {
-    return available(Provider::sodium, suite) || available(Provider::ipsec_mb, suite);
+    return std::any_of(kProviders.begin(), kProviders.end(), [suite](Provider provider) {
+        return available(provider, suite);
+    });
 }
 
 Provider best_provider(Suite suite) noexcept {
-    return available(Provider::ipsec_mb, suite) ? Provider::ipsec_mb : Provider::sodium;
+    const auto* const found =
+        std::find_if(kProviders.begin(), kProviders.end(), [suite](Provider provider) {
+            return available(provider, suite);
+        });
+    return found == kProviders.end() ? Provider::sodium : *found;
 }
 
 Suite preferred_suite() noexcept {
@@ -60,7 +74,15 @@ const char* name(Suite suite) noexcept {
 }
 
 const char* name(Provider provider) noexcept {
-    return provider == Provider::sodium ? "libsodium" : "ipsec-mb";
+    switch (provider) {
+    case Provider::sodium:
+        return "libsodium";
+    case Provider::ipsec_mb:
+        return "ipsec-mb";
+    case Provider::openssl:
+        return "openssl";
+    }
+    return "";
 }
 
 std::unique_ptr<AeadContext>
@@ -68,8 +90,15 @@ make_aead_context(Suite suite, Provider provider, std::span<const std::uint8_t, 
     if (!available(provider, suite)) {
         return nullptr;
     }
-    return provider == Provider::sodium ? sodium_aead::make(suite, key)
-                                        : ipsec_mb_aead::make(suite, key);
+    switch (provider) {
+    case Provider::sodium:
+        return sodium_aead::make(suite, key);
+    case Provider::ipsec_mb:
+        return ipsec_mb_aead::make(suite, key);
+    case Provider::openssl:
+        return openssl_aead::make(suite, key);
+    }
+    return nullptr;
 }
 
 void make_nonce(Suite suite, std::uint64_t counter, std::span<std::uint8_t, 12> out) noexcept {

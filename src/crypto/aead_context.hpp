@@ -54,4 +54,9 @@ bool available(Suite suite) noexcept;
 std::unique_ptr<AeadContext> make(Suite suite, std::span<const std::uint8_t, 32> key);
 } // namespace ipsec_mb_aead
 
+namespace openssl_aead {
+bool available(Suite suite) noexcept;
+std::unique_ptr<AeadContext> make(Suite suite, std::span<const std::uint8_t, 32> key);
+} // namespace openssl_aead
+
 } // namespace weave::crypto

@@ -15,7 +15,7 @@ namespace {
 /** Handshakes are rare: libsodium wherever it has the suite. */
 std::unique_ptr<AeadContext> one_shot_context(Suite suite, const Key32& key) {
     const Provider provider =
-        available(Provider::sodium, suite) ? Provider::sodium : Provider::ipsec_mb;
+        available(Provider::sodium, suite) ? Provider::sodium : best_provider(suite);
     return make_aead_context(suite, provider, key.view());
 }
 

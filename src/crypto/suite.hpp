@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -11,7 +12,11 @@ namespace weave::crypto {
 enum class Suite : std::uint8_t { aes256gcm = 1, chacha20poly1305 = 2 };
 
 /** Who does the arithmetic of the packet path. */
-enum class Provider : std::uint8_t { sodium, ipsec_mb };
+enum class Provider : std::uint8_t { sodium, ipsec_mb, openssl };
+
+inline constexpr std::array kSuites{Suite::aes256gcm, Suite::chacha20poly1305};
+/** Between equals the first one is taken. */
+inline constexpr std::array kProviders{Provider::ipsec_mb, Provider::openssl, Provider::sodium};
 
 /** Bytes every sealed message grows by. */
 inline constexpr std::size_t kTagSize = 16;
@@ -21,14 +26,14 @@ inline constexpr std::size_t kTagSize = 16;
 bool available(Provider provider, Suite suite) noexcept;
 /** Some provider has it. */
 bool available(Suite suite) noexcept;
-/** The fastest provider for a suite; sodium when none is available. */
+/** The first of kProviders that has the suite; sodium when none has. */
 Provider best_provider(Suite suite) noexcept;
 /** AES-256-GCM where the hardware does it, ChaCha20-Poly1305 elsewhere. */
 Suite preferred_suite() noexcept;
 
 /** "AES-256-GCM", "ChaCha20-Poly1305" */
 const char* name(Suite suite) noexcept;
-/** "libsodium", "ipsec-mb" */
+/** "libsodium", "ipsec-mb", "openssl" */
 const char* name(Provider provider) noexcept;
 
 } // namespace weave::crypto

@@ -116,8 +116,8 @@ void replay_window_reordered(benchmark::State& state) {
 }
 
 int register_ciphers() {
-    for (const Suite suite : {Suite::aes256gcm, Suite::chacha20poly1305}) {
-        for (const Provider provider : {Provider::sodium, Provider::ipsec_mb}) {
+    for (const Suite suite : kSuites) {
+        for (const Provider provider : kProviders) {
             const std::string what = std::string{name(provider)} + "/" + name(suite);
             benchmark::RegisterBenchmark(
                 ("seal_batch/" + what).c_str(), seal_batch, suite, provider)

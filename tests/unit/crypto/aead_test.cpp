@@ -14,8 +14,6 @@ namespace weave::crypto {
 namespace {
 
 using test::filled;
-using test::kProviders;
-using test::kSuites;
 using test::pattern_bytes;
 using test::unhex;
 
@@ -67,29 +65,6 @@ template <class Check> void for_each_available(Check&& check) {
     }
 }
 
-/** Seals with one provider, opens with the other; all four bytes-for-bytes combinations. */
-void cross_check(Suite suite, std::size_t size, std::size_t ad_size) {
-    const auto key = filled(0x42);
-    const auto first = make_aead_context(suite, Provider::sodium, key);
-    const auto second = make_aead_context(suite, Provider::ipsec_mb, key);
-    const Bytes nonce = pattern_bytes(12, static_cast<std::uint8_t>(size));
-    const Bytes ad = pattern_bytes(ad_size, 3);
-    const Bytes text = pattern_bytes(size, 1);
-    Bytes one(size + kTagSize);
-    Bytes two = text;
-    two.resize(size + kTagSize);
-    first->seal(nonce.data(), ad.data(), ad.size(), text.data(), size, one.data());
-    second->seal(nonce.data(), ad.data(), ad.size(), two.data(), size, two.data());
-    CHECK(one == two);
-    Bytes opened(size + 1);
-    CHECK(second->open(nonce.data(), ad.data(), ad.size(), one.data(), one.size(), opened.data()));
-    opened.resize(size);
-    CHECK(opened == text);
-    CHECK(first->open(nonce.data(), ad.data(), ad.size(), two.data(), two.size(), two.data()));
-    two.resize(size);
-    CHECK(two == text);
-}
-
 /** One Wycheproof case for one provider. */
 void check_published(const nlohmann::json& test, AeadContext& context) {
     const Bytes iv = unhex(test["iv"].get<std::string>());
@@ -139,27 +114,6 @@ void check_wycheproof(const char* file, Suite suite) {
 }
 
 } // namespace
-
-TEST_CASE("aead: the providers agree on every size") {
-    if (!available(Provider::ipsec_mb, Suite::chacha20poly1305)) {
-        MESSAGE("skipped: ipsec-mb is not available");
-        return;
-    }
-    for (const Suite suite : kSuites) {
-        if (!available(Provider::sodium, suite)) {
-            continue;
-        }
-        CAPTURE(name(suite));
-        for (std::size_t size = 0; size <= 2000; ++size) {
-            CAPTURE(size);
-            cross_check(suite, size, size % 65);
-        }
-        for (const std::size_t size : {2047u, 2048u, 4095u, 4096u, 8973u, 9000u, 16384u, 65535u}) {
-            CAPTURE(size);
-            cross_check(suite, size, 16);
-        }
-    }
-}
 
 TEST_CASE("aead: published vectors, AES-256-GCM") {
     check_wycheproof("aes_gcm_test.json", Suite::aes256gcm);

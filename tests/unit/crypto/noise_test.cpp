@@ -14,7 +14,6 @@ namespace weave::crypto {
 namespace {
 
 using test::filled;
-using test::kSuites;
 using test::unhex;
 
 constexpr std::array kAllPatterns{

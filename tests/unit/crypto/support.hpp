@@ -20,9 +20,6 @@ namespace weave::crypto::test {
 /** The module needs init() before any test; every file of this folder includes this. */
 inline const bool kReady = (init(), true);
 
-inline constexpr std::array kSuites{Suite::aes256gcm, Suite::chacha20poly1305};
-inline constexpr std::array kProviders{Provider::sodium, Provider::ipsec_mb};
-
 /** Bytes of a hexadecimal text; an empty result for a malformed one. */
 Bytes unhex(const std::string& text);
 /** 32 bytes of one value. */
