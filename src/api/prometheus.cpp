@@ -97,6 +97,22 @@ void node_metrics(Page& page, const NodeStatus& status) {
                 status.udp_socket_drops_total);
 }
 
+void cipher_metrics(Page& page, const std::vector<CipherRow>& rows) {
+    page.metric(
+        "weave_cipher_used", "gauge", "1 for the library that does the cipher, 0 for others.");
+    for (const CipherRow& row : rows) {
+        page.sample("suite", row.suite, "provider", row.provider, row.state == "used" ? "1" : "0");
+    }
+    page.metric("weave_cipher_record_seconds",
+                "gauge",
+                "Time to seal or open a record of 1420 bytes, measured at the start.");
+    for (const CipherRow& row : rows) {
+        if (row.large_ns > 0) {
+            page.sample("suite", row.suite, "provider", row.provider, decimal(row.large_ns / 1e9));
+        }
+    }
+}
+
 void connection_metrics(Page& page, const std::vector<ConnectionRow>& rows) {
     // Every state has a sample, so that an alert on one that is rare has something to look at.
     std::map<std::string, std::uint64_t> states{{"connecting", 0},
@@ -220,6 +236,7 @@ void lane_metrics(Page& page, const std::vector<LaneRow>& rows) {
 std::string render_prometheus(const NodeReport& report) {
     Page page;
     node_metrics(page, report.status);
+    cipher_metrics(page, report.status.ciphers);
     connection_metrics(page, report.connections);
     peer_metrics(page, report.peers);
     drop_metrics(page, report.drops);

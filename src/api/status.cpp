@@ -32,6 +32,14 @@ struct Reader {
 // One list of fields per struct, used both ways. The names in JSON are those in C++ and are a
 // promise.
 
+template <class Row, class Visit> void visit_cipher(Row& row, Visit visit) {
+    visit("suite", row.suite);
+    visit("provider", row.provider);
+    visit("state", row.state);
+    visit("large_ns", row.large_ns);
+    visit("small_ns", row.small_ns);
+}
+
 template <class Row, class Visit> void visit_status(Row& row, Visit visit) {
     visit("version", row.version);
     visit("name", row.name);
@@ -57,6 +65,7 @@ template <class Row, class Visit> void visit_status(Row& row, Visit visit) {
     visit("udp_socket_drops_total", row.udp_socket_drops_total);
     visit("exposed", row.exposed);
     visit("warnings", row.warnings);
+    visit("ciphers", row.ciphers);
 }
 
 template <class Row, class Visit> void visit_connection(Row& row, Visit visit) {
@@ -160,6 +169,14 @@ const json& as_object(const json& in) {
 }
 
 } // namespace
+
+void to_json(json& out, const CipherRow& value) {
+    visit_cipher(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, CipherRow& value) {
+    visit_cipher(value, Reader{as_object(in)});
+}
 
 void to_json(json& out, const NodeStatus& value) {
     visit_status(value, Writer{as_object(out)});

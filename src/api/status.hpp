@@ -12,6 +12,8 @@ namespace weave {
 
 // Found by nlohmann_json through the namespace of the types. Reading: what is missing keeps its
 // default, what is unknown is skipped, a field of the wrong type throws nlohmann::json::exception.
+void to_json(nlohmann::json& out, const CipherRow& value);
+void from_json(const nlohmann::json& in, CipherRow& value);
 void to_json(nlohmann::json& out, const NodeStatus& value);
 void from_json(const nlohmann::json& in, NodeStatus& value);
 void to_json(nlohmann::json& out, const ConnectionRow& value);

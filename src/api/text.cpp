@@ -107,6 +107,12 @@ std::string peers_text(const NodeStatus& status) {
            std::to_string(status.peers_unreachable) + " unreachable";
 }
 
+/** Who does it, and how quickly. */
+std::string cipher_text(const CipherRow& row) {
+    return rest(row.suite) + " by " + rest(row.provider) + ", " + std::to_string(row.large_ns) +
+           " ns for a record of 1420 bytes, " + std::to_string(row.small_ns) + " ns for 64";
+}
+
 std::string connections_text(const NodeStatus& status) {
     return std::to_string(status.connections_established) + " established, " +
            std::to_string(status.connections_pending) + " pending, " +
@@ -133,7 +139,6 @@ std::string render_status(const NodeStatus& status) {
         {"addresses:", list(status.addresses, " ")},
         {"port:", std::to_string(status.port)},
         {"encryption:", status.encryption ? "on" : "OFF"},
-        {"ciphers by:", rest(status.cipher_provider)},
         {"uptime:", duration(status.uptime_seconds)},
         {"lanes:", std::to_string(status.lanes)},
         {"peers:", peers_text(status)},
@@ -143,6 +148,11 @@ std::string render_status(const NodeStatus& status) {
         {"exposed:", list(status.exposed, " ")},
         {"drops:", std::to_string(status.drops_total)},
     };
+    for (const CipherRow& row : status.ciphers) {
+        if (row.state == "used") {
+            lines.push_back({"cipher:", cipher_text(row)});
+        }
+    }
     for (const std::string& warning : status.warnings) {
         lines.push_back({"warning:", printable(warning)});
     }

@@ -57,14 +57,6 @@ bool available(Suite suite) noexcept {
     });
 }
 
-Provider best_provider(Suite suite) noexcept {
-    const auto* const found =
-        std::find_if(kProviders.begin(), kProviders.end(), [suite](Provider provider) {
-            return available(provider, suite);
-        });
-    return found == kProviders.end() ? Provider::sodium : *found;
-}
-
 Suite preferred_suite() noexcept {
     return available(Suite::aes256gcm) ? Suite::aes256gcm : Suite::chacha20poly1305;
 }
@@ -83,6 +75,14 @@ const char* name(Provider provider) noexcept {
         return "openssl";
     }
     return "";
+}
+
+std::optional<Provider> provider_named(std::string_view text) noexcept {
+    const auto* const found =
+        std::find_if(kProviders.begin(), kProviders.end(), [text](Provider provider) {
+            return text == name(provider);
+        });
+    return found == kProviders.end() ? std::nullopt : std::optional(*found);
 }
 
 std::unique_ptr<AeadContext>

@@ -12,11 +12,13 @@
 namespace weave::crypto {
 namespace {
 
-/** Handshakes are rare: libsodium wherever it has the suite. */
+/** Handshakes are rare: the reference wherever it has the suite. */
 std::unique_ptr<AeadContext> one_shot_context(Suite suite, const Key32& key) {
-    const Provider provider =
-        available(Provider::sodium, suite) ? Provider::sodium : best_provider(suite);
-    return make_aead_context(suite, provider, key.view());
+    const auto found =
+        std::find_if(kProviders.rbegin(), kProviders.rend(), [suite](Provider provider) {
+            return available(provider, suite);
+        });
+    return found == kProviders.rend() ? nullptr : make_aead_context(suite, *found, key.view());
 }
 
 } // namespace

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 namespace weave::crypto {
 
@@ -15,7 +17,7 @@ enum class Suite : std::uint8_t { aes256gcm = 1, chacha20poly1305 = 2 };
 enum class Provider : std::uint8_t { sodium, ipsec_mb, openssl };
 
 inline constexpr std::array kSuites{Suite::aes256gcm, Suite::chacha20poly1305};
-/** Between equals the first one is taken. */
+/** Between equally quick ones the first is taken; the last is the reference. */
 inline constexpr std::array kProviders{Provider::ipsec_mb, Provider::openssl, Provider::sodium};
 
 /** Bytes every sealed message grows by. */
@@ -26,8 +28,6 @@ inline constexpr std::size_t kTagSize = 16;
 bool available(Provider provider, Suite suite) noexcept;
 /** Some provider has it. */
 bool available(Suite suite) noexcept;
-/** The first of kProviders that has the suite; sodium when none has. */
-Provider best_provider(Suite suite) noexcept;
 /** AES-256-GCM where the hardware does it, ChaCha20-Poly1305 elsewhere. */
 Suite preferred_suite() noexcept;
 
@@ -35,5 +35,7 @@ Suite preferred_suite() noexcept;
 const char* name(Suite suite) noexcept;
 /** "libsodium", "ipsec-mb", "openssl" */
 const char* name(Provider provider) noexcept;
+/** The one of that name. */
+std::optional<Provider> provider_named(std::string_view text) noexcept;
 
 } // namespace weave::crypto

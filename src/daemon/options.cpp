@@ -4,6 +4,7 @@
 
 #include "base/address.hpp"
 #include "base/version.hpp"
+#include "crypto/suite.hpp"
 #include "ipam/plan.hpp"
 
 #include <CLI/CLI.hpp>
@@ -181,6 +182,13 @@ void check_log_level(const std::string& level) {
     }
 }
 
+void check_cipher_provider(const std::string& provider) {
+    if (provider != kAutomatic && !crypto::provider_named(provider)) {
+        throw ConfigError(fmt::format(
+            "--cipher-provider '{}' is not one of auto, ipsec-mb, openssl, libsodium", provider));
+    }
+}
+
 /** Why nobody can be reached at the address; empty when somebody can. */
 std::string unreachable_address(const IpAddress& address) {
     if (address.is_unspecified()) {
@@ -278,6 +286,7 @@ void check(const Options& options) {
             fmt::format("--bridge and --tap are both '{}': give two names", options.tap));
     }
     check_log_level(options.log_level);
+    check_cipher_provider(options.cipher_provider);
     check_ranges(options);
     check_listen(options.listen);
     for (const std::string& text : options.advertise) {

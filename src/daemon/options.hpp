@@ -44,6 +44,9 @@ CommandLine parse_command_line(int argc, char** argv);
 /** How many lanes these options make on this host. */
 unsigned lane_count(const Options& options);
 
+/** What --cipher-provider may be beside the names of providers. */
+inline constexpr const char* kAutomatic = "auto";
+
 /** Where the cluster file is. */
 std::string cluster_path(const Options& options);
 

@@ -36,10 +36,12 @@ session::Origin to_session(const dataplane::Origin& origin) {
 Peers::Peers(Lanes& lanes,
              session::Settings settings,
              session::Local local,
+             crypto::Ciphers ciphers,
              session::PathSettings paths,
              PeerEvents events)
     : lanes_(lanes)
     , sessions_(settings, std::move(local), randomize)
+    , ciphers_(std::move(ciphers))
     , path_settings_(paths)
     , events_(std::move(events)) {}
 
@@ -348,7 +350,7 @@ void Peers::perform(session::Install& action, TimePoint now) {
     if (peer == nullptr) {
         return;
     }
-    auto data = std::make_shared<dataplane::DataSession>(peer->index, std::move(*action.keys));
+    auto data = data_session(peer->index, std::move(*action.keys));
     data->set_lifetime({action.seal_until, action.open_until});
     data->set_features(action.features);
     ++handshakes_;

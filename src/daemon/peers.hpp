@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "crypto/ciphers.hpp"
 #include "daemon/handover.hpp"
 #include "daemon/lanes.hpp"
 #include "daemon/log.hpp"
@@ -55,6 +56,7 @@ class Peers {
     Peers(Lanes& lanes,
           session::Settings settings,
           session::Local local,
+          crypto::Ciphers ciphers,
           session::PathSettings paths,
           PeerEvents events);
 
@@ -137,6 +139,13 @@ class Peers {
     Peer* find(const RelayAddress& address);
     Peer& make(const NodeId& node);
 
+    /** Sealed and opened by whom this process picked. */
+    [[nodiscard]] std::shared_ptr<dataplane::DataSession>
+    data_session(dataplane::PeerIndex index, crypto::TransportKeys&& keys) const {
+        const crypto::Provider provider = ciphers_.of(keys.suite);
+        return std::make_shared<dataplane::DataSession>(index, std::move(keys), provider);
+    }
+
     void release_slot(dataplane::PeerIndex index);
     void run_sessions(TimePoint now);
     void perform(session::SendTo& action);
@@ -168,6 +177,7 @@ class Peers {
 
     Lanes& lanes_;
     session::Manager sessions_;
+    crypto::Ciphers ciphers_;
     session::PathSettings path_settings_;
     PeerEvents events_;
     std::unordered_map<NodeId, Peer> peers_;

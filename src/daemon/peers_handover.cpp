@@ -58,7 +58,7 @@ void Peers::take_over(Handover&& handover, TimePoint now) {
             peer.undirected_since = now;
         }
         for (HandedKeys& keys : handed.keys) {
-            auto data = std::make_shared<dataplane::DataSession>(peer.index, std::move(keys.keys));
+            auto data = data_session(peer.index, std::move(keys.keys));
             data->set_lifetime(keys.lifetime);
             data->set_features(keys.features);
             if (handed.sending == data->local_index()) {

@@ -62,17 +62,6 @@ NodeState open_state(const Options& options, Predecessor* predecessor) {
                                               predecessor->handover().boot_epoch);
 }
 
-session::Local session_local(const NodeState& state, const Cluster& cluster) {
-    session::Local local;
-    local.identity = &state.identity();
-    local.cluster_id = cluster.id;
-    for (const Cluster::Secret& secret : cluster.secrets) {
-        local.secrets.push_back({secret.id, secret.key});
-    }
-    local.boot_epoch = state.boot_epoch();
-    return local;
-}
-
 } // namespace
 
 Router::Router(boost::asio::io_context& io,
@@ -81,6 +70,7 @@ Router::Router(boost::asio::io_context& io,
     : io_(io)
     , options_(std::move(options))
     , name_(node_name(options_.name))
+    , ciphers_(choose_ciphers(options_.cipher_provider))
     , predecessor_(std::move(predecessor))
     , state_(open_state(options_, predecessor_.get()))
     , cluster_(read_cluster_file(cluster_path(options_)))
@@ -334,7 +324,8 @@ void Router::make_lanes() {
     events.publish_now = [this] { publish_snapshot(); };
     peers_ = std::make_unique<Peers>(*lanes_,
                                      settings,
-                                     session_local(state_, cluster_),
+                                     session_local(state_, cluster_, ciphers_),
+                                     ciphers_,
                                      session::PathSettings{},
                                      std::move(events));
     snapshot_.settings = std::make_shared<dataplane::Settings>(data_settings());

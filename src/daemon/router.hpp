@@ -20,6 +20,7 @@
 #include "daemon/pods.hpp"
 #include "daemon/programs.hpp"
 #include "daemon/remembered_records.hpp"
+#include "daemon/sealing.hpp"
 #include "daemon/takeover.hpp"
 #include "daemon/underlay.hpp"
 
@@ -182,6 +183,7 @@ class Router {
     boost::asio::io_context& io_;
     Options options_;
     std::string name_;
+    crypto::Ciphers ciphers_;
     std::unique_ptr<Predecessor> predecessor_;
     NodeState state_;
     Cluster cluster_;

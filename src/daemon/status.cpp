@@ -76,7 +76,6 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
         status.addresses.push_back(endpoint.text());
     }
     status.port = options_.port;
-    status.cipher_provider = crypto::name(crypto::best_provider(crypto::preferred_suite()));
     status.uptime_seconds = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
     status.lanes = lanes_->count();
@@ -109,6 +108,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
     status.warnings = notices_;
+    show_ciphers(ciphers_, status);
     for (const std::string& problem : ports_->problems()) {
         status.warnings.push_back(problem);
     }

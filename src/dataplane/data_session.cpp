@@ -6,9 +6,6 @@
 
 namespace weave::dataplane {
 
-DataSession::DataSession(PeerIndex peer, crypto::TransportKeys&& keys)
-    : DataSession(peer, std::move(keys), crypto::best_provider(keys.suite)) {}
-
 DataSession::DataSession(PeerIndex peer, crypto::TransportKeys&& keys, crypto::Provider provider)
     : peer_(peer)
     , keys_(std::move(keys))

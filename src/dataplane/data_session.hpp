@@ -59,9 +59,7 @@ class DataSession {
         bool confirmed = false;
     };
 
-    /** Takes the keys. Throws std::invalid_argument when this host lacks the suite. */
-    DataSession(PeerIndex peer, crypto::TransportKeys&& keys);
-    /** The same with a given provider, for tests. */
+    /** Takes the keys. Throws std::invalid_argument when the provider lacks the suite here. */
     DataSession(PeerIndex peer, crypto::TransportKeys&& keys, crypto::Provider provider);
 
     [[nodiscard]] PeerIndex peer() const { return peer_; }

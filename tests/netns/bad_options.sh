@@ -72,6 +72,7 @@ bad=(
     "a/b --tap=a/b"
     "same --bridge=same --tap=same"
     "loud --log-level=loud"
+    "gnutls --cipher-provider=gnutls"
     "--name --name=one --name=two"
     "1.2.3.4:99999 1.2.3.4:99999"
     "host:port host:port"

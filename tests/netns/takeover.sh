@@ -87,6 +87,24 @@ grep -q 10.32.9.9 "$folder/last.out" || fail "the attachment is not shown"
 pod b p3 10.32.0.3/12
 expect "a new pod" eventually 5 pings p1 10.32.0.3
 
+step "another cipher provider"
+used() { ctl "$1" -o json status | python3 -c "import json, sys; print(*[c['provider'] for c in json.load(sys.stdin)['ciphers'] if c['state'] == 'used'])"; }
+log a | matches "event=cipher suite=ChaCha20-Poly1305 provider=libsodium" || fail "the log does not say what was measured"
+pings_go_on
+for provider in openssl libsodium ipsec-mb; do
+    if log a | matches "event=cipher suite=AES-256-GCM provider=$provider"; then
+        expect "host b goes on with $provider" restart b --lanes 2 --cipher-provider $provider
+        log b | tail -n 50 | matches "event=handed_over" || fail "it was not taken over"
+        expect "it is used" test "$(used b)" = "$provider $provider"
+        ctl b status | matches "^cipher: *AES-256-GCM by $provider, [1-9][0-9]* ns for a record of 1420 bytes, [1-9][0-9]* ns for 64$" ||
+            fail "status does not say so"
+    fi
+done
+pings_end
+for one in a b; do
+    [[ $(drops $one bad_tag) == 0 ]] || fail "host $one could not open a record"
+done
+
 step "options that can change do, others need a stop and are named"
 expect "another log level" restart b --lanes 2 --log-level debug
 log b | tail -n 50 | matches "event=handed_over" || fail "it was not taken over"

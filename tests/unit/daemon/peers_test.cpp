@@ -74,7 +74,8 @@ session::Local local_of(const crypto::Identity& identity) {
 
 struct Host {
     explicit Host(std::uint8_t seed, session::Settings settings = {})
-        : identity(crypto::Identity::from_seed(key_of(seed)))
+        : ciphers(crypto::choose_ciphers(crypto::Provider::sodium))
+        , identity(crypto::Identity::from_seed(key_of(seed)))
         , mac{{2, 0, 0, 0, 0, seed}}
         , endpoint{kLoopback, Socket{}.port}
         , lanes(io, LanesSettings{1, endpoint.port, {kLoopback}}, make_tap()) {
@@ -82,9 +83,11 @@ struct Host {
         start();
     }
 
-    /** Another process of the same node, with what that one has open; its lanes do not run yet. */
+    /** Another process of the same node, with what that one has open; its lanes do not run yet. It
+     * has picked other ciphers where there are some. */
     Host(std::uint8_t seed, const Host& before)
-        : identity(crypto::Identity::from_seed(key_of(seed)))
+        : ciphers(crypto::choose_ciphers(crypto::Provider::openssl))
+        , identity(crypto::Identity::from_seed(key_of(seed)))
         , mac(before.mac)
         , other_mac(before.other_mac)
         , other(before.other)
@@ -107,8 +110,12 @@ struct Host {
         events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
         events.on_table_changed = [this] { publish(); };
         events.publish_now = [this] { publish(); };
-        peers = std::make_unique<Peers>(
-            lanes, settings, local_of(identity), session::PathSettings{}, std::move(events));
+        peers = std::make_unique<Peers>(lanes,
+                                        settings,
+                                        local_of(identity),
+                                        ciphers,
+                                        session::PathSettings{},
+                                        std::move(events));
         publish();
     }
 
@@ -187,6 +194,7 @@ struct Host {
     }
 
     boost::asio::io_context io{1};
+    crypto::Ciphers ciphers;
     crypto::Identity identity;
     MacAddress mac;
     MacAddress other_mac;

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <set>
@@ -15,6 +16,8 @@ using namespace weave;
 using namespace weave::dataplane;
 
 namespace {
+
+constexpr crypto::Provider kReference = crypto::Provider::sodium;
 
 crypto::Key32 key_of(std::uint8_t fill) {
     std::array<std::uint8_t, 32> raw{};
@@ -31,6 +34,15 @@ crypto::TransportKeys two_lanes() {
         keys.send.push_back(key_of(static_cast<std::uint8_t>(1 + lane)));
         keys.receive.push_back(key_of(static_cast<std::uint8_t>(3 + lane)));
     }
+    return keys;
+}
+
+/** What the peer of two_lanes() has. */
+crypto::TransportKeys other_side(crypto::Suite suite) {
+    crypto::TransportKeys keys = two_lanes();
+    keys.suite = suite;
+    std::swap(keys.send, keys.receive);
+    std::swap(keys.local_index, keys.remote_index);
     return keys;
 }
 
@@ -51,16 +63,70 @@ std::optional<std::uint64_t> seal(DataSession& session, unsigned lane) {
     return wire::load_u64(counter.data());
 }
 
+/** One side seals a record of 100 bytes, which the other one opens; its counter. nullopt: it does
+ * not open, or to something else. */
+std::optional<std::uint64_t> carry(DataSession& from, DataSession& to) {
+    std::array<std::uint8_t, 100 + crypto::kTagSize> bytes{};
+    bytes.fill(0x33);
+    std::array<std::uint8_t, 8> counter{};
+    crypto::SealItem item;
+    item.in = item.out = bytes.data();
+    item.len = 100;
+    item.counter_field = counter.data();
+    if (from.seal(1, {&item, 1}, Clock::now())) {
+        return std::nullopt;
+    }
+    crypto::OpenItem opened;
+    opened.in = opened.out = bytes.data();
+    opened.len = bytes.size();
+    opened.counter = wire::load_u64(counter.data());
+    to.receiver(1)->key.open_batch({&opened, 1});
+    const bool same = std::all_of(
+        bytes.begin(), bytes.begin() + 100, [](std::uint8_t byte) { return byte == 0x33; });
+    return opened.ok && same ? std::optional(opened.counter) : std::nullopt;
+}
+
+void change_provider(crypto::Suite suite, crypto::Provider first, crypto::Provider second) {
+    crypto::TransportKeys keys = two_lanes();
+    keys.suite = suite;
+    DataSession peer(0, other_side(suite), kReference);
+    DataSession before(0, std::move(keys), first);
+    CHECK(carry(before, peer) == 0U);
+    CHECK(carry(peer, before) == 0U);
+    DataSession after(0, before.keys().clone(), second);
+    REQUIRE(after.take_over(before.hand_over()));
+    CHECK(carry(after, peer) == 1U);
+    CHECK(carry(peer, after) == 1U);
+    CHECK_FALSE(carry(before, peer));
+}
+
 } // namespace
+
+TEST_CASE("the process that goes on may have another provider: the peer notices nothing") {
+    crypto::init();
+    for (const crypto::Suite suite : crypto::kSuites) {
+        for (const crypto::Provider first : crypto::kProviders) {
+            for (const crypto::Provider second : crypto::kProviders) {
+                if (crypto::available(kReference, suite) && crypto::available(first, suite) &&
+                    crypto::available(second, suite)) {
+                    CAPTURE(crypto::name(suite));
+                    CAPTURE(crypto::name(first));
+                    CAPTURE(crypto::name(second));
+                    change_provider(suite, first, second);
+                }
+            }
+        }
+    }
+}
 
 TEST_CASE("counters go on where they stopped, and the process before seals nothing more") {
     crypto::init();
-    DataSession before(0, two_lanes());
+    DataSession before(0, two_lanes(), kReference);
     for (int i = 0; i < 5; ++i) {
         CHECK(seal(before, 1) == static_cast<std::uint64_t>(i));
     }
     before.confirm();
-    DataSession after(0, before.keys().clone());
+    DataSession after(0, before.keys().clone(), kReference);
     after.set_lifetime(before.lifetime());
     const DataSession::Progress progress = before.hand_over();
     REQUIRE(after.take_over(progress));
@@ -78,7 +144,7 @@ TEST_CASE("however often a session changes hands, no counter of a lane is used t
     std::mt19937 random(20261126); // NOLINT: the same in every run
     const auto below = [&](unsigned end) { return static_cast<unsigned>(random() % end); };
     std::array<std::set<std::uint64_t>, 2> used;
-    auto session = std::make_unique<DataSession>(0, two_lanes());
+    auto session = std::make_unique<DataSession>(0, two_lanes(), kReference);
     std::vector<std::unique_ptr<DataSession>> gone;
     for (int turn = 0; turn < 200; ++turn) {
         for (unsigned count = below(20); count > 0; --count) {
@@ -90,7 +156,7 @@ TEST_CASE("however often a session changes hands, no counter of a lane is used t
         for (const auto& old : gone) {
             CHECK_FALSE(seal(*old, below(2)));
         }
-        auto next = std::make_unique<DataSession>(0, session->keys().clone());
+        auto next = std::make_unique<DataSession>(0, session->keys().clone(), kReference);
         REQUIRE(next->take_over(session->hand_over()));
         gone.push_back(std::exchange(session, std::move(next)));
         if (gone.size() > 4) {
@@ -101,11 +167,11 @@ TEST_CASE("however often a session changes hands, no counter of a lane is used t
 
 TEST_CASE("what was opened before is a replay after") {
     crypto::init();
-    DataSession before(0, two_lanes());
+    DataSession before(0, two_lanes(), kReference);
     for (const std::uint64_t counter : kOpened) {
         REQUIRE(before.receiver(1)->window.commit(counter));
     }
-    DataSession after(0, before.keys().clone());
+    DataSession after(0, before.keys().clone(), kReference);
     REQUIRE(after.take_over(before.hand_over()));
     auto& window = after.receiver(1)->window;
     for (const std::uint64_t counter : kOpened) {
@@ -118,8 +184,8 @@ TEST_CASE("what was opened before is a replay after") {
 
 TEST_CASE("progress that does not fit, or goes back, is not taken") {
     crypto::init();
-    DataSession before(0, two_lanes());
-    DataSession after(0, two_lanes());
+    DataSession before(0, two_lanes(), kReference);
+    DataSession after(0, two_lanes(), kReference);
     DataSession::Progress progress = before.hand_over();
     REQUIRE(seal(after, 0) == 0U);
     CHECK_FALSE(after.take_over(progress));

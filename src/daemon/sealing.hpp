@@ -1,0 +1,29 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "api/status.hpp"
+#include "crypto/ciphers.hpp"
+#include "daemon/cluster_file.hpp"
+#include "daemon/node_state.hpp"
+#include "session/manager.hpp"
+
+#include <string>
+
+namespace weave::daemon {
+
+/** Tries all providers and logs how they did. `wanted` is the name of one, or "auto". Throws as
+ * refuse_unusable(). */
+crypto::Ciphers choose_ciphers(const std::string& wanted);
+
+/** Throws ConfigError when the wanted provider can do nothing here, or nobody can. */
+void refuse_unusable(const crypto::Ciphers& ciphers, const std::string& wanted);
+
+/** What each provider did, and a warning for those that are broken. */
+void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status);
+
+/** Who this node is to its peers, and which suites it can do. */
+session::Local
+session_local(const NodeState& state, const Cluster& cluster, const crypto::Ciphers& ciphers);
+
+} // namespace weave::daemon
