@@ -9,6 +9,7 @@ import argparse
 import atexit
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,8 @@ import time
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 LAUNCH = REPOSITORY / "packaging" / "weave-launch"
 TICKS = os.sysconf("SC_CLK_TCK")
+PIPE, STDOUT = subprocess.PIPE, subprocess.STDOUT
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class CannotRun(Exception):
@@ -37,15 +40,20 @@ def arguments(description, rounds):
 
 def run(main, options):
     """Runs a benchmark; the exit status is 1 only when it could not run."""
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for name in ENDING:
         signal.signal(name, lambda number, _: sys.exit(128 + number))
     try:
         main(options)
     except CannotRun as why:
         sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {why}")
     except subprocess.CalledProcessError as failed:
-        output = f"\n{failed.stderr or ''}{failed.stdout or ''}".rstrip()
-        sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {' '.join(map(str, failed.cmd))} failed{output}")
+        sys.exit(f"{pathlib.Path(sys.argv[0]).name}: {sentence(failed)}")
+
+
+def sentence(failed):
+    """What a command that failed was and said."""
+    output = f"\n{failed.stderr or ''}{failed.stdout or ''}".rstrip()
+    return f"{' '.join(map(str, failed.cmd))} failed{output}"
 
 
 def call(*command, **more):
@@ -126,6 +134,7 @@ class Rig:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weavemesh-bench."))
         self.namespaces = []
         self.processes = []
+        self.litter = []  # files elsewhere that programs may leave behind
         atexit.register(self.close)
         self._underlay()
 
@@ -152,7 +161,8 @@ class Rig:
             self.link(f"h{i}", "set", "eth0", "up")
 
     def close(self):
-        """Ends and removes everything."""
+        """Ends and removes everything; who tells it to end meanwhile is not heard."""
+        handlers = {name: signal.signal(name, signal.SIG_IGN) for name in ENDING}
         for process in self.processes:
             process.terminate()
         for name in self.namespaces:
@@ -167,8 +177,13 @@ class Rig:
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
         for process in self.processes:
             process.wait()
-        self.namespaces, self.processes = [], []
+        for path in self.litter:
+            path.unlink(missing_ok=True)
+        self.namespaces, self.processes, self.litter = [], [], []
         shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self.close)
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
 
     def hosts(self):
         return range(1, self.count + 1)
@@ -185,6 +200,11 @@ class Rig:
 
     def link(self, name, *words):
         return self.ip(name, "link", *words)
+
+    def memory(self, name):
+        """MB that the processes of a namespace have resident."""
+        listed = call("ip", "netns", "pids", f"{self.prefix}-{name}").split()
+        return sum(status_of(pid, "VmRSS") for pid in listed) / 1024
 
     def inside(self, name, *command):
         """The command line that runs a command in a namespace."""
@@ -203,8 +223,13 @@ class Rig:
         return process
 
     def end(self, process):
+        """Ends a process; one that does not obey within 5 s is killed."""
         process.terminate()
-        process.wait()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         self.processes.remove(process)
 
     def first_ping(self, name, address, seconds=10):
@@ -235,6 +260,7 @@ class Weavemesh:
             if not os.access(program, os.X_OK):
                 raise CannotRun(f"{program} is not built: meson setup build && ninja -C build")
         self.token = rig.folder / "token"
+        self.token.touch(0o600)
         self.token.write_text(call(self.weavectl, "genkey"), encoding="ascii")
 
     def _folders(self, i):
@@ -244,9 +270,32 @@ class Weavemesh:
     def launch(self, command, i, *more):
         self.rig.call(f"h{i}", LAUNCH, command, *self._folders(i), *more, env={**os.environ, "WEAVE_BUILD": self.build})
 
-    def start(self, i, *peers):
-        self.launch("start", i, "--name", f"h{i}", "--token-file", self.token, *peers)
+    def start(self, i, *more):
+        """Starts host i's router with these options and peers."""
+        self.launch("start", i, "--name", f"h{i}", "--token-file", self.token, *more)
         self.running.append(i)
+
+    def restart(self, i):
+        """A planned one: the new process takes over from the old one."""
+        self.launch("restart", i)
+
+    def kill_and_start(self, i):
+        """kill -9, and at once the same command line again, as a service manager does. Returns when it answers."""
+        pid = self.pid(i)
+        command = pathlib.Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
+        end = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        select.select([end], [], [], 10)  # what it held is free then
+        os.close(end)
+        with open(self.rig.folder / f"h{i}" / "run" / "weaved.log", "a", encoding="utf-8") as log:
+            process = self.rig.start(f"h{i}", *(word for word in command if word != "--takeover"), stdout=log, stderr=log)
+        (self.rig.folder / f"h{i}" / "run" / "weaved.pid").write_text(f"{process.pid}\n")
+        if not until(10, lambda: self._answers(i)):
+            raise CannotRun(f"weaved on host {i} does not answer after kill -9 and a new start")
+
+    def _answers(self, i):
+        asked = self.rig.inside(f"h{i}", self.weavectl, "--run-dir", self.rig.folder / f"h{i}" / "run", "status")
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
     def stop(self):
         while self.running:

@@ -1,0 +1,2 @@
+# SPDX-FileCopyrightText: weavemesh authors
+# SPDX-License-Identifier: Apache-2.0
