@@ -76,11 +76,14 @@ def udp(rig, peer, load, size, seconds):
     warm_up = min(0.5, seconds)
     counter = rig.start("p2", load, "sink", UDP_PORT, "--seconds", seconds, "--warm-up", warm_up, stdout=bench.PIPE)
     listening(rig, "p2", UDP_PORT, udp=True)
-    sender = rig.start("p1", load, "flood", peer.address, UDP_PORT, "--bytes", size, "--seconds", seconds + warm_up + 2)
+    sender = rig.start("p1", load, "flood", peer.address, UDP_PORT, "--bytes", size, "--seconds", seconds + warm_up + 2,
+                       stdout=bench.PIPE)
     counted, _ = counter.communicate()
+    sender.terminate()
+    sent, _ = sender.communicate()
     rig.end(sender)
     rig.end(counter)
-    return {f"udp{size}": json.loads(counted)["per_second"] / 1e3}
+    return {f"udp{size}": json.loads(counted)["per_second"] / 1e3, f"udp{size}_sent": json.loads(sent)["per_second"] / 1e3}
 
 
 def ask(rig, peer, load, seconds, name):

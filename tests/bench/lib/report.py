@@ -62,12 +62,13 @@ def place(report: dict) -> str:
     return f"{machine['model']}, {machine['processors']} processors, Linux {machine['kernel']}"
 
 
-def rounds_of(report: dict) -> int:
-    return max((len(rows) for rows in report["rounds"].values()), default=0)
+def rounds_of(report: dict) -> str:
+    count = max((len(rows) for rows in report["rounds"].values()), default=0)
+    return "one round" if count == 1 else f"medians of {count} interleaved rounds"
 
 
 def picture(report: dict) -> str:
-    foot = f"medians of {rounds_of(report)} rounds, lines: least to greatest; {place(report)}; {report['date'][:10]}"
+    foot = f"{rounds_of(report)}, lines: least to greatest; {place(report)}; {report['date'][:10]}"
     return plot.svg(report["rounds"], report["medians"], "Between pods of two hosts", foot)
 
 
@@ -88,7 +89,7 @@ def text(report: dict) -> str:
     """For the terminal."""
     parts = [f"{place(report)}; {report['date']}; load {report['machine']['load']}"]
     if len(report["medians"]) > 0 and any(report["rounds"].values()):
-        parts.append(f"medians of {rounds_of(report)} rounds\n" + table.text(table.rows(report["medians"])))
+        parts.append(rounds_of(report) + "\n" + table.text(table.rows(report["medians"])))
     if report["ratios"]:
         parts.append("ratios of medians\n" + table.text(table.ratio_rows(report["ratios"])))
     parts.append("\n".join(notes(report)))
@@ -98,21 +99,21 @@ def text(report: dict) -> str:
 
 def readme_part(report: dict, picture_path: str) -> str:
     """What stands between the marks in the README."""
-    judged = [f"- {targets.line(each)}" for each in report["targets"]]
     return "\n".join((
         BEGIN,
-        f"Measured with `{report['command']}` on {place(report)} (a virtual machine that did other work too: believe the",
-        f"ratios), {report['date'][:10]}, medians of {rounds_of(report)} interleaved rounds. {congestion(report)}",
+        f"Measured with `{report['command']}` on {place(report)},",
+        f"{report['date'][:10]}, {rounds_of(report)}; believe the ratios more than the figures.",
+        congestion(report),
         "",
         f"![Bars of the figures in the table]({picture_path})",
         "",
         table.markdown(table.rows(report["medians"])),
         "",
-        *(f"{sentence}" for sentence in notes(report)[1:]),
+        *(f"- {note}" for note in notes(report)[1:]),
         "",
         "<details><summary>Targets</summary>",
         "",
-        *judged,
+        *(f"- {judged['verdict']}: {targets.sentence(judged)}" for judged in report["targets"]),
         "",
         "</details>",
         END))

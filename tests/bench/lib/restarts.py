@@ -25,7 +25,7 @@ class Counts:
     after_kill: float = 3
 
 
-COUNTS = {"full": Counts(20, 20), "quick": Counts(4, 3, after_kill=2), "tiny": Counts(1, 1, 0.3, 1)}
+COUNTS = {"full": Counts(20, 20), "quick": Counts(3, 2, after_kill=1.5), "tiny": Counts(1, 1, 0.3, 1)}
 
 
 class Traffic:

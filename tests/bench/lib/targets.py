@@ -90,12 +90,17 @@ def judge_all(medians: dict) -> list:
     return [judge(target, medians) for target in TARGETS]
 
 
-def line(judged: dict) -> str:
-    """One judged target, for people."""
+def sentence(judged: dict) -> str:
+    """Text, figure and bound of a judged target."""
     bound = f"{SYMBOLS[judged['sense']]} {judged['limit']:g} {judged['unit']}".strip()
     if judged["verdict"] == NOT_MEASURED:
-        return f"{judged['verdict']:<12}  {judged['text']}: target {bound}"
-    return f"{judged['verdict']:<12}  {judged['text']}: {number(judged['value'])} {judged['unit']}".rstrip() + f", target {bound}"
+        return f"{judged['text']}: target {bound}"
+    return f"{judged['text']}: {number(judged['value'])} {judged['unit']}".rstrip() + f", target {bound}"
+
+
+def line(judged: dict) -> str:
+    """The verdict in a column before it."""
+    return f"{judged['verdict']:<12}  {sentence(judged)}"
 
 
 def number(value: float) -> str:
