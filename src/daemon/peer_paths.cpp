@@ -16,6 +16,8 @@ constexpr auto kTellAfter = std::chrono::milliseconds(1200);
 /** We send and hear nothing for this long: the peer may have lost its keys. */
 constexpr auto kSuspectAfter = std::chrono::seconds(10);
 
+constexpr std::size_t kMaxLocals = 4096;
+
 /** For the log. */
 std::string path_fields(const session::Use& use) {
     switch (use.kind) {
@@ -195,4 +197,25 @@ void Peers::watch_session(const Peer& peer,
     }
 }
 
+void Peers::remember_local(const dataplane::Origin& origin) {
+    if (origin.kind != dataplane::Origin::Kind::direct || origin.local.is_unspecified()) {
+        return;
+    }
+    if (locals_.size() >= kMaxLocals && !locals_.contains(origin.endpoint)) {
+        locals_.clear(); // a cache: what is in use is learned again with the next datagram
+    }
+    IpAddress& local = locals_[origin.endpoint];
+    if (local != origin.local) {
+        local = origin.local;
+        touch();
+    }
+}
+
+std::optional<IpAddress> Peers::local_for(const Endpoint& to) const {
+    if (answering_ && answering_->endpoint == to && !answering_->local.is_unspecified()) {
+        return answering_->local;
+    }
+    const auto entry = locals_.find(to);
+    return entry == locals_.end() ? std::nullopt : std::optional(entry->second);
+}
 } // namespace weave::daemon

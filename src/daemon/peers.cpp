@@ -15,7 +15,6 @@ constexpr auto kFreshSession = std::chrono::seconds(3);
 /** A peer without a session is tried for as long as it is known; longer than an attempt takes to
  * give up, so that it does, and what waits is dropped. */
 constexpr auto kOpenAgain = std::chrono::seconds(100);
-constexpr std::size_t kMaxLocals = 4096;
 
 void randomize(ByteSpan out) {
     crypto::random_bytes(out);
@@ -161,28 +160,6 @@ bool Peers::reaches(const NodeId& node) const {
 dataplane::PeerIndex Peers::index_of(const NodeId& node) const {
     const auto entry = peers_.find(node);
     return entry == peers_.end() ? kNoPeer : entry->second.index;
-}
-
-void Peers::remember_local(const dataplane::Origin& origin) {
-    if (origin.kind != dataplane::Origin::Kind::direct || origin.local.is_unspecified()) {
-        return;
-    }
-    if (locals_.size() >= kMaxLocals && !locals_.contains(origin.endpoint)) {
-        locals_.clear(); // a cache: what is in use is learned again with the next datagram
-    }
-    IpAddress& local = locals_[origin.endpoint];
-    if (local != origin.local) {
-        local = origin.local;
-        touch();
-    }
-}
-
-std::optional<IpAddress> Peers::local_for(const Endpoint& to) const {
-    if (answering_ && answering_->endpoint == to && !answering_->local.is_unspecified()) {
-        return answering_->local;
-    }
-    const auto entry = locals_.find(to);
-    return entry == locals_.end() ? std::nullopt : std::optional(entry->second);
 }
 
 void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
