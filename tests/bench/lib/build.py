@@ -8,6 +8,7 @@ import subprocess
 import rig as bench
 
 OWN_BUILD = bench.REPOSITORY / "build-bench"
+RELEASE = {"buildtype": "release", "tests": "false", "bench": "true"}
 TARGETS = ("src/daemon/weaved", "src/cli/weavectl", "tests/bench/tools/load", "tests/bench/tools/crowd")
 
 
@@ -30,18 +31,21 @@ def given(folder):
 
 def make():
     """The release build of the working tree in build-bench, made or brought up to date."""
+    wanted = [f"-D{name}={value}" for name, value in RELEASE.items()]
     if not (OWN_BUILD / "build.ninja").exists():
         print(f"building {OWN_BUILD}, once", flush=True)
-        bench.call("meson", "setup", OWN_BUILD, bench.REPOSITORY, "--buildtype=release", "-Dtests=false", "-Dbench=true")
+        bench.call("meson", "setup", OWN_BUILD, bench.REPOSITORY, *wanted)
+    elif options(OWN_BUILD, RELEASE) != RELEASE:
+        bench.call("meson", "configure", OWN_BUILD, *wanted)
     bench.call("ninja", "-C", OWN_BUILD, *TARGETS)
     return OWN_BUILD
 
 
-def options(folder):
-    """The build options that decide about speed."""
-    wanted = ("buildtype", "optimization", "b_sanitize", "b_ndebug")
+def options(folder, names=("buildtype", "optimization", "b_sanitize", "b_ndebug")):
+    """Build options, those that decide about speed unless others are named; switches as true and false."""
     known = json.loads(bench.call("meson", "introspect", folder, "--buildoptions"))
-    return {option["name"]: option["value"] for option in known if option["name"] in wanted}
+    values = {option["name"]: option["value"] for option in known if option["name"] in names}
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
 
 
 def warning(chosen):

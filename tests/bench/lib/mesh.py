@@ -89,7 +89,7 @@ def crowded(folder, spans):
         began = time.monotonic()
         mesh.start(1, f"{CROWD_HOST}:{FIRST_PORT}")
         mesh.attach(1)
-        if not bench.until(60, lambda: knows(mesh, spans.peers)):
+        if not bench.until(120, lambda: knows(mesh, spans.peers)):
             raise bench.CannotRun(f"the router does not come to know its {spans.peers} peers: "
                                   f"{json.loads(mesh.control(1, 'status', '-o', 'json'))}")
         joined = time.monotonic() - began
