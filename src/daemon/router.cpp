@@ -175,6 +175,7 @@ void Router::start() {
               state_.identity().id().fingerprint(),
               options_.port,
               lanes_->count());
+    log_ciphers(ciphers_);
     schedule_tick();
 }
 

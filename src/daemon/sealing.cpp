@@ -61,6 +61,11 @@ void refuse_unusable(const crypto::Ciphers& ciphers, const std::string& wanted) 
 
 crypto::Ciphers choose_ciphers(const std::string& wanted) {
     crypto::Ciphers ciphers = crypto::choose_ciphers(crypto::provider_named(wanted));
+    refuse_unusable(ciphers, wanted);
+    return ciphers;
+}
+
+void log_ciphers(const crypto::Ciphers& ciphers) {
     for (const crypto::Trial& trial : ciphers.trials()) {
         log::info("event=cipher suite={} provider={} state={} large_ns={} small_ns={}",
                   crypto::name(trial.suite),
@@ -72,8 +77,6 @@ crypto::Ciphers choose_ciphers(const std::string& wanted) {
             log::error("event=cipher_broken detail={}", log::quoted(broken(trial)));
         }
     }
-    refuse_unusable(ciphers, wanted);
-    return ciphers;
 }
 
 void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status) {

@@ -12,9 +12,11 @@
 
 namespace weave::daemon {
 
-/** Tries all providers and logs how they did. `wanted` is the name of one, or "auto". Throws as
- * refuse_unusable(). */
+/** Tries all providers. `wanted` is the name of one, or "auto". Throws as refuse_unusable(). */
 crypto::Ciphers choose_ciphers(const std::string& wanted);
+
+/** How they did. A start that fails has a sentence of its own to say: not before it succeeded. */
+void log_ciphers(const crypto::Ciphers& ciphers);
 
 /** Throws ConfigError when the wanted provider can do nothing here, or nobody can. */
 void refuse_unusable(const crypto::Ciphers& ciphers, const std::string& wanted);
