@@ -139,8 +139,8 @@ class Rig:
         self._underlay()
 
     def _namespace(self, name):
+        self.namespaces.append(name)  # first: who is told to end meanwhile removes it, too
         call("ip", "netns", "add", f"{self.prefix}-{name}")
-        self.namespaces.append(name)
         self.link(name, "set", "lo", "up")
 
     def _underlay(self):
