@@ -45,6 +45,7 @@ begin() {
     # Memory that was freed is held back for a while there: a little of it, as stories look at the size.
     export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$folder/sanitizer:quarantine_size_mb=8
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$folder/sanitizer
+    export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$folder/sanitizer
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
