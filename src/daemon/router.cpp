@@ -176,6 +176,7 @@ void Router::start() {
               options_.port,
               lanes_->count());
     log_ciphers(ciphers_);
+    descriptor_holder_.hold(lanes_->descriptors());
     schedule_tick();
 }
 
