@@ -28,7 +28,7 @@ holder() {
 has_holder() { [[ -n $(holder "$1") ]]; }
 no_holder() { [[ -z $(holder "$1") ]]; }
 # holds HOST: its holder has got a queue of the TAP
-holds() { [[ -n $(holder "$1") && -n $(find "/proc/$(holder "$1")/fd" -lname /dev/net/tun) ]]; }
+holds() { [[ -n $(holder "$1") && -n $(find "/proc/$(holder "$1")/fd" -lname '*/net/tun') ]]; }
 # A router that has just started may not have given them away yet.
 crash() {
     eventually 3 holds "$1" || fail "nobody holds what host $1 has open"
@@ -38,7 +38,7 @@ crash() {
 step "a process of its own holds them"
 expect "it runs" eventually 3 has_holder b
 keeper=$(holder b)
-[[ $(find "/proc/$keeper/fd" -lname /dev/net/tun | wc -l) == 2 ]] || fail "it does not hold two queues"
+[[ $(find "/proc/$keeper/fd" -lname '*/net/tun' | wc -l) == 2 ]] || fail "it does not hold two queues"
 grep -q '^CapEff:[[:space:]]*0*$' "/proc/$keeper/status" || fail "it has capabilities"
 [[ $(stat -c %a "$folder/b/run/holder.sock") == 600 ]] || fail "others may connect"
 has_secret() { # PID: whether the cluster's secret, or what is made of it in the file, lies in its memory
