@@ -13,6 +13,9 @@ namespace {
 
 /** What others own comes again by records: it need not be on disk at once. */
 constexpr auto kSaveSoon = std::chrono::seconds(1);
+/** For how long an address that is in use elsewhere may become free: whoever moves a pod releases
+ * its address on one node and asks for it on another, and may be there before the record is. */
+constexpr auto kToldWithin = std::chrono::seconds(1);
 
 /** A node that lost its file is one that comes anew: it must not begin a range of its own before it
  * has met the others. */
@@ -29,12 +32,6 @@ ipam::ManagerSettings manager_settings(const AllocationSettings& settings) {
     std::random_device random;
     out.origin = (std::uint64_t{random()} << 32U) | random();
     return out;
-}
-
-/** Space that was asked for, and an owner that is not connected yet, as after a restart. */
-bool may_come(const ipam::Answer& answer) {
-    return answer.outcome == ipam::Answer::Outcome::wait ||
-           answer.outcome == ipam::Answer::Outcome::unreachable;
 }
 
 } // namespace
@@ -95,10 +92,12 @@ void Allocations::obtain(const std::string& holder,
                          std::vector<ipam::Request> requests,
                          Duration patience,
                          Done done) {
+    const TimePoint now = settings_.clock();
     pending_.push_back({holder,
                         std::move(requests),
                         allocator().leases().held_by(holder),
-                        settings_.clock() + patience,
+                        now + std::min<Duration>(patience, kToldWithin),
+                        now + patience,
                         std::move(done),
                         std::nullopt});
     settle();
@@ -233,7 +232,7 @@ void Allocations::on_routes(const mesh::Routes& routes) {
 
 void Allocations::tick() {
     const TimePoint now = settings_.clock();
-    const auto late = [&](const Pending& each) { return each.until <= now; };
+    const auto late = [&](const Pending& each) { return each.told_by <= now; };
     if (unsaved_ || record_ || sets_ || (save_by_ && *save_by_ <= now) ||
         manager_.next_deadline() <= now || std::any_of(pending_.begin(), pending_.end(), late)) {
         settle();
@@ -327,6 +326,17 @@ bool Allocations::save(TimePoint now) {
     return !unsaved_;
 }
 
+/** Space that was asked for, an owner that is not connected yet, as after a restart, and word that
+ * an address was released. */
+bool Allocations::may_come(const Pending& pending, const ipam::Answer& answer, TimePoint now) {
+    using Outcome = ipam::Answer::Outcome;
+    if (answer.outcome == Outcome::used) {
+        return now < pending.told_by;
+    }
+    return (answer.outcome == Outcome::wait || answer.outcome == Outcome::unreachable) &&
+           now < pending.until;
+}
+
 /** nullopt while it waits for space. */
 std::optional<Allocations::Obtained> Allocations::attempt(Pending& pending, TimePoint now) {
     if (pending.cancelled) {
@@ -346,7 +356,7 @@ std::optional<Allocations::Obtained> Allocations::attempt(Pending& pending, Time
             granted_to[number] = granted(request, answer.index);
         } else if (!ours && request.kind == ipam::Request::Kind::fixed) {
             granted_to[number] = {*request.prefix}; // not of the range: nobody's to give
-        } else if (may_come(answer) && now < pending.until) {
+        } else if (may_come(pending, answer, now)) {
             pending.asked = answer.node;
             return std::nullopt;
         } else {

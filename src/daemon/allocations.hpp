@@ -132,6 +132,7 @@ class Allocations {
         std::string holder;
         std::vector<ipam::Request> requests;
         std::vector<ipam::Index> before;
+        TimePoint told_by; ///< not after `until`
         TimePoint until;
         Done done;
         /** Whom it waits for. */
@@ -148,6 +149,8 @@ class Allocations {
     void publish();
     void share(const std::string& holder, const std::vector<ipam::Index>& fresh);
     [[nodiscard]] std::vector<ipam::Index> places_of(const wire::Addresses& said) const;
+    [[nodiscard]] static bool
+    may_come(const Pending& pending, const ipam::Answer& answer, TimePoint now);
     [[nodiscard]] std::optional<Obtained> attempt(Pending& pending, TimePoint now);
     void give_up(const ipam::Request& request);
     [[nodiscard]] ipam::Answer ask(const Pending& pending,

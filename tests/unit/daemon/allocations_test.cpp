@@ -216,6 +216,29 @@ TEST_CASE("what a program or a person has on another node is in use there") {
     CHECK(world.obtain(2, "c:y", "ip:10.7.0.5") == "conflict");
 }
 
+TEST_CASE("that an address is free again may be told a moment after it is asked for") {
+    World world;
+    world.start(1);
+    world.start(2, /*expects_others=*/true);
+    world.link();
+    CHECK(world.obtain(1, "c:x", "ip:10.7.0.5").starts_with("10.7.0.5"));
+    wire::Addresses said;
+    said.reserved.push_back(*IpAddress::parse("10.7.0.5"));
+    world.publish(1, wire::kAddressesKind, wire::encode_addresses(said));
+    const auto answer = world.ask(2, "c:y", "ip:10.7.0.5");
+    world.pass(500ms);
+    CHECK(answer->empty());
+    world.nodes[1].allocations->release("c:x");
+    world.publish(1, wire::kAddressesKind, wire::encode_addresses({}));
+    world.pass(500ms);
+    CHECK(answer->starts_with("10.7.0.5"));
+
+    world.publish(2, wire::kAddressesKind, wire::encode_addresses(said));
+    const auto refused = world.ask(1, "c:x", "ip:10.7.0.5");
+    world.pass(2s);
+    CHECK(*refused == "conflict"); // long before it stops waiting for a node
+}
+
 TEST_CASE("who hands out of another range is told") {
     World world;
     world.start(1);
