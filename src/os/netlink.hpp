@@ -93,6 +93,16 @@ struct Neighbour {
     bool permanent = true; ///< what neighbours() read; others know permanent ones only
 };
 
+/** How packets to an address leave this host. */
+struct NextHop {
+    unsigned index = 0;  ///< of the interface
+    IpAddress source;    ///< what they are sent from
+    IpAddress neighbour; ///< the address itself, or a gateway
+    MacAddress mac;      ///< of the neighbour; zero: the kernel does not know it now
+    bool fresh = false;  ///< the kernel is sure of it
+    unsigned mtu = 0;    ///< of this route, in bytes; 0: the interface's
+};
+
 struct BridgeSpec {
     std::string name;
     MacAddress mac;
@@ -170,6 +180,11 @@ class Netlink {
     std::vector<Route> routes_of_all_types();
     /** What is known of one link's neighbours, both families, proxies too. */
     std::vector<Neighbour> neighbours(const Link& link);
+    /** What routes and neighbours say now; nullopt when there is no way, or one with more to it
+     * than an interface and a neighbour. `source`: for packets from that address. */
+    std::optional<NextHop> next_hop(const IpAddress& to, const std::optional<IpAddress>& source);
+    /** Has the kernel look for the neighbour, or ask it again, as if a packet was sent there. */
+    void look_for_neighbour(const NextHop& hop);
 
   private:
     struct Close {
@@ -230,6 +245,23 @@ class LinkMonitor {
   private:
     UniqueFd fd_;
     bool hears_others_ = false;
+};
+
+/** Tells that links, addresses, routes or neighbours of this namespace changed. One thread at a
+ * time. */
+class RouteMonitor {
+  public:
+    /** Throws std::system_error. */
+    RouteMonitor();
+
+    /** Readable when something changed. Non-blocking. */
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+    /** Takes all that waits; false when that was nothing. */
+    bool drain() const;
+
+  private:
+    UniqueFd fd_;
 };
 
 } // namespace weave::os

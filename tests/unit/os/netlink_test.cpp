@@ -1,5 +1,6 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
+#include "os/ethtool.hpp"
 #include "os/netlink.hpp"
 #include "os/netns.hpp"
 #include "os/tap.hpp"
@@ -354,4 +355,83 @@ TEST_CASE("namespaces are told apart, and what is none is refused") {
     run_in_netns(a.get(), [&] { inside = netns_inode(current_netns().get()); });
     CHECK(inside == netns_inode(a.get()));
     CHECK(netns_inode(current_netns().get()) == before);
+}
+
+TEST_CASE("the next hop is what routes and neighbours say") {
+    const UniqueFd ns = test::new_netns();
+    const UniqueFd far_ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    netlink.create_veth({"near", kMac, 1400, "far", kOther, far_ns.get()});
+    Netlink far = Netlink::open_in(far_ns.get());
+    const Link link = netlink.require_link("near");
+    const auto address = [](const char* text) { return *IpAddress::parse(text); };
+    CHECK_FALSE(netlink.next_hop(address("192.0.2.2"), std::nullopt));
+    netlink.add_address(link, *Prefix::parse("192.0.2.1/24"));
+    netlink.add_address(link, *Prefix::parse("192.0.2.11/24"));
+    netlink.add_address(link, *Prefix::parse("2001:db8::1/64"));
+    netlink.set_up(link, true);
+    far.set_up(far.require_link("far"), true);
+    far.add_address(far.require_link("far"), *Prefix::parse("192.0.2.2/24"));
+
+    auto hop = netlink.next_hop(address("192.0.2.2"), std::nullopt);
+    REQUIRE(hop);
+    CHECK(hop->index == link.index);
+    CHECK(hop->source == address("192.0.2.1"));
+    CHECK(hop->neighbour == address("192.0.2.2"));
+    CHECK(hop->mac == MacAddress{});
+    const auto from_another = netlink.next_hop(address("192.0.2.2"), address("192.0.2.11"));
+    REQUIRE(from_another);
+    CHECK(from_another->source == address("192.0.2.11"));
+
+    const RouteMonitor monitor = [&] {
+        std::optional<RouteMonitor> made;
+        run_in_netns(ns.get(), [&] { made.emplace(); });
+        return std::move(*made);
+    }();
+    netlink.look_for_neighbour(*hop);
+    for (int attempt = 0; attempt < 200 && hop->mac == MacAddress{}; ++attempt) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        hop = netlink.next_hop(address("192.0.2.2"), std::nullopt);
+    }
+    CHECK(hop->mac == kOther);
+    CHECK(hop->fresh);
+    CHECK(monitor.drain());
+    CHECK_FALSE(monitor.drain());
+
+    // By a gateway, with a size of its own.
+    const IpAddress gateway = address("192.0.2.254");
+    netlink.set_neighbour({link.index, gateway, kMac});
+    Route route;
+    route.destination = *Prefix::parse("198.51.100.0/24");
+    route.gateway = gateway;
+    route.index = link.index;
+    route.mtu = 1300;
+    netlink.add_route(route);
+    hop = netlink.next_hop(address("198.51.100.7"), std::nullopt);
+    REQUIRE(hop);
+    CHECK(hop->neighbour == gateway);
+    CHECK(hop->mac == kMac);
+    CHECK(hop->fresh);
+    CHECK(hop->mtu == 1300);
+
+    netlink.set_neighbour({link.index, address("2001:db8::2"), kOther});
+    hop = netlink.next_hop(address("2001:db8::2"), std::nullopt);
+    REQUIRE(hop);
+    CHECK(hop->source == address("2001:db8::1"));
+    CHECK(hop->mac == kOther);
+
+    CHECK_FALSE(netlink.next_hop(address("192.0.2.1"), std::nullopt)); // this host's own
+    CHECK_FALSE(netlink.next_hop(address("203.0.113.1"), std::nullopt));
+}
+
+TEST_CASE("what an interface can do is asked of it") {
+    const UniqueFd ns = test::new_netns();
+    Netlink netlink = Netlink::open_in(ns.get());
+    netlink.create_veth({"near", kMac, 1400, "far", kOther, ns.get()});
+    run_in_netns(ns.get(), [] {
+        CHECK(offloads("near") == Offloads{true, true});
+        CHECK(receive_queues("near") == 1);
+        CHECK(offloads("nothing") == Offloads{});
+        CHECK(receive_queues("nothing") == 1);
+    });
 }
