@@ -35,6 +35,8 @@ struct alignas(64) LaneCounters {
     Counter records_opened;      ///< datagrams opened
     Counter sends;               ///< sendmsg calls that took a train or a datagram
     Counter receives;            ///< datagrams or trains received
+    Counter fast_sent;           ///< datagrams that went past the kernel
+    Counter fast_received;       ///< datagrams that came past the kernel
     Counter relayed;             ///< datagrams forwarded for others
     Counter congestion_marks;    ///< frames that got the underlay's congestion mark
     Counter gso_fallbacks;       ///< trains that were sent again one datagram at a time

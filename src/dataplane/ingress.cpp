@@ -346,6 +346,7 @@ void Ingress::answer_probe(const wire::RecordSpan& record,
     route.session = &session;
     route.to = group_.origin.endpoint;
     route.source = group_.origin.local;
+    take_fast_hop(*peer, route);
     if (group_.origin.kind == Origin::Kind::relayed) {
         if (const auto drop = route_through(*snapshot_->peers, group_.origin.via, route)) {
             counters_.drop(*drop);

@@ -5,9 +5,11 @@
 #include "dataplane/egress.hpp"
 #include "dataplane/ingress.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
+#include <vector>
 
 #include <sys/epoll.h>
 
@@ -18,6 +20,8 @@ constexpr std::uint32_t kTapEvent = 0;
 constexpr std::uint32_t kUdp4Event = 1;
 constexpr std::uint32_t kUdp6Event = 2;
 constexpr std::uint32_t kWakeEvent = 3;
+/** And those behind it: one of the fast ports each. */
+constexpr std::uint32_t kFirstFastEvent = 4;
 /** Of an injected record: pad_to and length are 16 bits. */
 constexpr std::size_t kLargestBody = 65535;
 
@@ -43,6 +47,10 @@ class Lane::Impl {
 
     LaneConfig config_;
     LaneCounters counters_;
+    void add_fast_port(std::unique_ptr<FastPort> port);
+    void remove_fast_ports(std::uint8_t port);
+    [[nodiscard]] bool fast_port_gone(std::uint8_t port) const;
+
     os::EventFd wake_;
     Punter punter_;
     InjectionRing injections_;
@@ -53,6 +61,10 @@ class Lane::Impl {
     void watch(int fd, std::uint32_t event);
     void serve_tap(std::uint32_t ready);
     void receive(const os::UdpSocket& socket);
+    bool receive_fast(FastPort& port);
+    void take_what_came_fast();
+    void begin_batch();
+    void end_batch();
     void handle_injections();
     void inject(const Injection& injection);
     void send_record(const Injection& injection);
@@ -72,6 +84,8 @@ class Lane::Impl {
     Merger merger_;
     Egress egress_;
     Ingress ingress_;
+    /** By the event's number; a place that is free again is used again. */
+    std::vector<std::unique_ptr<FastPort>> fast_;
 };
 
 Lane::Impl::Impl(const LaneConfig& config)
@@ -116,27 +130,23 @@ void Lane::Impl::run() {
         run_once(Duration{-1});
     }
     run_once(Duration{0}); // what was asked for before the end, such as a goodbye
+    take_what_came_fast();
     stopped_.store(false);
 }
 
 void Lane::Impl::run_once(Duration timeout) {
-    std::array<epoll_event, 4> events;
+    std::array<epoll_event, kFirstFastEvent + kMaxFastPorts> events;
     const int ready = ::epoll_wait(
         epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds(timeout));
     if (ready <= 0) {
         return;
     }
-    snapshot_ = &config_.cell->enter(config_.index);
-    const TimePoint now = Clock::now();
-    tap_.begin(now);
-    merger_.begin(snapshot_->settings->join_frames);
-    outbox_.begin(*snapshot_->settings, now);
-    egress_.begin(*snapshot_, now);
-    ingress_.begin(*snapshot_, now);
+    begin_batch();
     for (int i = 0; i < ready; ++i) {
-        switch (events[static_cast<std::size_t>(i)].data.u32) {
+        const epoll_event& event = events[static_cast<std::size_t>(i)];
+        switch (event.data.u32) {
         case kTapEvent:
-            serve_tap(events[static_cast<std::size_t>(i)].events);
+            serve_tap(event.events);
             break;
         case kUdp4Event:
             receive(*config_.udp4);
@@ -144,15 +154,32 @@ void Lane::Impl::run_once(Duration timeout) {
         case kUdp6Event:
             receive(*config_.udp6);
             break;
-        default:
+        case kWakeEvent:
             wake_.drain();
             if (ingress_.take_handoffs()) {
                 wake_.signal();
             }
             handle_injections();
             break;
+        default:
+            receive_fast(*fast_[event.data.u32 - kFirstFastEvent]);
+            break;
         }
     }
+    end_batch();
+}
+
+void Lane::Impl::begin_batch() {
+    snapshot_ = &config_.cell->enter(config_.index);
+    const TimePoint now = Clock::now();
+    tap_.begin(now);
+    merger_.begin(snapshot_->settings->join_frames);
+    outbox_.begin(*snapshot_->settings, now);
+    egress_.begin(*snapshot_, now);
+    ingress_.begin(*snapshot_, now);
+}
+
+void Lane::Impl::end_batch() {
     outbox_.flush();
     config_.cell->leave(config_.index);
     snapshot_ = nullptr;
@@ -176,6 +203,63 @@ void Lane::Impl::receive(const os::UdpSocket& socket) {
         ingress_.handle(datagram);
     }
     ingress_.finish();
+}
+
+bool Lane::Impl::receive_fast(FastPort& port) {
+    const auto frames = port.socket().receive();
+    for (const ByteSpan& frame : frames) {
+        if (const auto datagram = read_underlay_frame(frame)) {
+            counters_.fast_received.add();
+            ingress_.handle(*datagram);
+        } else {
+            counters_.drop(Drop::malformed_datagram);
+        }
+    }
+    ingress_.finish();
+    port.socket().release();
+    return !frames.empty();
+}
+
+/** What is in the rings of a socket that may be closed next is in nobody else's. */
+void Lane::Impl::take_what_came_fast() {
+    for (const auto& port : fast_) {
+        // No more than fits one: whoever goes on sending is not waited for.
+        for (std::size_t taken = 0; port && taken < fastpath::Umem::kReceiveFrames;
+             taken += fastpath::Socket::kBatch) {
+            begin_batch();
+            const bool some = receive_fast(*port);
+            end_batch();
+            if (!some) {
+                break;
+            }
+        }
+    }
+}
+
+void Lane::Impl::add_fast_port(std::unique_ptr<FastPort> port) {
+    auto place = std::find(fast_.begin(), fast_.end(), nullptr);
+    if (place == fast_.end()) {
+        place = fast_.insert(fast_.end(), nullptr);
+    }
+    watch(port->socket().fd(), kFirstFastEvent + static_cast<std::uint32_t>(place - fast_.begin()));
+    outbox_.set_fast_port(port->port(), port.get());
+    *place = std::move(port);
+}
+
+void Lane::Impl::remove_fast_ports(std::uint8_t port) {
+    outbox_.set_fast_port(port, nullptr);
+    for (auto& each : fast_) {
+        if (each && each->port() == port) {
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, each->socket().fd(), nullptr);
+            each.reset();
+        }
+    }
+}
+
+bool Lane::Impl::fast_port_gone(std::uint8_t port) const {
+    return std::any_of(fast_.begin(), fast_.end(), [&](const auto& each) {
+        return each && each->port() == port && each->gone();
+    });
 }
 
 void Lane::Impl::handle_injections() {
@@ -231,6 +315,7 @@ void Lane::Impl::send_record(const Injection& injection) {
         if (injection.endpoint) {
             route.to = *injection.endpoint;
             route.source = injection.source.value_or(IpAddress{});
+            take_fast_hop(*peer, route);
         } else {
             drop = route_through(peers, injection.via, route);
         }
@@ -245,7 +330,9 @@ void Lane::Impl::send_record(const Injection& injection) {
         seal_padded(route, injection, injection.pad_to);
         return;
     }
-    // Nothing else may be in it, and the route does not tell of trains that do not arrive.
+    // Nothing else may be in it, and the route does not tell of trains that do not arrive. The
+    // question is about the kernel's: nobody else sends any.
+    route.fast = nullptr;
     outbox_.flush();
     Injection each = injection;
     for (unsigned i = 0; i < injection.count; ++i) {
@@ -315,6 +402,18 @@ PuntRing& Lane::punts() {
 
 InjectionRing& Lane::injections() {
     return impl_->injections_;
+}
+
+void Lane::add_fast_port(std::unique_ptr<FastPort> port) {
+    impl_->add_fast_port(std::move(port));
+}
+
+void Lane::remove_fast_ports(std::uint8_t port) {
+    impl_->remove_fast_ports(port);
+}
+
+bool Lane::fast_port_gone(std::uint8_t port) const {
+    return impl_->fast_port_gone(port);
 }
 
 bool Lane::tap_gone() const {

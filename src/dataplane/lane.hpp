@@ -4,6 +4,7 @@
 
 #include "base/time.hpp"
 #include "dataplane/counters.hpp"
+#include "dataplane/fast_port.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/punt.hpp"
 #include "dataplane/snapshot_cell.hpp"
@@ -55,6 +56,14 @@ class Lane {
     void stop();
     /** Any thread: makes the lane look at its injections. */
     void wake();
+
+    /** While run() does not: it receives by that port, and sends by it what the snapshot says. At
+     * most kMaxFastPorts. */
+    void add_fast_port(std::unique_ptr<FastPort> port);
+    /** While run() does not; the sockets may be closed then. */
+    void remove_fast_ports(std::uint8_t port);
+    /** The control thread: see FastPort::gone(). */
+    [[nodiscard]] bool fast_port_gone(std::uint8_t port) const;
 
     /** The control thread is the consumer of punts() and the producer of injections(). */
     [[nodiscard]] PuntRing& punts();

@@ -36,6 +36,7 @@ std::optional<Drop> route_through(const PeerTable& peers, PeerIndex via, Route& 
     route.first = hop->state.get();
     route.to = hop->path.endpoint;
     route.source = hop->path.source;
+    take_fast_hop(*hop, route);
     return std::nullopt;
 }
 
@@ -58,6 +59,7 @@ std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& r
         route.first = peer->state.get();
         route.to = peer->path.endpoint;
         route.source = peer->path.source;
+        take_fast_hop(*peer, route);
         break;
     case Path::Kind::relay:
         if (const auto drop = route_through(peers, peer->path.via, route)) {
@@ -309,7 +311,29 @@ bool Outbox::trains_arrive() {
     return false;
 }
 
+bool Outbox::send_fast() {
+    FastPort* port = train_.fast == nullptr ? nullptr : fast_[train_.fast->port];
+    // What does not fit is the socket's to refuse, so that whoever searches sizes hears of it.
+    if (port == nullptr || port->gone() || !FastPort::fits(*train_.fast, train_.to, segment_)) {
+        return false;
+    }
+    const std::size_t lost =
+        port->send(*train_.fast, train_.to, train_.marks, ByteView{arena_}.first(used_), segment_);
+    counters_.fast_sent.add(count_ - lost);
+    counters_.drop(Drop::send_failed, lost);
+    return true;
+}
+
+void Outbox::finish_train() {
+    used_ = count_ = segment_ = 0;
+    closed_ = false;
+}
+
 void Outbox::send_train_now() {
+    if (send_fast()) {
+        finish_train();
+        return;
+    }
     const bool one_by_one = !trains_arrive();
     // What refused a train, an interface or a driver, is a matter of the way to this peer.
     PeerState::LanePart* way =
@@ -344,8 +368,7 @@ void Outbox::send_train_now() {
     if (result.too_big) {
         report_too_big();
     }
-    used_ = count_ = segment_ = 0;
-    closed_ = false;
+    finish_train();
 }
 
 void Outbox::flush() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/equal.hpp"
+#include "dataplane/fast_port.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/punter.hpp"
 #include "dataplane/snapshot.hpp"
@@ -21,8 +22,9 @@ struct Route {
     DataSession* hop = nullptr; ///< relayed: the session with the next hop
     PeerState* first = nullptr; ///< of the peer that gets the datagram: itself or the hop
     Endpoint to;
-    IpAddress source;       ///< unspecified = the kernel's choice
-    std::uint8_t marks = 0; ///< DSCP and ECN of the underlay's packets
+    IpAddress source;              ///< unspecified = the kernel's choice
+    std::uint8_t marks = 0;        ///< DSCP and ECN of the underlay's packets
+    const FastHop* fast = nullptr; ///< past the kernel, where the lane has that port
     /** The largest plaintext of a datagram that fits the path, in bytes; 0 when nothing does. */
     std::size_t room = 0;
     /** A larger one shows whether the path still carries what it is taken to carry. */
@@ -47,6 +49,14 @@ inline std::size_t underlay_overhead(const IpAddress& to) {
     return to.is_v4() ? 28 : 48;
 }
 
+/** Sends what goes to `route.to` as everything else that goes there directly. */
+inline void take_fast_hop(const PeerEntry& peer, Route& route) {
+    if (peer.path.kind == Path::Kind::direct && peer.path.fast.port != FastHop::kNoPort &&
+        equal(peer.path.endpoint, route.to)) {
+        route.fast = &peer.path.fast;
+    }
+}
+
 /** Fills `route` for a peer by its path; nullopt on success, else why nothing can be sent. */
 std::optional<Drop> find_route(const PeerTable& peers, PeerIndex index, Route& route);
 /** The hop's part of a route: through peer `via`, which must be reached directly. */
@@ -65,6 +75,9 @@ class Outbox {
     };
 
     Outbox(const Config& config, LaneCounters& counters, Punter& punter);
+
+    /** Between batches. nullptr: that interface is served no more. */
+    void set_fast_port(std::uint8_t port, FastPort* served) { fast_[port] = served; }
 
     /** Starts a batch. `settings` is valid until flush(). */
     void begin(const Settings& settings, TimePoint now);
@@ -113,8 +126,12 @@ class Outbox {
     bool shorten_tail();
     [[nodiscard]] const os::UdpSocket* socket() const;
     bool wait_for_room();
+    void finish_train();
+    /** True when an interface's own socket took the train. */
+    bool send_fast();
 
     Config config_;
+    std::array<FastPort*, kMaxFastPorts> fast_{};
     LaneCounters& counters_;
     Punter& punter_;
     const Settings* settings_ = nullptr;

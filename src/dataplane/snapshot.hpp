@@ -9,6 +9,7 @@
 #include "dataplane/kernel_errors.hpp"
 #include "dataplane/marks.hpp"
 #include "dataplane/tables.hpp"
+#include "dataplane/underlay_frame.hpp"
 #include "wire/datagram.hpp"
 #include "wire/packet.hpp"
 
@@ -32,6 +33,7 @@ struct Path {
     Endpoint endpoint; ///< direct
     IpAddress source;  ///< direct: local address to send from; unspecified = the kernel's choice
     PeerIndex via = kNoPeer; ///< relay: the next hop, itself a peer with a direct path
+    FastHop fast{};          ///< direct: past the kernel, where that can be
 };
 
 /** The bound on frames that all lanes together keep for a peer without a session. Any thread. */
