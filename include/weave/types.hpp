@@ -22,6 +22,17 @@ struct CipherRow {
     std::uint32_t small_ns = 0; // the same for 64 bytes
 };
 
+/** One interface of the underlay by which peers are reached. */
+struct FastPathRow {
+    std::string interface;
+    std::string path;           // "sockets", "af_xdp native copy", "af_xdp generic zero-copy", ...
+    std::string reason;         // why that one
+    std::uint64_t sent = 0;     // datagrams that went past the kernel
+    std::uint64_t received = 0; // and came so
+    std::uint64_t dropped = 0;  // of those that came: they found no room
+    std::uint64_t stalls = 0;   // times that it stood still, and was left for the sockets
+};
+
 /** One node in a few lines. */
 struct NodeStatus {
     std::string version;
@@ -50,6 +61,8 @@ struct NodeStatus {
     std::vector<std::string> exposed;  // host addresses on the pod network, "10.32.0.1/12"
     std::vector<std::string> warnings; // one sentence each: what is degraded and how to mend it
     std::vector<CipherRow> ciphers;    // one per suite and provider of this host
+    std::string fast_path;             // what --fast-path says
+    std::vector<FastPathRow> fast_paths;
 };
 
 /** One control connection, made or attempted. */
@@ -119,6 +132,8 @@ struct LaneRow {
     std::uint64_t neighbours_answered = 0; // ARP and ND questions answered for pods of other nodes
     std::uint64_t neighbours_here = 0;     // those for addresses of this node, which did not travel
     std::uint64_t congestion_marks = 0;    // frames that got the underlay's congestion mark (ECN)
+    std::uint64_t fast_sent = 0;           // datagrams that went past the kernel
+    std::uint64_t fast_received = 0;       // and came so
 };
 
 /** A pod interface on this host. */

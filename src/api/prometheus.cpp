@@ -229,6 +229,34 @@ void lane_metrics(Page& page, const std::vector<LaneRow>& rows) {
     counter("weave_lane_congestion_marks_total",
             "Frames that got the underlay's congestion mark (ECN).",
             &LaneRow::congestion_marks);
+    counter("weave_lane_fast_sent_total",
+            "Datagrams that went past the kernel's sockets.",
+            &LaneRow::fast_sent);
+    counter("weave_lane_fast_received_total",
+            "Datagrams that came past the kernel's sockets.",
+            &LaneRow::fast_received);
+}
+
+void fast_path_metrics(Page& page, const std::vector<FastPathRow>& rows) {
+    const auto counter =
+        [&](const char* name, const char* type, const char* help, const auto& value) {
+            page.metric(name, type, help);
+            for (const FastPathRow& row : rows) {
+                page.sample("interface", row.interface, std::to_string(value(row)));
+            }
+        };
+    counter("weave_fast_path",
+            "gauge",
+            "1: datagrams by this interface go past the kernel's sockets.",
+            [](const FastPathRow& row) { return row.path == "sockets" ? 0 : 1; });
+    counter("weave_fast_path_dropped_total",
+            "counter",
+            "Datagrams that came past the kernel's sockets and found no room.",
+            [](const FastPathRow& row) { return row.dropped; });
+    counter("weave_fast_path_stalls_total",
+            "counter",
+            "Times that an interface's own sockets stood still and were left.",
+            [](const FastPathRow& row) { return row.stalls; });
 }
 
 } // namespace
@@ -241,6 +269,7 @@ std::string render_prometheus(const NodeReport& report) {
     peer_metrics(page, report.peers);
     drop_metrics(page, report.drops);
     lane_metrics(page, report.lanes);
+    fast_path_metrics(page, report.status.fast_paths);
     return page.take();
 }
 

@@ -66,6 +66,18 @@ template <class Row, class Visit> void visit_status(Row& row, Visit visit) {
     visit("exposed", row.exposed);
     visit("warnings", row.warnings);
     visit("ciphers", row.ciphers);
+    visit("fast_path", row.fast_path);
+    visit("fast_paths", row.fast_paths);
+}
+
+template <class Row, class Visit> void visit_fast_path(Row& row, Visit visit) {
+    visit("interface", row.interface);
+    visit("path", row.path);
+    visit("reason", row.reason);
+    visit("sent", row.sent);
+    visit("received", row.received);
+    visit("dropped", row.dropped);
+    visit("stalls", row.stalls);
 }
 
 template <class Row, class Visit> void visit_connection(Row& row, Visit visit) {
@@ -128,6 +140,8 @@ template <class Row, class Visit> void visit_lane(Row& row, Visit visit) {
     visit("neighbours_answered", row.neighbours_answered);
     visit("neighbours_here", row.neighbours_here);
     visit("congestion_marks", row.congestion_marks);
+    visit("fast_sent", row.fast_sent);
+    visit("fast_received", row.fast_received);
 }
 
 template <class Row, class Visit> void visit_attachment(Row& row, Visit visit) {
@@ -216,6 +230,14 @@ void to_json(json& out, const DropRow& value) {
 
 void from_json(const json& in, DropRow& value) {
     visit_drop(value, Reader{as_object(in)});
+}
+
+void to_json(json& out, const FastPathRow& value) {
+    visit_fast_path(value, Writer{as_object(out)});
+}
+
+void from_json(const json& in, FastPathRow& value) {
+    visit_fast_path(value, Reader{as_object(in)});
 }
 
 void to_json(json& out, const LaneRow& value) {

@@ -14,6 +14,8 @@ namespace weave {
 // default, what is unknown is skipped, a field of the wrong type throws nlohmann::json::exception.
 void to_json(nlohmann::json& out, const CipherRow& value);
 void from_json(const nlohmann::json& in, CipherRow& value);
+void to_json(nlohmann::json& out, const FastPathRow& value);
+void from_json(const nlohmann::json& in, FastPathRow& value);
 void to_json(nlohmann::json& out, const NodeStatus& value);
 void from_json(const nlohmann::json& in, NodeStatus& value);
 void to_json(nlohmann::json& out, const ConnectionRow& value);

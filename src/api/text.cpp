@@ -130,6 +130,18 @@ std::string render_table(std::vector<Line> lines) {
     return table(lines);
 }
 
+/** One line for each interface. */
+void add_fast_paths(const NodeStatus& status, std::vector<Line>& lines) {
+    lines.push_back({"fast path:", rest(status.fast_path)});
+    for (const FastPathRow& row : status.fast_paths) {
+        std::string text = printable(row.path) + ", " + printable(row.reason) + "; sent " +
+                           std::to_string(row.sent) + ", received " + std::to_string(row.received) +
+                           ", dropped " + std::to_string(row.dropped) + ", stalls " +
+                           std::to_string(row.stalls);
+        lines.push_back({"on " + printable(row.interface) + ':', std::move(text)});
+    }
+}
+
 std::string render_status(const NodeStatus& status) {
     std::vector<Line> lines{
         {"version:", rest(status.version)},
@@ -153,6 +165,7 @@ std::string render_status(const NodeStatus& status) {
             lines.push_back({"cipher:", cipher_text(row)});
         }
     }
+    add_fast_paths(status, lines);
     for (const std::string& warning : status.warnings) {
         lines.push_back({"warning:", printable(warning)});
     }

@@ -113,6 +113,15 @@ void Lanes::halt() {
     threads_.clear();
 }
 
+void Lanes::while_halted(const std::function<void()>& work) {
+    const bool running = !threads_.empty();
+    halt();
+    work();
+    if (running) {
+        go_on();
+    }
+}
+
 void Lanes::stop() {
     halt();
     boost::system::error_code ignored;

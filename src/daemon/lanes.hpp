@@ -50,6 +50,11 @@ class Lanes {
     void halt();
     void go_on();
 
+    /** With the lanes standing still, if they run at all; what arrives waits in the kernel. */
+    void while_halted(const std::function<void()>& work);
+
+    [[nodiscard]] dataplane::Lane& lane(unsigned index) { return *lanes_[index]; }
+
     [[nodiscard]] const LaneDescriptors& descriptors() const { return descriptors_; }
 
     [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }

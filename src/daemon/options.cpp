@@ -189,6 +189,12 @@ void check_cipher_provider(const std::string& provider) {
     }
 }
 
+void check_fast_path(const std::string& mode) {
+    if (mode != "af_xdp" && mode != "off") {
+        throw ConfigError(fmt::format("--fast-path '{}' is not one of af_xdp, off", mode));
+    }
+}
+
 /** Why nobody can be reached at the address; empty when somebody can. */
 std::string unreachable_address(const IpAddress& address) {
     if (address.is_unspecified()) {
@@ -287,6 +293,7 @@ void check(const Options& options) {
     }
     check_log_level(options.log_level);
     check_cipher_provider(options.cipher_provider);
+    check_fast_path(options.fast_path);
     check_ranges(options);
     check_listen(options.listen);
     for (const std::string& text : options.advertise) {
@@ -309,6 +316,14 @@ void check(const Options& options) {
 }
 
 } // namespace
+
+std::vector<IpAddress> listen_addresses(const Options& options) {
+    std::vector<IpAddress> out;
+    for (const std::string& text : options.listen) {
+        out.push_back(*IpAddress::parse(text));
+    }
+    return out;
+}
 
 unsigned lane_count(const Options& options) {
     constexpr unsigned kMost = 64;

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
+
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -40,6 +42,9 @@ struct CommandLine {
  * a usage error itself and sets exit_now. Throws ConfigError for values that cannot work.
  */
 CommandLine parse_command_line(int argc, char** argv);
+
+/** Where the router listens; empty: everywhere. */
+std::vector<IpAddress> listen_addresses(const Options& options);
 
 /** How many lanes these options make on this host. */
 unsigned lane_count(const Options& options);

@@ -21,6 +21,7 @@ dataplane::Path Peers::path_of(const Peer& peer) const {
         path.kind = Path::Kind::direct;
         path.endpoint = use.direct;
         path.source = local_for(use.direct).value_or(IpAddress{});
+        path.fast = events_.fast_hop(path.endpoint, path.source);
     } else if (use.kind == session::Use::Kind::relay) {
         path.kind = Path::Kind::relay;
         path.via = index_of(use.relay);

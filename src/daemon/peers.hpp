@@ -28,6 +28,8 @@ struct PeerEvents {
     std::function<void(const NodeId&, bool unreachable)> on_direct;
     /** MTU of the interface towards an endpoint, 0 when unknown. */
     std::function<std::uint16_t(const Endpoint&)> interface_mtu;
+    /** How datagrams to an endpoint leave past the kernel, if they do. */
+    std::function<dataplane::FastHop(const Endpoint&, const IpAddress&)> fast_hop;
     /** The peer table has to be published again, soon. */
     std::function<void()> on_table_changed;
     /** The same, before this returns. */
@@ -67,6 +69,10 @@ class Peers {
     void set_routes(const mesh::Routes& routes, TimePoint now);
     /** Interfaces changed; `own` are the addresses of the host now. */
     void on_underlay(const std::set<IpAddress>& own, TimePoint now);
+
+    /** What PeerEvents::fast_hop answers is no longer what it was. */
+    void on_fast_path() { touch(); }
+
     void on_punt(const dataplane::Punt& punt, TimePoint now);
     void tick(TimePoint now);
 

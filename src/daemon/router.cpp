@@ -6,6 +6,7 @@
 #include "base/version.hpp"
 #include "crypto/init.hpp"
 #include "daemon/address_plan.hpp"
+#include "daemon/fast_path.hpp"
 #include "dataplane/packet.hpp"
 #include "ipam/state.hpp"
 #include "os/file.hpp"
@@ -33,14 +34,6 @@ std::string node_name(const std::string& wanted) {
         c = plain || c == '.' || c == '_' ? c : '-';
     }
     return name.substr(0, wire::kMaxNameSize);
-}
-
-std::vector<IpAddress> listen_addresses(const Options& options) {
-    std::vector<IpAddress> out;
-    for (const std::string& text : options.listen) {
-        out.push_back(*IpAddress::parse(text));
-    }
-    return out;
 }
 
 attach::HostSettings
@@ -110,6 +103,7 @@ Router::~Router() {
     if (peers_) {
         peers_->say_goodbye();
     }
+    fast_path_.reset();
     if (lanes_) {
         lanes_->stop();
     }
@@ -322,6 +316,7 @@ void Router::make_lanes() {
         mesh_->mark_unreachable(node, unreachable);
     };
     events.interface_mtu = [this](const Endpoint& to) { return underlay_->mtu_towards(to); };
+    make_fast_path(events);
     events.on_table_changed = [this] { publish_soon(); };
     events.publish_now = [this] { publish_snapshot(); };
     peers_ = std::make_unique<Peers>(*lanes_,

@@ -36,6 +36,8 @@
 
 namespace weave::daemon {
 
+class FastPath;
+
 /**
  * The composition: makes every part, lets facts flow up from the machines and down as a snapshot,
  * and answers the control API. Everything but the lanes runs on the io_context's thread.
@@ -92,6 +94,9 @@ class Router {
     void relieve_predecessor();
     Handover describe();
     std::vector<int> descriptors();
+    // router_fast_path.cpp
+    void make_fast_path(PeerEvents& events);
+    void tick_fast_path(TimePoint now);
     // pod_addresses.cpp: what this node announces, and what it refuses to
     std::vector<Prefix> node_addresses();
     void converge_routes(const Pods::List& pods);
@@ -195,6 +200,7 @@ class Router {
     TimePoint next_look_{};
     DescriptorHolder descriptor_holder_;
     std::unique_ptr<Lanes> lanes_;
+    std::unique_ptr<FastPath> fast_path_; ///< nullptr: it is off
     std::unique_ptr<Peers> peers_;
     std::unique_ptr<MeshPlane> mesh_;
     RememberedRecords remembered_;

@@ -41,6 +41,7 @@ void Router::schedule_tick() {
         mesh_->tick(now);
         allocations_->tick();
         ports_->review(now);
+        tick_fast_path(now);
         check_name(now);
         publish_due_ |= learned_.review(now);
         review_deleted(now);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The router's part in a takeover, on both sides of it.
 #include "crypto/identity.hpp"
+#include "daemon/fast_path.hpp"
 #include "daemon/router.hpp"
 
 #include <unistd.h>
@@ -13,7 +14,14 @@ void Router::open_takeover_door() {
     calls.refuse = [this](const HandoverFit& fit) {
         return fit.difference(handover_fit(options_, cluster_, lanes_->count()));
     };
-    calls.describe = [this] { return describe(); };
+    calls.describe = [this] {
+        if (fast_path_) {
+            // What comes while no lane runs is to wait in the sockets that are handed over. Should
+            // this process go on after all, so does the fast path at the next tick.
+            fast_path_->release();
+        }
+        return describe();
+    };
     calls.descriptors = [this] { return descriptors(); };
     calls.hand_over = [this] {
         lanes_->halt();

@@ -3,6 +3,7 @@
 // What the Router tells about itself.
 #include "base/version.hpp"
 #include "daemon/attachment_row.hpp"
+#include "daemon/fast_path.hpp"
 #include "daemon/refusals.hpp"
 #include "daemon/router.hpp"
 
@@ -102,6 +103,10 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     status.udp_socket_drops_total = lanes_->socket_drops();
     for (const Prefix& prefix : state_.exposed()) {
         status.exposed.push_back(prefix.text());
+    }
+    status.fast_path = options_.fast_path;
+    if (fast_path_) {
+        status.fast_paths = fast_path_->rows();
     }
     fill_warnings(status, now);
 }
@@ -309,7 +314,9 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
                                 counted.tap_gso_fallbacks.value(),
                                 counted.neighbours_answered.value(),
                                 counted.neighbours_here.value(),
-                                counted.congestion_marks.value()});
+                                counted.congestion_marks.value(),
+                                counted.fast_sent.value(),
+                                counted.fast_received.value()});
         const auto holds = [now](const dataplane::Counter& until) {
             return now < TimePoint{std::chrono::nanoseconds{until.value()}};
         };

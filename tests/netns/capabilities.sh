@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # weaved with the capabilities that weaved.service leaves it, and no others: all that it does for pods and for the host works.
 source "$(dirname "$0")/lib.sh"
-begin ping setpriv
+begin ping setpriv jq
 
 granted=$(sed -n 's/^CapabilityBoundingSet=//p' "$repository/packaging/systemd/weaved.service")
 [[ $granted == CAP_* ]] || fail "weaved.service names no capabilities"
@@ -16,8 +16,8 @@ start_a() {
     secret a
     mkdir -p "$folder/a/run"
     # shellcheck disable=SC2046
-    ip netns exec "$prefix-a" setpriv --bounding-set "$bounds" --inh-caps=-all --no-new-privs \
-        "$build/src/daemon/weaved" $(folders a) --name a >>"$folder/a/run/weaved.log" 2>&1 &
+    ip netns exec "$prefix-a" prlimit --memlock=unlimited setpriv --bounding-set "$bounds" --inh-caps=-all --no-new-privs \
+        "$build/src/daemon/weaved" $(folders a) --name a --fast-path=af_xdp >>"$folder/a/run/weaved.log" 2>&1 &
     pid=$!
     background+=("$pid")
     expect "weaved runs with $granted" eventually 5 ctl a status
@@ -36,6 +36,8 @@ pod a p1 10.32.0.1/12 fd32::1/64
 pod b p2 10.32.0.2/12 fd32::2/64
 expect "IPv4 passes" eventually 5 pings p1 10.32.0.2
 expect "IPv6 passes" eventually 5 pings p2 fd32::1
+is_fast() { ctl a -o json status | jq -r ".fast_paths[0].path" | matches "^af_xdp "; }
+expect "past the kernel" eventually 10 is_fast
 
 step "the host joins and leaves"
 expect "expose" ctl a expose 10.32.1.1/12

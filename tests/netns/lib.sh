@@ -186,21 +186,22 @@ cut() {
     done
 }
 
+# nothing from host $2 arrives at $1: on the wire, as hosts may have ways past their own packet filters
 cut_one_way() {
-    in_host "$1" nft -f - <<END
-table inet cut-$2 {
-    chain input {
-        type filter hook input priority -10; policy accept;
-        ip saddr 192.168.77.${host_number[$2]} drop
-        ip6 saddr fd77::${host_number[$2]} drop
+    in_host wire nft -f - <<END
+table netdev cut-$1-$2 {
+    chain from {
+        type filter hook ingress device to-$2 priority 0; policy accept;
+        ip daddr 192.168.77.${host_number[$1]} drop
+        ip6 daddr fd77::${host_number[$1]} drop
     }
 }
 END
 }
 
 heal() {
-    in_host "$1" nft delete table inet "cut-$2"
-    in_host "$2" nft delete table inet "cut-$1"
+    in_host wire nft delete table netdev "cut-$1-$2"
+    in_host wire nft delete table netdev "cut-$2-$1"
 }
 
 # ---- Saying and waiting ----------------------------------------------------------------------------------------------

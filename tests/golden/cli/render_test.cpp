@@ -62,6 +62,10 @@ NodeStatus make_status() {
                       {"AES-256-GCM", "openssl", "spare", 503, 270},
                       {"AES-256-GCM", "libsodium", "broken", 0, 0},
                       {"ChaCha20-Poly1305", "libsodium", "used", 1739, 430}};
+    status.fast_path = "af_xdp";
+    status.fast_paths = {
+        {"eth0", "af_xdp native copy", "asked for", 1000, 2000, 3, 0},
+        {"eth1", "sockets", "stalled: nothing that it was given was sent", 0, 0, 0, 1}};
     return status;
 }
 

@@ -108,6 +108,7 @@ struct Host {
         PeerEvents events;
         events.on_direct = [](const NodeId&, bool) {};
         events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
+        events.fast_hop = [](const Endpoint&, const IpAddress&) { return dataplane::FastHop{}; };
         events.on_table_changed = [this] { publish(); };
         events.publish_now = [this] { publish(); };
         peers = std::make_unique<Peers>(lanes,

@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: weavemesh authors
+// SPDX-License-Identifier: Apache-2.0
+// The router's ways past the kernel.
+#include "daemon/fast_path.hpp"
+#include "daemon/router.hpp"
+
+namespace weave::daemon {
+
+void Router::make_fast_path(PeerEvents& events) {
+    if (options_.fast_path != "off") {
+        fast_path_ = std::make_unique<FastPath>(
+            *lanes_, FastPathSettings{options_.port, listen_addresses(options_)}, [this] {
+                peers_->on_fast_path();
+                publish_soon();
+            });
+    }
+    events.fast_hop = [this](const Endpoint& to, const IpAddress& source) {
+        return fast_path_ ? fast_path_->hop(to, source) : dataplane::FastHop{};
+    };
+}
+
+void Router::tick_fast_path(TimePoint now) {
+    if (fast_path_) {
+        fast_path_->tick(*snapshot_.peers, now);
+    }
+}
+
+} // namespace weave::daemon
