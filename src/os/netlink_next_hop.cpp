@@ -60,6 +60,7 @@ std::optional<NextHop> Netlink::next_hop(const IpAddress& to,
     rtmsg info{};
     info.rtm_family = family_of(to);
     info.rtm_dst_len = static_cast<unsigned char>(to.bits());
+    info.rtm_src_len = static_cast<unsigned char>(source ? source->bits() : 0);
     Request request{RTM_GETROUTE, 0, info};
     put_ip(request.get(), RTA_DST, to);
     if (source) {
