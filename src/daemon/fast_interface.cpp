@@ -16,7 +16,8 @@ FastInterface::FastInterface(Lanes& lanes,
                              std::uint16_t udp_port)
     : lanes_(lanes)
     , link_(link)
-    , port_(port) {
+    , port_(port)
+    , udp_port_(udp_port) {
     const std::size_t frame = fastpath::Umem::frame_size(link.mtu);
     if (frame == 0) {
         os::throw_sentence(EMSGSIZE,
@@ -25,7 +26,7 @@ FastInterface::FastInterface(Lanes& lanes,
     }
     const unsigned count = std::min(os::receive_queues(link.name), kMaxSockets);
     umem_ = std::make_unique<fastpath::Umem>(frame, count);
-    filter_.configure({link.mac, udp_port, static_cast<std::uint32_t>(umem_->largest())});
+    take(true);
     attach();
     for (unsigned queue = 0; queue < count; ++queue) {
         sockets_.push_back(
@@ -49,6 +50,12 @@ FastInterface::~FastInterface() {
             lanes_.lane(lane).remove_fast_ports(port_);
         }
     });
+}
+
+void FastInterface::take(bool takes) {
+    // Every frame is too large for nothing.
+    const auto largest = static_cast<std::uint32_t>(takes ? umem_->largest() : 0);
+    filter_.configure({link_.mac, udp_port_, largest});
 }
 
 void FastInterface::attach() {

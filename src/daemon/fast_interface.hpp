@@ -35,6 +35,9 @@ class FastInterface {
     /** The interface's own, to which datagrams are taken. */
     void set_addresses(std::span<const IpAddress> addresses) { filter_.set_addresses(addresses); }
 
+    /** Whether the filter takes anything; it does from the beginning. */
+    void take(bool takes);
+
     [[nodiscard]] const os::Link& link() const { return link_; }
 
     /** As status pages name it: "af_xdp native copy" and so on. */
@@ -52,6 +55,7 @@ class FastInterface {
     Lanes& lanes_;
     os::Link link_;
     std::uint8_t port_;
+    std::uint16_t udp_port_;
     fastpath::Filter filter_;
     fastpath::Hook hook_ = fastpath::Hook::native;
     std::unique_ptr<fastpath::Umem> umem_;

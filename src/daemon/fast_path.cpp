@@ -16,6 +16,9 @@ constexpr Duration kRound = std::chrono::seconds{5};
 /** And otherwise at most so often, and no more than a twentieth of the time. */
 constexpr Duration kSettle = std::chrono::milliseconds{100};
 constexpr int kShare = 20;
+/** The same as long as there is no traffic that a fast path could be better for. */
+constexpr Duration kIdleRound = std::chrono::seconds{60};
+constexpr int kIdleShare = 200;
 constexpr Duration kWatch = std::chrono::milliseconds{250};
 /** After the queue of a socket was busy: the kernel frees it a moment after it was closed. */
 constexpr Duration kBusy = std::chrono::milliseconds{500};
@@ -47,7 +50,10 @@ dataplane::FastHop FastPath::hop(const Endpoint& to, const IpAddress& source) co
 }
 
 void FastPath::tick(const dataplane::PeerTable& peers, TimePoint now) {
-    changed_ = monitor_.drain() || changed_ || &peers != seen_;
+    const bool idle = settings_.by_trial && !is_busy(peers, now);
+    // New keys of a thousand peers are no reason to look as long as nothing depends on it.
+    const bool new_peers = &peers != seen_ && (!idle || served_.empty());
+    changed_ = monitor_.drain() || changed_ || new_peers;
     seen_ = &peers;
     if (now >= next_watch_) {
         next_watch_ = now + kWatch;
@@ -56,13 +62,18 @@ void FastPath::tick(const dataplane::PeerTable& peers, TimePoint now) {
     if (now >= next_round_ || (changed_ && now >= next_look_)) {
         look(peers, now);
         const TimePoint done = Clock::now();
-        next_look_ = done + std::max(kSettle, kShare * (done - now));
-        next_round_ = now + kRound;
+        next_look_ = done + std::max(kSettle, (idle ? kIdleShare : kShare) * (done - now));
+        next_round_ = now + (idle ? kIdleRound : kRound);
         for (const auto& [index, served] : served_) {
-            next_round_ = served.open ? next_round_ : std::min(next_round_, served.try_again);
+            next_round_ = served.open || settings_.by_trial
+                              ? next_round_
+                              : std::min(next_round_, served.try_again);
         }
         next_round_ = std::max(next_round_, next_look_);
         changed_ = false;
+    }
+    if (settings_.by_trial) {
+        weigh(peers, now);
     }
 }
 
@@ -85,9 +96,9 @@ std::map<FastPath::Way, os::NextHop> FastPath::find_ways(const dataplane::PeerTa
 }
 
 void FastPath::look(const dataplane::PeerTable& peers, TimePoint now) {
-    const std::map<Way, os::NextHop> ways = find_ways(peers);
+    ways_ = find_ways(peers);
     const std::vector<os::Link> links = netlink_.links();
-    for (const auto& [way, hop] : ways) {
+    for (const auto& [way, hop] : ways_) {
         served_[hop.index].used = now;
         if (!hop.fresh) {
             netlink_.look_for_neighbour(hop);
@@ -99,8 +110,12 @@ void FastPath::look(const dataplane::PeerTable& peers, TimePoint now) {
         entry = forget ? served_.erase(entry) : std::next(entry);
     }
     tell_addresses();
+    refresh_hops();
+}
+
+void FastPath::refresh_hops() {
     std::map<Way, dataplane::FastHop> hops;
-    for (const auto& [way, hop] : ways) {
+    for (const auto& [way, hop] : ways_) {
         hops.emplace(way, hop_of(hop));
     }
     if (hops != hops_) {
@@ -118,15 +133,36 @@ void FastPath::serve(unsigned index, const std::vector<os::Link>& links, TimePoi
         return;
     }
     served.name = link->name;
+    served.link = *link;
+    if (settings_.by_trial) {
+        review(served);
+    }
     if (served.open && served.open->gone()) {
         close(served, "a socket of the interface failed", now + kBusy);
     } else if (served.open && differs(served.tried, *link)) {
         close(served, "the interface changed", now + kBusy);
     } else if (served.open && now - served.used >= kUnused) {
         close(served, "no peer is reached by it", now);
-    } else if (!served.open && now - served.used < kUnused && link->up &&
+    } else if (!settings_.by_trial && !served.open && now - served.used < kUnused && link->up &&
                (now >= served.try_again || differs(served.tried, *link))) {
         open(served, *link, now);
+    }
+}
+
+/** A link that is another one now may be served better another way. */
+void FastPath::review(Served& served) {
+    const os::Offloads offloads = os::offloads(served.name);
+    const bool same = !differs(served.judged, served.link) && offloads == served.offloads;
+    if (served.trial || (served.settled && same)) {
+        return;
+    }
+    served.judged = served.link;
+    served.offloads = offloads;
+    served.settled = false;
+    if (served.open) {
+        close(served, kWaits, {});
+    } else if (served.reason.empty() || !same) {
+        served.reason = kWaits;
     }
 }
 
@@ -156,7 +192,8 @@ void FastPath::open(Served& served, const os::Link& link, TimePoint now) {
     try {
         served.open = std::make_unique<FastInterface>(lanes_, link, *port, settings_.port);
         served.port = port;
-        served.reason = "asked for";
+        served.reason = settings_.by_trial ? "on trial" : "asked for";
+        served.takes = true;
         served.watch.reset();
         log::info(
             "event=fast_path interface={} path={}", link.name, log::quoted(served.open->text()));
@@ -177,6 +214,8 @@ void FastPath::close(Served& served, const std::string& reason, TimePoint again)
         return;
     }
     served.open.reset();
+    served.trial.reset();
+    served.settled = false;
     served.reason = reason;
     served.try_again = again;
     log::info(
@@ -226,7 +265,8 @@ void FastPath::tell_addresses() {
 
 dataplane::FastHop FastPath::hop_of(const os::NextHop& way) const {
     const auto served = served_.find(way.index);
-    if (served == served_.end() || !served->second.open || way.mac == MacAddress{}) {
+    if (served == served_.end() || !served->second.open || !served->second.takes ||
+        way.mac == MacAddress{}) {
         return {};
     }
     const os::Link& link = served->second.open->link();

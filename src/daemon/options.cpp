@@ -190,8 +190,8 @@ void check_cipher_provider(const std::string& provider) {
 }
 
 void check_fast_path(const std::string& mode) {
-    if (mode != "af_xdp" && mode != "off") {
-        throw ConfigError(fmt::format("--fast-path '{}' is not one of af_xdp, off", mode));
+    if (mode != "auto" && mode != "af_xdp" && mode != "off") {
+        throw ConfigError(fmt::format("--fast-path '{}' is not one of auto, af_xdp, off", mode));
     }
 }
 

@@ -8,8 +8,9 @@ namespace weave::daemon {
 
 void Router::make_fast_path(PeerEvents& events) {
     if (options_.fast_path != "off") {
+        const bool by_trial = options_.fast_path == "auto";
         fast_path_ = std::make_unique<FastPath>(
-            *lanes_, FastPathSettings{options_.port, listen_addresses(options_)}, [this] {
+            *lanes_, FastPathSettings{options_.port, listen_addresses(options_), by_trial}, [this] {
                 peers_->on_fast_path();
                 publish_soon();
             });

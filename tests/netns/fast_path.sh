@@ -133,5 +133,5 @@ echo "ok: it is still there"
 
 step "a mode that is none"
 if in_host b "$build/src/daemon/weaved" --fast-path=fast >"$folder/said" 2>&1; then fail "it is taken"; fi
-grep -q "^weaved: --fast-path 'fast' is not one of af_xdp, off" "$folder/said" || { cat "$folder/said"; fail "it says something else"; }
+grep -q "^weaved: --fast-path 'fast' is not one of auto, af_xdp, off" "$folder/said" || { cat "$folder/said"; fail "it says something else"; }
 echo "ok: one sentence"

@@ -70,6 +70,10 @@ cleanup() {
         cat "$folder"/sanitizer.*
         status=1
     fi
+    if [[ $status -eq 0 && ${WEAVE_FAST_PATH:-} == af_xdp ]] && ! grep -qrs 'event=fast_path .*path="af_xdp' "$folder"; then
+        echo "FAILED: no host took the fast path"
+        status=1
+    fi
     before_cleanup
     while read -r name _; do
         [[ $name == "$prefix"-* ]] || continue
