@@ -45,6 +45,7 @@ begin() {
     # Memory that was freed is held back for a while there: a little of it, as stories look at the size.
     export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$folder/sanitizer:quarantine_size_mb=8
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$folder/sanitizer
+    export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$folder/sanitizer
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -305,6 +306,9 @@ capture_end() {
 
 # How often the text occurs in a file.
 occurrences() { { grep -a -o -F -e "$1" "$2" || true; } | wc -l; }
+
+# has_sanitizer HOST: its router was built with one: those take terabytes of addresses.
+has_sanitizer() { [[ $(awk '/^VmSize:/ { print $2 }' "/proc/$(router_pid "$1")/status") -gt $((1 << 30)) ]]; }
 
 # How often the text occurs in a core of a process, with what it asks to be left out of cores.
 in_core() {
