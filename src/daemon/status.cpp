@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <unordered_map>
 
 namespace weave::daemon {
 namespace {
@@ -205,6 +207,10 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
 }
 
 void Router::fill_connections(api::NodeReport& report, TimePoint now) {
+    std::unordered_map<std::string_view, const PeerRow*> peers;
+    for (const PeerRow& peer : report.peers) {
+        peers.emplace(peer.id, &peer);
+    }
     for (const mesh::ConnectionStatus& status : mesh_->connections(now)) {
         ConnectionRow row;
         row.direction =
@@ -214,13 +220,11 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
         row.reason = status.reason;
         if (status.node) {
             row.peer = name_of(*status.node);
-            for (const PeerRow& peer : report.peers) {
-                if (peer.id == status.node->text()) {
-                    row.path = peer.path;
-                    row.cipher = peer.cipher;
-                    row.mtu = peer.mtu;
-                    row.rtt_ms = peer.rtt_ms;
-                }
+            if (const auto peer = peers.find(status.node->text()); peer != peers.end()) {
+                row.path = peer->second->path;
+                row.cipher = peer->second->cipher;
+                row.mtu = peer->second->mtu;
+                row.rtt_ms = peer->second->rtt_ms;
             }
         }
         report.connections.push_back(std::move(row));
