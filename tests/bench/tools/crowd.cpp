@@ -17,6 +17,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <set>
 
 namespace {
 
@@ -44,6 +45,7 @@ class Crowd {
         , tick_(io) {
         for (unsigned i = 0; i < count; ++i) {
             nodes_.push_back(std::make_unique<CrowdNode>(io, settings_, i));
+            ours_.insert(nodes_.back()->identity().id());
         }
         make_mesh();
         for (const auto& node : nodes_) {
@@ -92,7 +94,7 @@ class Crowd {
     void listen(boost::asio::io_context& io, CrowdNode& node) {
         const std::size_t place = links_.size();
         net::LinkEvents events;
-        events.on_up = [this, place, &node](const net::LinkUp& up) { on_up(place, node, up); };
+        events.on_up = [this, place](const net::LinkUp& up) { on_up(place, up); };
         events.on_message = [this, place](net::LinkId link, ByteView message) {
             on_message({place, link}, message);
         };
@@ -116,12 +118,11 @@ class Crowd {
         links_.back()->listen(node.endpoint());
     }
 
-    void on_up(std::size_t place, CrowdNode& node, const net::LinkUp& up) {
+    void on_up(std::size_t place, const net::LinkUp& up) {
         const TimePoint now = Clock::now();
         const mesh::LinkId id = ++last_link_;
         known_[{place, up.link}] = id;
         open_[id] = {links_[place].get(), up.link};
-        node.meet(up.peer.id, up.peer.static_public, up.peer.boot_epoch, now);
         mesh_->on_link_up(id, up.peer.id, now);
         run_mesh(now);
     }
@@ -157,7 +158,20 @@ class Crowd {
                 if (const auto link = open_.find(send->link); link != open_.end()) {
                     link->second.owner->send(link->second.id, send->message);
                 }
+            } else if (const auto* changed = std::get_if<mesh::NodeChanged>(&action)) {
+                meet(changed->node, now);
             }
+        }
+    }
+
+    /** All nodes know of the router what any was told, as in a mesh. */
+    void meet(const NodeId& node, TimePoint now) {
+        const auto info = mesh_->node(node);
+        if (!info || ours_.contains(node)) {
+            return;
+        }
+        for (const auto& each : nodes_) {
+            each->meet(node, info->static_key, info->epoch, now);
         }
     }
 
@@ -178,6 +192,7 @@ class Crowd {
 
     CrowdSettings settings_;
     std::vector<std::unique_ptr<CrowdNode>> nodes_;
+    std::set<NodeId> ours_;                                 ///< their ids
     std::vector<std::unique_ptr<net::ControlLinks>> links_; ///< one a node
     std::optional<mesh::Mesh> mesh_;
     std::map<std::pair<std::size_t, net::LinkId>, mesh::LinkId> known_;
