@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
 #include <utility>
 
 namespace weave::net {
@@ -35,7 +36,8 @@ asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
     const auto self = shared_from_this();
     Bytes buffer = link->handshake->take_leftover();
     link->handshake.reset();
-    std::array<std::uint8_t, 16384> chunk{};
+    error_code error;
+    link->socket.non_blocking(true, error);
     for (;;) {
         const std::string bad = deliver(link, buffer);
         if (link->closed || stopped) {
@@ -45,17 +47,21 @@ asio::awaitable<void> ControlLinks::State::serve(std::shared_ptr<Link> link) {
             end(link, bad);
             co_return;
         }
-        const auto [error, size] =
-            co_await link->socket.async_read_some(asio::buffer(chunk), kTuple);
+        // Not async_read_some(): it would need a buffer for as long as the link is silent.
+        std::tie(error) = co_await link->socket.async_wait(tcp::socket::wait_read, kTuple);
         if (link->closed || stopped) {
             co_return;
         }
-        if (error) {
+        std::size_t size = 0;
+        if (!error) {
+            size = link->socket.read_some(asio::buffer(incoming), error);
+        }
+        if (error && error != asio::error::would_block) {
             end(link, error == asio::error::eof ? "closed by the peer" : error.message());
             co_return;
         }
         buffer.insert(
-            buffer.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(size));
+            buffer.end(), incoming.begin(), incoming.begin() + static_cast<std::ptrdiff_t>(size));
     }
 }
 
@@ -77,7 +83,7 @@ std::string ControlLinks::State::deliver(const std::shared_ptr<Link>& link, Byte
             return {};
         }
     }
-    buffer.erase(buffer.begin(), buffer.end() - static_cast<std::ptrdiff_t>(rest.size()));
+    buffer = Bytes(rest.begin(), rest.end()); // with no more room than that
     return {};
 }
 

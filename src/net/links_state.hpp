@@ -102,6 +102,8 @@ struct ControlLinks::State : std::enable_shared_from_this<ControlLinks::State> {
     std::map<IpAddress, std::size_t> unfinished_of;
     LinkId next_id = 1;
     const std::uint64_t instance = random_number() << 32;
+    /** What one link read: handled before another reads, so that links that wait have none. */
+    std::array<std::uint8_t, 16384> incoming{};
     bool stopped = false;
 
     std::shared_ptr<Link> make(bool outbound) {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <malloc.h>
+
 using namespace weave;
 using namespace std::chrono_literals;
 
@@ -106,6 +108,26 @@ struct Linked {
 };
 
 } // namespace
+
+TEST_CASE("a link on which nothing happens holds little memory") {
+    constexpr std::size_t kLinks = 32;
+    Linked linked;
+    const Endpoint listening = linked.answering.links.listen(kLoopback);
+    const auto connect = [&] {
+        const std::size_t up = linked.dialling.said.size() + 1;
+        linked.dialling.links.dial(listening);
+        linked.until([&] {
+            return linked.dialling.said.size() >= up && linked.answering.said.size() >= up;
+        });
+        REQUIRE(linked.answering.said.size() == up);
+    };
+    connect();
+    const std::size_t before = ::mallinfo2().uordblks;
+    for (std::size_t i = 0; i < kLinks; ++i) {
+        connect();
+    }
+    CHECK((::mallinfo2().uordblks - before) / kLinks < 16'384); // both ends of one
+}
 
 TEST_CASE("what a peer says right after the handshake comes after the news of the link") {
     boost::asio::io_context io;
