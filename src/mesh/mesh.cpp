@@ -136,11 +136,17 @@ void Mesh::refresh_own_topology(TimePoint now) {
 
 /** When it may be published at the earliest. */
 TimePoint Mesh::due(std::uint16_t kind, const Own& own) const {
-    const bool addresses = kind == wire::kAddressesKind;
-    return own.published == TimePoint::min()
-               ? own.published
-               : own.published +
-                     (addresses ? settings_.addresses_interval : settings_.publish_interval);
+    if (own.published == TimePoint::min()) {
+        return own.published;
+    }
+    if (kind == wire::kAddressesKind) {
+        return own.published + settings_.addresses_interval;
+    }
+    const std::size_t cost = (own.tlvs.size() + settings_.message_cost) * links_.size();
+    const std::chrono::duration<double> sending{static_cast<double>(cost) /
+                                                static_cast<double>(settings_.publish_rate)};
+    return own.published +
+           std::max(settings_.publish_interval, std::chrono::duration_cast<Duration>(sending));
 }
 
 void Mesh::schedule_publish(TimePoint now) {

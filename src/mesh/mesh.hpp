@@ -36,7 +36,12 @@ struct Ports {
 struct MeshSettings {
     /** A record of ours is not replaced sooner than this after the last time. */
     Duration publish_interval = std::chrono::milliseconds(100);
-    /** The same for addresses: pods wait until peers know theirs. */
+    /** Nor sooner than it takes to send it on all links at this many bytes a second, a message
+     * costing as much as `message_cost` more: while a large mesh forms the list of unreachable
+     * nodes is long and changes all the time. */
+    std::size_t publish_rate = std::size_t{8} << 20;
+    std::size_t message_cost = 2048;
+    /** The first of the two for addresses: pods wait until peers know theirs. */
     Duration addresses_interval = std::chrono::milliseconds(20);
     Duration digest_interval = std::chrono::seconds(10);
     /** A node that lost its last link and announced no grace time is forgotten after this. */

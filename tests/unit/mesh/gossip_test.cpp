@@ -336,6 +336,39 @@ TEST_CASE("changes of our own are published together, at most ten times a second
     CHECK_FALSE(solo.mesh.set_own(9, filler(wire::kMaxTlvBytes), solo.now));
 }
 
+TEST_CASE("while a thousand nodes turn out unreachable, the list is sent a few times and no more") {
+    Solo solo;
+    for (std::uint64_t number = 2; number < 1002; ++number) {
+        solo.mesh.on_link_up(number, node_of(number), solo.now);
+    }
+    solo.pass(1s);
+    const auto sent_bytes = [&] {
+        std::size_t bytes = 0;
+        for (const auto& [link, messages] : solo.sent) {
+            for (const Bytes& message : messages) {
+                bytes += message.size();
+            }
+        }
+        return bytes;
+    };
+    const std::size_t before = sent_bytes();
+    const std::uint64_t version = solo.mesh.version();
+    for (std::uint64_t number = 2; number < 1002; ++number) {
+        solo.mesh.mark_unreachable(node_of(number), true, solo.now);
+        solo.pass(4ms);
+    }
+    const std::uint64_t published = solo.mesh.version() - version;
+    CHECK(published >= 2);
+    CHECK(published <= 8); // without the limit it is 40
+    CHECK(sent_bytes() - before < 6 * MeshSettings{}.publish_rate);
+    // In the end everybody has all of it.
+    solo.pass(2s);
+    const auto last = wire::decode_topology(
+        solo.mesh.store().find({solo.mesh.self(), wire::kTopologyKind})->tlvs());
+    CHECK(last->unreachable.size() == 1000);
+    CHECK(records_in(solo.sent[1001]).back().stamp.version == solo.mesh.version());
+}
+
 TEST_CASE("changed addresses wait for nothing but the addresses before") {
     Solo solo;
     solo.link(2);
