@@ -270,11 +270,11 @@ void Manager::remove_peer(const NodeId& node) {
     state_->peers.erase(node);
 }
 
-void Manager::open(const NodeId& node, TimePoint now) {
+bool Manager::open(const NodeId& node, TimePoint now) {
     State::Peer* peer = state_->find(node);
     if (peer == nullptr) {
         state_->count("session.open_unknown_peer");
-        return;
+        return false;
     }
     if (peer->trying) {
         peer->give_up_at = now + state_->settings.give_up_after;
@@ -284,7 +284,9 @@ void Manager::open(const NodeId& node, TimePoint now) {
                       now,
                       peer->next ? state_->jittered(state_->settings.retry_first)
                                  : Duration::zero());
+        return true;
     }
+    return false;
 }
 
 void Manager::suspect(const NodeId& node, TimePoint now) {
@@ -355,17 +357,22 @@ void Manager::on_authenticated(std::uint32_t local_index, TimePoint now) {
 }
 
 void Manager::on_key_usage(std::uint32_t local_index, std::uint64_t records, TimePoint now) {
+    if (records < state_->settings.rekey_records) {
+        return;
+    }
     const std::uint32_t index = wire::session_of(local_index);
     State::Peer* peer = state_->find_index(index);
-    if (peer != nullptr && peer->current && peer->current->local_index == index && !peer->trying &&
-        records >= state_->settings.rekey_records) {
+    if (peer != nullptr && peer->current && peer->current->local_index == index && !peer->trying) {
         state_->begin(*peer, now, Duration::zero());
     }
 }
 
 void Manager::on_failed_opens(std::uint32_t local_index, std::uint64_t records, TimePoint now) {
+    if (records < state_->settings.max_failed_opens) {
+        return;
+    }
     State::Peer* peer = state_->find_index(local_index);
-    if (peer == nullptr || records < state_->settings.max_failed_opens) {
+    if (peer == nullptr) {
         return;
     }
     state_->count("session.forgery_limit");

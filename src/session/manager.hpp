@@ -170,8 +170,8 @@ class Manager {
     set_peer(const NodeId& node, const crypto::PublicKey& static_key, std::uint64_t boot_epoch = 0);
     void remove_peer(const NodeId& node);
     /** Someone wants to send: starts a handshake when there is no usable session. Cheap when there
-     * is. */
-    void open(const NodeId& node, TimePoint now);
+     * is. True when this started one. */
+    bool open(const NodeId& node, TimePoint now);
     /**
      * Records go out and nothing comes back, for seconds: the peer may have lost its keys (a
      * restart). Starts a handshake unless the session is very young; the session stays in use
