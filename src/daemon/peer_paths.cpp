@@ -16,6 +16,10 @@ constexpr auto kTellAfter = std::chrono::milliseconds(1200);
 /** We send and hear nothing for this long: the peer may have lost its keys. */
 constexpr auto kSuspectAfter = std::chrono::seconds(10);
 
+/** Each datagram of them is answered, and rings between threads have room for some hundred
+ * answers. */
+constexpr unsigned kTrainsPerTick = 12;
+
 constexpr std::size_t kMaxLocals = 4096;
 
 /** For the log. */
@@ -77,10 +81,11 @@ void Peers::run_trains(Peer& peer, TimePoint now) {
     const session::Use& use = peer.path->in_use();
     peer.trains->set_way(
         use.kind == session::Use::Kind::direct ? std::optional(use.direct) : std::nullopt, now);
-    if (peer.sending && peer.mtu.settled) {
+    if (peer.sending && peer.mtu.settled && trains_sent_ < kTrainsPerTick) {
         peer.trains->tick(peer.mtu.size, now);
         for (const session::SendTrain& train : peer.trains->take_trains()) {
             send_train(peer, train);
+            ++trains_sent_;
         }
     }
     const session::Trains verdict = peer.trains->verdict();

@@ -5,6 +5,7 @@
 
 namespace weave::daemon {
 
+using dataplane::Injection;
 using dataplane::Path;
 
 dataplane::Path Peers::path_of(const Peer& peer) const {
@@ -51,6 +52,22 @@ const std::shared_ptr<const dataplane::PeerTable>& Peers::table() {
     }
     table_ = std::make_shared<dataplane::PeerTable>(std::move(entries), receiving);
     return table_;
+}
+
+void Peers::on_published() {
+    for (const NodeId& node : std::exchange(greeting_, {})) {
+        Peer* peer = find(node);
+        if (peer == nullptr || !peer->sending) {
+            continue;
+        }
+        lanes_.inject(0, [&](Injection& out) {
+            out.kind = Injection::Kind::record;
+            out.peer = peer->index;
+            out.record = wire::RecordKind::padding;
+        });
+        peer->flush_owed = true;
+        flush(*peer);
+    }
 }
 
 std::optional<Duration> Peers::rtt(const NodeId& node) const {

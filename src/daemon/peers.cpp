@@ -15,6 +15,8 @@ constexpr auto kFreshSession = std::chrono::seconds(3);
 /** A peer without a session is tried for as long as it is known; longer than an attempt takes to
  * give up, so that it does, and what waits is dropped. */
 constexpr auto kOpenAgain = std::chrono::seconds(100);
+/** Handshakes started between two ticks. */
+constexpr unsigned kOpensPerTick = 64;
 
 void randomize(ByteSpan out) {
     crypto::random_bytes(out);
@@ -102,8 +104,19 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
     if (!peer.undirected_since && peer.path->in_use().kind != session::Use::Kind::direct) {
         peer.undirected_since = now;
     }
-    sessions_.open(node.id, now);
+    open(peer, now);
     run_sessions(now);
+}
+
+/** Now, or with one of the next ticks when many are opened at once, as when a node joins a large
+ * mesh: rings between threads have room for some hundred answers. */
+void Peers::open(Peer& peer, TimePoint now) {
+    if (opened_ >= kOpensPerTick) {
+        peer.open_again = {};
+        return;
+    }
+    opened_ += sessions_.open(peer.node, now) ? 1U : 0U;
+    peer.open_again = now + kOpenAgain;
 }
 
 /** Lanes keep what waits for a peer by its slot: nobody gets the slot before all have forgotten it.
@@ -144,7 +157,7 @@ void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
             peer.path->set_relay(hop, now);
             touch();
             if (hop && !sessions_.usable(node)) {
-                sessions_.open(node, now);
+                open(peer, now);
             }
             run_path(peer, now);
         }
@@ -383,17 +396,10 @@ void Peers::touch() {
     table_.reset();
 }
 
-/** Publishes the table first: what is injected now has to find the session in it. */
-void Peers::say_hello(Peer& peer) {
-    table_changed_ = false;
-    events_.publish_now();
-    lanes_.inject(0, [&](Injection& out) {
-        out.kind = Injection::Kind::record;
-        out.peer = peer.index;
-        out.record = wire::RecordKind::padding;
-    });
-    peer.flush_owed = true;
-    flush(peer);
+/** Once lanes have a table with the session in it: many that come at once share one. */
+void Peers::say_hello(const Peer& peer) {
+    touch();
+    greeting_.push_back(peer.node);
 }
 
 void Peers::flush(Peer& peer) {
@@ -460,6 +466,7 @@ void Peers::tick(TimePoint now) {
     for (const dataplane::PeerIndex index : std::exchange(releasing_, {})) {
         release_slot(index);
     }
+    opened_ = trains_sent_ = 0;
     for (auto& [node, peer] : peers_) {
         flush(peer);
         feed_traffic(peer, now);
@@ -467,8 +474,7 @@ void Peers::tick(TimePoint now) {
         run_path(peer, now);
         run_trains(peer, now);
         if (!sessions_.usable(node) && now >= peer.open_again) {
-            peer.open_again = now + kOpenAgain;
-            sessions_.open(node, now);
+            open(peer, now);
         }
         drop_stale(peer, now);
     }

@@ -30,7 +30,7 @@ struct PeerEvents {
     std::function<std::uint16_t(const Endpoint&)> interface_mtu;
     /** How datagrams to an endpoint leave past the kernel, if they do. */
     std::function<dataplane::FastHop(const Endpoint&, const IpAddress&)> fast_hop;
-    /** The peer table has to be published again, soon. */
+    /** The peer table has to be published again, soon, and on_published() called. */
     std::function<void()> on_table_changed;
     /** The same, before this returns. */
     std::function<void()> publish_now;
@@ -74,6 +74,8 @@ class Peers {
     void on_fast_path() { touch(); }
 
     void on_punt(const dataplane::Punt& punt, TimePoint now);
+    /** Lanes have table() as it is now: what is said under new sessions can go out. */
+    void on_published();
     void tick(TimePoint now);
 
     void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
@@ -152,6 +154,7 @@ class Peers {
         return std::make_shared<dataplane::DataSession>(index, std::move(keys), provider);
     }
 
+    void open(Peer& peer, TimePoint now);
     void release_slot(dataplane::PeerIndex index);
     void run_sessions(TimePoint now);
     void perform(session::SendTo& action);
@@ -174,7 +177,7 @@ class Peers {
     void send_relayed(const NodeId& via, dataplane::PeerIndex destination, ByteView bytes);
     void answer(const session::Origin& to, ByteView bytes);
     void touch();
-    void say_hello(Peer& peer);
+    void say_hello(const Peer& peer);
     void flush(Peer& peer);
     void drop_stale(Peer& peer, TimePoint now);
     [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
@@ -194,6 +197,11 @@ class Peers {
     std::optional<dataplane::Origin> answering_;
     /** Slots of nodes that are gone and that lanes could not be told of yet. */
     std::vector<dataplane::PeerIndex> releasing_;
+    /** To be told, by their first record, that this node has the keys. */
+    std::vector<NodeId> greeting_;
+    /** Handshakes started, and trains of probes sent, since the last tick. */
+    unsigned opened_ = 0;
+    unsigned trains_sent_ = 0;
     std::uint64_t handshakes_ = 0;
     std::uint64_t rekeys_ = 0;
     EventCounts counted_;

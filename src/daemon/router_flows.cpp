@@ -101,6 +101,7 @@ void Router::publish_snapshot() {
         snapshot_ = std::move(next);
         lanes_->cell().publish(snapshot_);
     }
+    peers_->on_published();
     announce_moves();
 }
 

@@ -110,7 +110,10 @@ struct Host {
         events.interface_mtu = [](const Endpoint&) { return std::uint16_t{1500}; };
         events.fast_hop = [](const Endpoint&, const IpAddress&) { return dataplane::FastHop{}; };
         events.on_table_changed = [this] { publish(); };
-        events.publish_now = [this] { publish(); };
+        events.publish_now = [this] {
+            ++published_at_once;
+            publish();
+        };
         peers = std::make_unique<Peers>(lanes,
                                         settings,
                                         local_of(identity),
@@ -148,6 +151,7 @@ struct Host {
         settings.own_relay = relay_address(identity.id());
         snapshot.settings = std::make_shared<dataplane::Settings>(settings);
         lanes.cell().publish(std::move(snapshot));
+        peers->on_published();
     }
 
     void knows(const crypto::Identity& node, std::vector<Endpoint> endpoints) {
@@ -202,6 +206,7 @@ struct Host {
     NodeId other;
     Endpoint endpoint;
     os::UniqueFd pod;
+    unsigned published_at_once = 0;
     /** How far the control thread's clock is ahead of that of the lanes. */
     Duration ahead{};
     Lanes lanes;
@@ -237,6 +242,24 @@ struct Two {
 };
 
 } // namespace
+
+TEST_CASE("who learns of many nodes at once shakes hands with some after the other") {
+    crypto::init();
+    const Socket nowhere;
+    Host host(1);
+    for (std::uint8_t seed = 10; seed < 210; ++seed) {
+        host.knows(crypto::Identity::from_seed(key_of(seed)), {{kLoopback, nowhere.port}});
+    }
+    CHECK(host.counted("session_init_sent") == 64);
+    CHECK(until({&host}, [&] { return host.counted("session_init_sent") >= 200; }));
+}
+
+TEST_CASE("a session that comes up is published with whatever else changed, not alone") {
+    crypto::init();
+    const Two two;
+    CHECK(two.a.published_at_once == 0);
+    CHECK(two.b.published_at_once == 0);
+}
 
 TEST_CASE("new keys make every way to the peer be probed at once") {
     crypto::init();
