@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -40,6 +41,9 @@ void store_le64(std::uint64_t value, std::uint8_t* out) noexcept {
 } // namespace
 
 bool available(Provider provider, Suite suite) noexcept {
+    if (suite == Suite::clear) {
+        return provider == Provider::none;
+    }
     switch (provider) {
     case Provider::sodium:
         return sodium_aead::available(suite);
@@ -47,6 +51,8 @@ bool available(Provider provider, Suite suite) noexcept {
         return ipsec_mb_aead::available(suite);
     case Provider::openssl:
         return openssl_aead::available(suite);
+    case Provider::none:
+        break;
     }
     return false;
 }
@@ -61,8 +67,24 @@ Suite preferred_suite() noexcept {
     return available(Suite::aes256gcm) ? Suite::aes256gcm : Suite::chacha20poly1305;
 }
 
+std::vector<Suite> available_suites() {
+    std::vector<Suite> out;
+    std::copy_if(kSuites.begin(), kSuites.end(), std::back_inserter(out), [](Suite suite) {
+        return available(suite);
+    });
+    return out;
+}
+
 const char* name(Suite suite) noexcept {
-    return suite == Suite::aes256gcm ? "AES-256-GCM" : "ChaCha20-Poly1305";
+    switch (suite) {
+    case Suite::aes256gcm:
+        return "AES-256-GCM";
+    case Suite::chacha20poly1305:
+        return "ChaCha20-Poly1305";
+    case Suite::clear:
+        return "clear";
+    }
+    return "";
 }
 
 const char* name(Provider provider) noexcept {
@@ -73,6 +95,8 @@ const char* name(Provider provider) noexcept {
         return "ipsec-mb";
     case Provider::openssl:
         return "openssl";
+    case Provider::none:
+        return "none";
     }
     return "";
 }
@@ -97,6 +121,8 @@ make_aead_context(Suite suite, Provider provider, std::span<const std::uint8_t, 
         return ipsec_mb_aead::make(suite, key);
     case Provider::openssl:
         return openssl_aead::make(suite, key);
+    case Provider::none:
+        return clear_aead::make(key);
     }
     return nullptr;
 }

@@ -59,4 +59,9 @@ bool available(Suite suite) noexcept;
 std::unique_ptr<AeadContext> make(Suite suite, std::span<const std::uint8_t, 32> key);
 } // namespace openssl_aead
 
+/** Of Suite::clear. */
+namespace clear_aead {
+std::unique_ptr<AeadContext> make(std::span<const std::uint8_t, 32> key);
+} // namespace clear_aead
+
 } // namespace weave::crypto

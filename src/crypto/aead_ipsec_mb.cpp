@@ -189,6 +189,8 @@ bool available(Suite suite) noexcept {
     case Suite::aes256gcm:
     case Suite::chacha20poly1305:
         return manager().usable();
+    case Suite::clear:
+        break;
     }
     return false;
 }

@@ -79,6 +79,8 @@ bool available(Suite suite) noexcept {
         return crypto_aead_aes256gcm_is_available() == 1;
     case Suite::chacha20poly1305:
         return true;
+    case Suite::clear:
+        break;
     }
     return false;
 }

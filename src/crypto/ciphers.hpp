@@ -42,7 +42,8 @@ class Ciphers {
 
     [[nodiscard]] bool has(Suite suite) const { return find(suite) != nullptr; }
 
-    /** Throws std::invalid_argument when no provider can do the suite here. */
+    /** Provider::none of Suite::clear. Throws std::invalid_argument when no provider can do the
+     * suite here. */
     [[nodiscard]] Provider of(Suite suite) const;
 
     /** AES-256-GCM where somebody can do it. */

@@ -134,7 +134,9 @@ Handshake::State::State(Pattern pattern,
     , static_pair(std::move(pair))
     , psk_secret(std::move(secret))
     , fixed_ephemeral(std::move(fixed))
-    , progress{SymmetricState(suite, protocol_name(pattern, suite)),
+    // A handshake for packets in clear is sealed all the same.
+    , progress{SymmetricState(suite == Suite::clear ? Suite::chacha20poly1305 : suite,
+                              protocol_name(pattern, suite)),
                {},
                {},
                {},

@@ -50,8 +50,9 @@ struct Split {
 class Handshake {
   public:
     /**
-     * `remote_static`: needed before the first message by the initiator of IK and both sides of KK.
-     * `psk`: ignored by patterns without one. `fixed_ephemeral`: for test vectors only.
+     * `suite`: under Suite::clear messages are sealed as under ChaCha20-Poly1305. `remote_static`:
+     * needed before the first message by the initiator of IK and both sides of KK. `psk`: ignored
+     * by patterns without one. `fixed_ephemeral`: for test vectors only.
      */
     Handshake(Pattern pattern,
               Suite suite,

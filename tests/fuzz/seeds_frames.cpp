@@ -135,14 +135,16 @@ void seed_ingress() {
         Bytes both = train(spec);
         append(both, train(spec_of(true, kProtocolUdp)));
         seed("ingress", wire::ByteWriter().u8(0).bytes(both).take());
-        wire::ByteWriter out;
-        out.u8(1).u8(2 + 1);
-        put_part(out, train(spec)).u8(10); // sealed by the second peer, finish
-        out.u8(2);
-        put_part(out, train(spec)); // sealed by the first
-        out.u8(8).u16(0).u8(0);     // replayed
-        out.u8(8).u16(40).u8(1);    // forged
-        seed("ingress", out.take());
+        for (const std::uint8_t suite : {std::uint8_t{1}, std::uint8_t{3}}) { // a cipher, clear
+            wire::ByteWriter out;
+            out.u8(suite).u8(2 + 1);
+            put_part(out, train(spec)).u8(10); // sealed by the second peer, finish
+            out.u8(2);
+            put_part(out, train(spec)); // sealed by the first
+            out.u8(8).u16(0).u8(0);     // replayed
+            out.u8(8).u16(40).u8(1);    // forged
+            seed("ingress", out.take());
+        }
     }
     const Bytes probe = wire::ByteWriter().u8(2).u8(0).u16(8).u64(5).u8(5).u8(0).u16(0).take();
     wire::ByteWriter out;

@@ -253,6 +253,11 @@ TEST_CASE("noise: transcripts with fixed keys do not change between versions") {
     }
 }
 
+TEST_CASE("noise: a handshake for packets in clear is sealed") {
+    CHECK(transcript(Pattern::ik_psk2, Suite::clear) ==
+          transcript(Pattern::ik_psk2, Suite::chacha20poly1305));
+}
+
 TEST_CASE("noise: message sizes are those of the framework") {
     Pair xx = make_pair(Pattern::xx_psk3, Suite::chacha20poly1305);
     const auto first = xx.initiator.write({});

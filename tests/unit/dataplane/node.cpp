@@ -140,7 +140,8 @@ void give_session(Node& a, PeerIndex b_at_a, Node& b, PeerIndex a_at_b, crypto::
     static std::uint32_t next = 64;
     auto keys = pair_keys(next, next + 64, suite, static_cast<std::uint8_t>(a.shape.count));
     next += 128;
-    constexpr crypto::Provider provider = crypto::Provider::sodium;
+    const crypto::Provider provider =
+        suite == crypto::Suite::clear ? crypto::Provider::none : crypto::Provider::sodium;
     a.peers[b_at_a].session =
         std::make_shared<DataSession>(b_at_a, std::move(keys.first), provider);
     b.peers[a_at_b].session =
