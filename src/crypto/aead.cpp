@@ -63,10 +63,6 @@ bool available(Suite suite) noexcept {
     });
 }
 
-Suite preferred_suite() noexcept {
-    return available(Suite::aes256gcm) ? Suite::aes256gcm : Suite::chacha20poly1305;
-}
-
 std::vector<Suite> available_suites() {
     std::vector<Suite> out;
     std::copy_if(kSuites.begin(), kSuites.end(), std::back_inserter(out), [](Suite suite) {

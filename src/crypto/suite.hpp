@@ -44,8 +44,6 @@ bool available(Provider provider, Suite suite) noexcept;
 bool available(Suite suite) noexcept;
 /** Those of kSuites: AES-256-GCM where the hardware does it, and ChaCha20-Poly1305. */
 std::vector<Suite> available_suites();
-/** AES-256-GCM where the hardware does it, ChaCha20-Poly1305 elsewhere. */
-Suite preferred_suite() noexcept;
 
 /** "AES-256-GCM", "ChaCha20-Poly1305", "clear" */
 const char* name(Suite suite) noexcept;

@@ -319,12 +319,13 @@ void Router::make_lanes() {
     make_fast_path(events);
     events.on_table_changed = [this] { publish_soon(); };
     events.publish_now = [this] { publish_snapshot(); };
-    peers_ = std::make_unique<Peers>(*lanes_,
-                                     settings,
-                                     session_local(state_, cluster_, ciphers_),
-                                     ciphers_,
-                                     session::PathSettings{},
-                                     std::move(events));
+    peers_ = std::make_unique<Peers>(
+        *lanes_,
+        settings,
+        session_local(state_, cluster_, suites_offered(ciphers_, false)),
+        ciphers_,
+        session::PathSettings{},
+        std::move(events));
     snapshot_.settings = std::make_shared<dataplane::Settings>(data_settings());
 }
 

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 namespace weave::daemon {
 namespace {
@@ -93,8 +95,17 @@ void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status) {
     }
 }
 
+std::vector<crypto::Suite> suites_offered(const crypto::Ciphers& ciphers, bool clear) {
+    std::vector<crypto::Suite> out(clear ? 1 : 0, crypto::Suite::clear);
+    std::copy_if(crypto::kSuites.begin(),
+                 crypto::kSuites.end(),
+                 std::back_inserter(out),
+                 [&](crypto::Suite suite) { return ciphers.has(suite); });
+    return out;
+}
+
 session::Local
-session_local(const NodeState& state, const Cluster& cluster, const crypto::Ciphers& ciphers) {
+session_local(const NodeState& state, const Cluster& cluster, std::vector<crypto::Suite> suites) {
     session::Local local;
     local.identity = &state.identity();
     local.cluster_id = cluster.id;
@@ -102,8 +113,7 @@ session_local(const NodeState& state, const Cluster& cluster, const crypto::Ciph
         local.secrets.push_back({secret.id, secret.key});
     }
     local.boot_epoch = state.boot_epoch();
-    local.suite = ciphers.preferred();
-    local.accept_aes = ciphers.has(crypto::Suite::aes256gcm);
+    local.suites = std::move(suites);
     return local;
 }
 

@@ -9,6 +9,7 @@
 #include "session/manager.hpp"
 
 #include <string>
+#include <vector>
 
 namespace weave::daemon {
 
@@ -24,8 +25,12 @@ void refuse_unusable(const crypto::Ciphers& ciphers, const std::string& wanted);
 /** What each provider did, and a warning for those that are broken. */
 void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status);
 
-/** Who this node is to its peers, and which suites it can do. */
+/** The ones this node offers, in this order: with `clear` that before all ciphers, so that a peer
+ * that does not offer it is spoken to encrypted. */
+std::vector<crypto::Suite> suites_offered(const crypto::Ciphers& ciphers, bool clear);
+
+/** Who this node is to its peers. */
 session::Local
-session_local(const NodeState& state, const Cluster& cluster, const crypto::Ciphers& ciphers);
+session_local(const NodeState& state, const Cluster& cluster, std::vector<crypto::Suite> suites);
 
 } // namespace weave::daemon

@@ -187,7 +187,7 @@ void Manager::State::tick(Peer& peer, TimePoint now) {
     tick_sessions(peer, now);
     if (peer.trying && now >= peer.give_up_at) {
         stop_trying(peer);
-        peer.force_chacha = false;
+        peer.suite_slot = 0;
         if (peer.current) {
             peer.current->rekey_at = now + settings.give_up_after;
         } else {
@@ -222,7 +222,7 @@ TimePoint Manager::State::deadline(const Peer& peer) const {
 
 Manager::Manager(Settings settings, Local local, RandomSource random)
     : state_(std::make_unique<State>(settings, std::move(local), std::move(random))) {
-    assert(!state_->local.secrets.empty());
+    assert(!state_->local.secrets.empty() && !state_->local.suites.empty());
     assert(settings.lanes >= 1 && settings.lanes <= wire::kMaxLanes);
 }
 

@@ -65,9 +65,9 @@ struct Local {
     /** One or two; the first is proposed, any is accepted. */
     std::vector<ClusterSecret> secrets;
     std::uint64_t boot_epoch = 0;
-    /** Proposed suite; the other one is accepted too where this machine can do it. */
-    crypto::Suite suite = crypto::preferred_suite();
-    bool accept_aes = crypto::available(crypto::Suite::aes256gcm);
+    /** At least one. Proposed in this order, the next when a peer refuses the one before; any is
+     * accepted, and no other. */
+    std::vector<crypto::Suite> suites = crypto::available_suites();
 };
 
 /** A datagram for a peer. Without `reply_to` it goes by the current path, or by every one that may

@@ -54,17 +54,17 @@ const ClusterSecret* Manager::State::secret(std::uint32_t id) const {
     return nullptr;
 }
 
-bool Manager::State::can_do(std::uint8_t suite) const {
-    if (suite == static_cast<std::uint8_t>(crypto::Suite::aes256gcm)) {
-        return local.accept_aes;
-    }
-    return suite == static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305);
+/** Past the last when it is none of ours. */
+std::size_t Manager::State::slot_of(std::uint8_t suite) const {
+    const auto& all = local.suites;
+    const auto found = std::find(all.begin(), all.end(), static_cast<crypto::Suite>(suite));
+    return static_cast<std::size_t>(found - all.begin());
 }
 
 void Manager::State::send_init(Peer& peer, TimePoint now) {
     drop_attempt(peer);
     const ClusterSecret& proposed = local.secrets[peer.secret_slot % local.secrets.size()];
-    const crypto::Suite suite = peer.force_chacha ? crypto::Suite::chacha20poly1305 : local.suite;
+    const crypto::Suite suite = local.suites[peer.suite_slot];
     wire::ClearHeader header;
     header.suite = static_cast<std::uint8_t>(suite);
     header.sender_index = fresh_index(peer.id);
@@ -135,7 +135,7 @@ bool Manager::State::acceptable(const wire::InitView& init, const Origin& from, 
         code = wire::RefusalCode::cluster;
     } else if (secret(header.secret_id) == nullptr) {
         code = wire::RefusalCode::secret;
-    } else if (!can_do(header.suite)) {
+    } else if (slot_of(header.suite) == local.suites.size()) {
         code = wire::RefusalCode::suite;
     }
     if (code) {
@@ -359,7 +359,7 @@ void Manager::State::install_as_initiator(Peer& peer,
                            now + settings.reject_after,
                            false};
     peer.hint.reset();
-    peer.force_chacha = false; // anybody may have said so: the next handshake asks again
+    peer.suite_slot = 0; // anybody may have said so: the next handshake asks again
     count("session.established");
     actions.emplace_back(install(peer, std::move(keys), payload.features, true, from, now));
 }
@@ -399,9 +399,10 @@ void Manager::State::on_refusal(ByteView datagram, TimePoint now) {
     }
     count("session.refusal_received");
     peer->hint = refusal->code;
-    if (refusal->code == wire::RefusalCode::suite &&
-        peer->attempt->header.suite != static_cast<std::uint8_t>(crypto::Suite::chacha20poly1305)) {
-        peer->force_chacha = true;
+    // Of the one that was sent: its copies by other ways are refused, too.
+    const std::size_t next_suite = slot_of(peer->attempt->header.suite) + 1;
+    if (refusal->code == wire::RefusalCode::suite && next_suite < local.suites.size()) {
+        peer->suite_slot = next_suite;
         hasten(*peer, now);
     } else if (refusal->code == wire::RefusalCode::secret && local.secrets.size() > 1) {
         peer->secret_slot = (peer->secret_slot + 1) % local.secrets.size();

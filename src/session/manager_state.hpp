@@ -49,7 +49,7 @@ struct Manager::State {
         TimePoint give_up_at;
         std::optional<Cookie> cookie;
         std::size_t secret_slot = 0;
-        bool force_chacha = false;
+        std::size_t suite_slot = 0; ///< of Local::suites: what to propose
         std::optional<wire::RefusalCode> hint;
 
         std::optional<Session> current;
@@ -66,7 +66,7 @@ struct Manager::State {
         void raise_epoch(std::uint64_t boot_epoch) {
             if (boot_epoch > greatest.first) {
                 greatest = {boot_epoch, 0};
-                force_chacha = false;
+                suite_slot = 0;
             }
         }
     };
@@ -123,7 +123,7 @@ struct Manager::State {
     refuse(const wire::InitView& init, wire::RefusalCode code, const Origin& from, TimePoint now);
     void hasten(Peer& peer, TimePoint now);
     const ClusterSecret* secret(std::uint32_t id) const;
-    bool can_do(std::uint8_t suite) const;
+    std::size_t slot_of(std::uint8_t suite) const;
 
     Settings settings;
     Local local;

@@ -36,7 +36,7 @@ session::Local local_of(const PlaneSelf& self) {
     secret.fill(0x51);
     local.secrets.push_back({1, crypto::Key32(secret)});
     local.boot_epoch = self.boot_epoch;
-    local.suite = crypto::Suite::chacha20poly1305;
+    local.suites = {crypto::Suite::chacha20poly1305};
     return local;
 }
 

@@ -39,6 +39,15 @@ TEST_CASE("the status page tells who is used, who is not, and who is broken") {
     CHECK(status.warnings[0].starts_with("ipsec-mb gives wrong results for AES-256-GCM"));
 }
 
+TEST_CASE("clear is offered where it was asked for, before all ciphers") {
+    const crypto::Ciphers ciphers(kTrials);
+    CHECK(suites_offered(ciphers, false) == std::vector{Suite::aes256gcm, Suite::chacha20poly1305});
+    CHECK(suites_offered(ciphers, true) ==
+          std::vector{Suite::clear, Suite::aes256gcm, Suite::chacha20poly1305});
+    const crypto::Ciphers without_aes(std::vector<crypto::Trial>{kTrials[0], kTrials[3]});
+    CHECK(suites_offered(without_aes, true) == std::vector{Suite::clear, Suite::chacha20poly1305});
+}
+
 TEST_CASE("a provider that can do nothing here is refused, with those that can") {
     const crypto::Ciphers ciphers(kTrials, Provider::ipsec_mb);
     CHECK_THROWS_WITH_AS(refuse_unusable(ciphers, "ipsec-mb"),

@@ -13,6 +13,9 @@ using namespace weave::session::test;
 
 namespace {
 
+constexpr crypto::Suite kAes = crypto::Suite::aes256gcm;
+constexpr crypto::Suite kChaCha = crypto::Suite::chacha20poly1305;
+
 Origin from_port(std::uint16_t port, std::uint8_t host = 9) {
     Origin origin;
     origin.endpoint = {IpAddress::v4({10, 0, 0, host}), port};
@@ -64,40 +67,38 @@ TEST_CASE("each side hears what the other can take, whoever began") {
 }
 
 TEST_CASE("AES-GCM is used where both can do it") {
-    if (!crypto::available(crypto::Suite::aes256gcm)) {
+    if (!crypto::available(kAes)) {
         return;
     }
     Options options;
-    options.suite = crypto::Suite::aes256gcm;
+    options.suites = {kAes, kChaCha};
     Pair pair(options, options);
     pair.a.open(pair.b, pair.now);
     pair.pump();
     REQUIRE(pair.agree());
-    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::aes256gcm);
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == kAes);
 }
 
 TEST_CASE("a responder without AES-GCM makes the initiator come again with ChaCha20") {
-    if (!crypto::available(crypto::Suite::aes256gcm)) {
+    if (!crypto::available(kAes)) {
         return;
     }
     Options left;
-    left.suite = crypto::Suite::aes256gcm;
-    Options right;
-    right.accept_aes = false;
-    Pair pair(left, right);
+    left.suites = {kAes, kChaCha};
+    Pair pair(left, {});
     pair.a.open(pair.b, pair.now);
     pair.pass(300ms);
     REQUIRE(pair.agree());
-    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::chacha20poly1305);
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == kChaCha);
     CHECK(pair.b.counted("session.refused") == 1);
 }
 
 TEST_CASE("only a refusal of the suite makes an initiator come with another, and not for long") {
-    if (!crypto::available(crypto::Suite::aes256gcm)) {
+    if (!crypto::available(kAes)) {
         return;
     }
     Options aes;
-    aes.suite = crypto::Suite::aes256gcm;
+    aes.suites = {kAes, kChaCha};
     Pair pair(aes, aes);
     pair.passes = [](const Node&, const Bytes&) { return false; };
     pair.a.open(pair.b, pair.now);
@@ -108,15 +109,15 @@ TEST_CASE("only a refusal of the suite makes an initiator come with another, and
         pair.pass(10s);
         return static_cast<crypto::Suite>(wire::ClearHeader::parse(pair.sent.back())->suite);
     };
-    CHECK(suite_after(wire::RefusalCode::version) == crypto::Suite::aes256gcm);
-    CHECK(suite_after(wire::RefusalCode::suite) == crypto::Suite::chacha20poly1305);
+    CHECK(suite_after(wire::RefusalCode::version) == kAes);
+    CHECK(suite_after(wire::RefusalCode::suite) == kChaCha);
     pair.passes = nullptr;
     pair.pass(10s);
     REQUIRE(pair.agree());
-    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::chacha20poly1305);
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == kChaCha);
     pair.pass(130s);
     CHECK(pair.agree());
-    CHECK(pair.a.keys.at(*pair.a.sending)->suite == crypto::Suite::aes256gcm);
+    CHECK(pair.a.keys.at(*pair.a.sending)->suite == kAes);
 }
 
 TEST_CASE("either of two live secrets does, whichever is proposed") {

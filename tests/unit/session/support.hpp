@@ -41,8 +41,7 @@ struct Options {
     Settings settings;
     std::vector<std::pair<std::uint32_t, std::uint8_t>> secrets = one_secret();
     std::uint8_t cluster = 1;
-    crypto::Suite suite = crypto::Suite::chacha20poly1305;
-    bool accept_aes = crypto::available(crypto::Suite::aes256gcm);
+    std::vector<crypto::Suite> suites{crypto::Suite::chacha20poly1305};
     std::uint64_t epoch = 1;
 };
 
@@ -62,8 +61,7 @@ struct Node {
             local.secrets.push_back({id, key_of(fill)});
         }
         local.boot_epoch = options.epoch;
-        local.suite = options.suite;
-        local.accept_aes = options.accept_aes;
+        local.suites = options.suites;
         keys.clear();
         sending.reset();
         manager = std::make_unique<Manager>(options.settings,
