@@ -41,8 +41,8 @@ struct NodeStatus {
     std::string cluster_id;             // 32 hexadecimal characters
     std::vector<std::string> addresses; // underlay addresses other nodes may use, "192.0.2.1:6783"
     std::uint16_t port = 0;             // TCP and UDP
-    bool encryption = true;
-    std::string cipher_provider; // of the suite that this node proposes: see `ciphers`
+    bool encryption = true;             // false: weaved runs with --clear
+    std::string cipher_provider;        // of the cipher that this node proposes: see `ciphers`
     std::uint64_t uptime_seconds = 0;
     std::uint32_t lanes = 0;
     std::uint32_t peers_direct = 0;
@@ -72,7 +72,8 @@ struct ConnectionRow {
     std::string peer;      // the peer's name; empty until it is known
     std::string state;     // "established", "connecting", "retrying", "failed", "waiting", "self"
     std::string path;      // "direct", "relay via NAME"
-    std::string cipher;    // "AES-256-GCM", "ChaCha20-Poly1305", "none"; empty without a peer
+    std::string cipher;    // "AES-256-GCM", "ChaCha20-Poly1305", "clear" (not encrypted),
+                           // "none"; empty without a peer
     std::uint32_t mtu = 0; // bytes of the largest underlay packet that passes
     double rtt_ms = 0;     // milliseconds
     std::string reason;    // why it is not established, one sentence

@@ -76,7 +76,7 @@ void node_metrics(Page& page, const NodeStatus& status) {
                 status.uptime_seconds);
     page.single("weave_encryption_enabled",
                 "gauge",
-                "1 when traffic between nodes is sealed.",
+                "1 when packets to other nodes are sealed, 0 with --clear.",
                 status.encryption ? 1 : 0);
     page.single("weave_attachments", "gauge", "Pod interfaces on this host.", status.attachments);
     page.metric("weave_peers", "gauge", "Known peers by the path that reaches them.");

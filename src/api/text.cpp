@@ -150,7 +150,7 @@ std::string render_status(const NodeStatus& status) {
         {"cluster id:", rest(status.cluster_id)},
         {"addresses:", list(status.addresses, " ")},
         {"port:", std::to_string(status.port)},
-        {"encryption:", status.encryption ? "on" : "OFF"},
+        {"encryption:", status.encryption ? "on" : "off"},
         {"uptime:", duration(status.uptime_seconds)},
         {"lanes:", std::to_string(status.lanes)},
         {"peers:", peers_text(status)},

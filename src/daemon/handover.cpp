@@ -248,7 +248,7 @@ template <class Io> void describe(Io& io, session::PeerSessions& v) {
 }
 
 template <class Io> void describe(Io& io, HandedKeys& v) {
-    describe_enum(io, v.keys.suite, crypto::Suite::aes256gcm, crypto::Suite::chacha20poly1305);
+    describe_enum(io, v.keys.suite, crypto::Suite::aes256gcm, crypto::Suite::clear);
     describe_all(io,
                  v.keys.local_index,
                  v.keys.remote_index,
@@ -290,7 +290,7 @@ template <class Io> void describe(Io& io, dataplane::DataSession::Progress& v) {
 }
 
 template <class Io> void describe(Io& io, HandoverFit& v) {
-    describe_all(io, v.state_dir, v.cluster, v.port, v.listen, v.bridge, v.tap, v.lanes);
+    describe_all(io, v.state_dir, v.cluster, v.port, v.listen, v.bridge, v.tap, v.lanes, v.clear);
 }
 
 template <class Io> void describe(Io& io, HandoverRequest& v) {
@@ -362,7 +362,8 @@ std::string HandoverFit::difference(const HandoverFit& running) const {
                                         {"--listen", &HandoverFit::listen},
                                         {"--bridge", &HandoverFit::bridge},
                                         {"--tap", &HandoverFit::tap},
-                                        {"--lanes", &HandoverFit::lanes}}) {
+                                        {"--lanes", &HandoverFit::lanes},
+                                        {"--clear", &HandoverFit::clear}}) {
         if (std::string sentence = differs(option, field); !sentence.empty()) {
             return sentence;
         }

@@ -24,7 +24,7 @@
 namespace weave::daemon {
 
 /** Raised with every change of what stands below. */
-inline constexpr std::uint32_t kHandoverFormat = 2;
+inline constexpr std::uint32_t kHandoverFormat = 3;
 
 /** What cannot change while a router runs: the two must agree in it. */
 struct HandoverFit {
@@ -35,6 +35,7 @@ struct HandoverFit {
     std::string bridge;
     std::string tap;
     std::string lanes;
+    std::string clear; ///< "on" or "off"
 
     /** An option in which the two differ, with a sentence; empty when they agree. */
     [[nodiscard]] std::string difference(const HandoverFit& running) const;

@@ -85,6 +85,10 @@ Router::Router(boost::asio::io_context& io,
     for (const std::string& notice : notices_) {
         log::error("event=state_file_damaged detail={}", log::quoted(notice));
     }
+    if (options_.clear) {
+        log::warning("event=encryption_off detail={}", log::quoted(kClearWarning));
+        notices_.emplace_back(kClearWarning);
+    }
     for (const Cluster::Secret& secret : cluster_.secrets) {
         if (secret.of_password) {
             log::warning("event=password_secret id={} detail=\"an attacker who meddles with one "
@@ -322,7 +326,7 @@ void Router::make_lanes() {
     peers_ = std::make_unique<Peers>(
         *lanes_,
         settings,
-        session_local(state_, cluster_, suites_offered(ciphers_, false)),
+        session_local(state_, cluster_, suites_offered(ciphers_, options_.clear)),
         ciphers_,
         session::PathSettings{},
         std::move(events));

@@ -25,6 +25,12 @@ void refuse_unusable(const crypto::Ciphers& ciphers, const std::string& wanted);
 /** What each provider did, and a warning for those that are broken. */
 void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status);
 
+/** What --clear means, for those who operate the node. */
+inline constexpr const char* kClearWarning =
+    "encryption is off (--clear): packets to nodes where it is off too travel in clear, and "
+    "whoever "
+    "is on the network between can read, change and forge them";
+
 /** The ones this node offers, in this order: with `clear` that before all ciphers, so that a peer
  * that does not offer it is spoken to encrypted. */
 std::vector<crypto::Suite> suites_offered(const crypto::Ciphers& ciphers, bool clear);

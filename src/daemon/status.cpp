@@ -79,6 +79,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
         status.addresses.push_back(endpoint.text());
     }
     status.port = options_.port;
+    status.encryption = !options_.clear;
     status.uptime_seconds = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
     status.lanes = lanes_->count();

@@ -70,6 +70,7 @@ HandoverFit handover_fit(const Options& options, const Cluster& cluster, unsigne
     out.bridge = options.bridge;
     out.tap = options.tap;
     out.lanes = std::to_string(lanes);
+    out.clear = options.clear ? "on" : "off";
     return out;
 }
 

@@ -20,12 +20,12 @@ fi
 refuse "a folder without a build" "$compare" --build "$folder"
 grep -q "src/daemon/weaved is missing: ninja -C " "$folder/last.out" || fail "it does not say so"
 
-step "all of it with two peers"
-expect "it runs" env -u WEAVE_BENCH_RIG "$compare" --tiny --peers weavemesh,vxlan,prototype --build "$build" --output "$folder/report.json"
+step "all of it with three peers"
+expect "it runs" env -u WEAVE_BENCH_RIG "$compare" --tiny --peers weavemesh,weavemesh-clear,vxlan,prototype --build "$build" --output "$folder/report.json"
 grep -q "limit prototype: skipped, WEAVE_BENCH_RIG does not name the folder" "$folder/last.out" || fail "the prototype is not skipped"
 grep -q "^met \|^missed " "$folder/last.out" || { cat "$folder/last.out"; fail "no target is judged"; }
 for figure in tcp1 tcp4 tcp16 tcp_both udp64 udp512 udp1372 idle_p50 loaded_p999 machine_cpu; do
-    wanted+=("weavemesh $figure" "vxlan $figure")
+    wanted+=("weavemesh $figure" "weavemesh-clear $figure" "vxlan $figure")
 done
 for figure in router_cpu rss rss_2_peers restart_gap kill_gap; do
     wanted+=("weavemesh $figure")

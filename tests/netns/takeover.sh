@@ -143,7 +143,7 @@ chmod o+x "$folder" "$folder/b" "$folder/b/run"
 in_host b setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 - "$folder/b/run/takeover.sock" format \
     <"$(dirname "$0")/tools/successor.py" >"$folder/knock.out" 2>&1 || true
 expect "another user is refused" grep -q "user 65534 may not take over from user 0" "$folder/knock.out"
-fit=(state_dir="$(realpath "$folder/b/state")" cluster="$(field b cluster_id)" port=6783 listen= bridge=weave tap=weave-tap lanes=1)
+fit=(state_dir="$(realpath "$folder/b/state")" cluster="$(field b cluster_id)" port=6783 listen= bridge=weave tap=weave-tap lanes=1 clear=off)
 knock vanish "${fit[@]}" || true
 expect "one that goes when it has the state" grep -q "^state [0-9]* 4$" "$folder/knock.out"
 pings_end

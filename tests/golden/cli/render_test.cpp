@@ -202,6 +202,14 @@ TEST_CASE("a node that has nothing yet") {
                      render_targets({}) + render_drops({}) + render_attachments({}));
 }
 
+TEST_CASE("encryption that is off is said everywhere") {
+    NodeReport report;
+    report.status.encryption = false;
+    CHECK(render_status(report.status).find("\nencryption:   off\n") != std::string::npos);
+    CHECK(json_text(report).find("\"encryption\": false") != std::string::npos);
+    CHECK(render_prometheus(report).find("\nweave_encryption_enabled 0\n") != std::string::npos);
+}
+
 TEST_CASE("JSON") {
     check_golden("report.json", json_text(make_report()));
     check_golden("empty.json", json_text(NodeReport{}));

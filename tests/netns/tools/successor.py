@@ -11,7 +11,7 @@
   vanish      a good request, and the end once it has the state
   abandon     all of it up to the router's keys, and then the end
 
-The last two need what does not change, as fields: state_dir, cluster, port, listen, bridge, tap, lanes. Prints what was
+The last two need what does not change, as fields: state_dir, cluster, port, listen, bridge, tap, lanes, clear. Prints what was
 answered: the sentence of a refusal, "state BYTES FDS", "progress BYTES", or "closed".
 """
 import array
@@ -21,9 +21,9 @@ import struct
 import sys
 import time
 
-MAGIC, FORMAT = 0x6F687657, 2
+MAGIC, FORMAT = 0x6F687657, 3
 REQUEST, REFUSED, STATE, READY, PROGRESS = 1, 2, 3, 4, 5
-FIELDS = ("state_dir", "cluster", "port", "listen", "bridge", "tap", "lanes")
+FIELDS = ("state_dir", "cluster", "port", "listen", "bridge", "tap", "lanes", "clear")
 
 
 def text(value):

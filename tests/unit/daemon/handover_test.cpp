@@ -103,6 +103,19 @@ TEST_CASE("what is handed over comes as it went") {
     CHECK(encode_handover(*read) == bytes);
 }
 
+TEST_CASE("keys come with their suite, and with none that there is not") {
+    for (std::uint8_t suite = 0; suite < 6; ++suite) {
+        CAPTURE(suite);
+        Handover handover = some_handover();
+        handover.peers[0].keys[0].keys.suite = static_cast<crypto::Suite>(suite);
+        const auto read = decode_handover(encode_handover(handover));
+        CHECK(read.has_value() == (suite >= 1 && suite <= 3));
+        if (read) {
+            CHECK(static_cast<std::uint8_t>(read->peers[0].keys[0].keys.suite) == suite);
+        }
+    }
+}
+
 TEST_CASE("progress comes as it went") {
     HandoverProgress progress;
     dataplane::DataSession::Progress& each = progress[0x40];
@@ -152,12 +165,16 @@ TEST_CASE("another format is told from damage") {
 }
 
 TEST_CASE("options that cannot change are named") {
-    HandoverFit one{"/s", "/s/c", "6783", "", "weave", "weave-tap", "2"};
+    HandoverFit one{"/s", "/s/c", "6783", "", "weave", "weave-tap", "2", "off"};
     CHECK(one.difference(one).empty());
     HandoverFit other = one;
     other.lanes = "1";
     CHECK(other.difference(one) ==
           "--lanes is 1 and the weaved that runs has 2: that cannot change without a stop");
+    other = one;
+    other.clear = "on";
+    CHECK(other.difference(one) ==
+          "--clear is on and the weaved that runs has off: that cannot change without a stop");
     other = one;
     other.listen = "192.0.2.1";
     CHECK(one.difference(other) ==
