@@ -88,11 +88,11 @@ def crowded(folder, spans):
             raise bench.CannotRun(f"the crowd does not start: {said.strip()}")
         began = time.monotonic()
         mesh.start(1, f"{CROWD_HOST}:{FIRST_PORT}")
-        mesh.attach(1)
         if not bench.until(120, lambda: knows(mesh, spans.peers)):
             raise bench.CannotRun(f"the router does not come to know its {spans.peers} peers: "
                                   f"{json.loads(mesh.control(1, 'status', '-o', 'json'))}")
         joined = time.monotonic() - began
+        mesh.attach(1)
         time.sleep(min(SETTLE_SECONDS, spans.idle))
         idle = watch(rig, mesh, spans.idle)[0]
         active = min(ACTIVE, spans.peers)
