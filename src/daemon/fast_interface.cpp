@@ -34,22 +34,29 @@ FastInterface::FastInterface(Lanes& lanes,
         filter_.set_socket(queue, sockets_.back()->fd());
     }
     lanes_.while_halted([&] {
-        for (unsigned queue = 0; queue < count; ++queue) {
-            lanes_.lane(queue % lanes_.count())
-                .add_fast_port(
-                    std::make_unique<dataplane::FastPort>(port_, *sockets_[queue], udp_port));
+        try {
+            for (unsigned queue = 0; queue < count; ++queue) {
+                lanes_.lane(queue % lanes_.count())
+                    .add_fast_port(
+                        std::make_unique<dataplane::FastPort>(port_, *sockets_[queue], udp_port));
+            }
+        } catch (...) {
+            remove_ports(); // the sockets do not outlive this
+            throw;
         }
     });
+}
+
+void FastInterface::remove_ports() {
+    for (unsigned lane = 0; lane < lanes_.count(); ++lane) {
+        lanes_.lane(lane).remove_fast_ports(port_);
+    }
 }
 
 FastInterface::~FastInterface() {
     // What is in the rings by now is taken as the lanes halt; what comes goes to the kernel.
     filter_.detach();
-    lanes_.while_halted([&] {
-        for (unsigned lane = 0; lane < lanes_.count(); ++lane) {
-            lanes_.lane(lane).remove_fast_ports(port_);
-        }
-    });
+    lanes_.while_halted([this] { remove_ports(); });
 }
 
 void FastInterface::take(bool takes) {

@@ -51,6 +51,7 @@ class FastInterface {
 
   private:
     void attach();
+    void remove_ports();
 
     Lanes& lanes_;
     os::Link link_;

@@ -116,7 +116,14 @@ void Lanes::halt() {
 void Lanes::while_halted(const std::function<void()>& work) {
     const bool running = !threads_.empty();
     halt();
-    work();
+    try {
+        work();
+    } catch (...) {
+        if (running) {
+            go_on();
+        }
+        throw;
+    }
     if (running) {
         go_on();
     }

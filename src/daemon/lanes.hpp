@@ -50,7 +50,8 @@ class Lanes {
     void halt();
     void go_on();
 
-    /** With the lanes standing still, if they run at all; what arrives waits in the kernel. */
+    /** With the lanes standing still, if they run at all; what arrives waits in the kernel. They go
+     * on when `work` throws, too. */
     void while_halted(const std::function<void()>& work);
 
     [[nodiscard]] dataplane::Lane& lane(unsigned index) { return *lanes_[index]; }
