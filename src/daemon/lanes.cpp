@@ -4,6 +4,7 @@
 
 #include "daemon/log.hpp"
 #include "os/error.hpp"
+#include "os/time_slice.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -14,6 +15,10 @@
 namespace weave::daemon {
 
 namespace {
+
+/** A packet waits for its lane's turn as long as others' slices last, unless the lane's are
+ * shorter: 0.1 ms is the least. */
+constexpr std::chrono::microseconds kSlice{100};
 
 std::vector<os::UdpSocket> open_family(const Endpoint& bind, unsigned count) {
     os::UdpOptions options;
@@ -94,7 +99,10 @@ void Lanes::go_on() {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned index = 0; index < lanes_.size(); ++index) {
-        threads_.emplace_back([lane = lanes_[index].get()] { lane->run(); });
+        threads_.emplace_back([lane = lanes_[index].get()] {
+            os::set_time_slice(kSlice);
+            lane->run();
+        });
         pthread_setname_np(threads_.back().native_handle(), fmt::format("lane{}", index).c_str());
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);

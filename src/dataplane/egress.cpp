@@ -33,18 +33,28 @@ Egress::Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& count
 
 bool Egress::drain() {
     std::size_t bytes = 0;
-    for (std::size_t i = 0; i < kDrainFrames && bytes < kDrainBytes; ++i) {
+    std::size_t frames = 0;
+    bool more = true;
+    while (frames < kDrainFrames && bytes < kDrainBytes) {
         if (outbox_.congested()) {
-            return true; // what waits is the kernel's to keep, or to drop
+            break; // what waits is the kernel's to keep, or to drop
         }
         const TapPort::Read read = tap_.read(buffer_);
-        if (read.frame.empty()) {
-            return false;
+        more = !read.frame.empty();
+        if (!more) {
+            break;
         }
         bytes += read.frame.size();
         handle(read.vnet, read.frame);
+        // After one that came alone another such is likely: it leaves before the TAP is asked
+        // again.
+        if (++frames == 1 && came_alone_) {
+            outbox_.flush();
+        }
     }
-    return true;
+    came_alone_ = frames <= 1;
+    outbox_.flush();
+    return more;
 }
 
 std::optional<Egress::Outgoing> Egress::judge(const VnetHeader& vnet, ByteSpan frame) {

@@ -51,7 +51,8 @@ class Egress {
         sources_.begin(snapshot);
     }
 
-    /** Reads and sends until nothing waits or a batch is full. True when more may wait. */
+    /** Reads and sends until nothing waits or a batch is full. True when more may wait. Nothing
+     * that was read waits in the outbox afterwards. */
     bool drain();
     /** Sends what waited for a session with `peer`. */
     void flush_pending(PeerIndex peer);
@@ -99,6 +100,8 @@ class Egress {
     /** The read buffer, and a second one for frames that go to several peers. */
     Bytes buffer_;
     Bytes copy_;
+    /** The last batch had one frame: of a request and its answer, not of a stream. */
+    bool came_alone_ = false;
 };
 
 } // namespace weave::dataplane
