@@ -405,7 +405,9 @@ void Manager::State::on_refusal(ByteView datagram, TimePoint now) {
         peer->suite_slot = next_suite;
         hasten(*peer, now);
     } else if (refusal->code == wire::RefusalCode::secret && local.secrets.size() > 1) {
-        peer->secret_slot = (peer->secret_slot + 1) % local.secrets.size();
+        const auto sent =
+            std::ranges::find(local.secrets, peer->attempt->header.secret_id, &ClusterSecret::id);
+        peer->secret_slot = static_cast<std::size_t>(sent - local.secrets.begin() + 1);
         hasten(*peer, now);
     }
 }

@@ -137,6 +137,27 @@ TEST_CASE("either of two live secrets does, whichever is proposed") {
     CHECK(pair.agree());
 }
 
+TEST_CASE("an initiation that came several ways and was refused each time makes way for the other "
+          "secret") {
+    Options left;
+    left.secrets = {{1, 0x51}, {2, 0x52}};
+    Options right;
+    right.secrets = {{2, 0x52}};
+    Pair pair(left, right);
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    const Bytes init = pair.sent.back();
+    pair.passes = [&pair](const Node& from, const Bytes&) { return &from == &pair.b; };
+    for (int copy = 0; copy < 2; ++copy) {
+        pair.deliver(pair.b, init, pair.a.endpoint);
+    }
+    pair.pump();
+    CHECK(pair.a.counted("session.refusal_received") == 2);
+    pair.pass(300ms);
+    CHECK(wire::ClearHeader::parse(pair.sent.back())->secret_id == 2);
+}
+
 TEST_CASE("secrets can be replaced while sessions run") {
     Pair pair;
     pair.a.open(pair.b, pair.now);
