@@ -124,7 +124,9 @@ void check_report(std::string_view body) {
         report.status = std::move(*status);
         const std::string text = render_status(report.status);
         const auto used = std::ranges::count(report.status.ciphers, "used", &CipherRow::state);
-        check_text(text, 15 + static_cast<std::size_t>(used) + report.status.warnings.size());
+        check_text(text,
+                   16 + static_cast<std::size_t>(used) + report.status.fast_paths.size() +
+                       report.status.warnings.size());
     }
     check_rows(in, report.connections, render_connections);
     check_rows(in, report.peers, render_peers);

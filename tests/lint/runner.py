@@ -26,14 +26,17 @@ RUNS = [
     ("meson was killed in the middle of a line", OK + FAIL[:20], 137, "1 passed, 1 failed", ""),
     ("everything was skipped", SKIP, 0, "0 passed, 1 failed", "no test passed"),
 ]
-# What is wrong, the ends of the two halves (a shell script), the last line.
-HALVES = [
-    ("nothing", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed"], "7 passed, 0 failed"),
-    ("the second half died", ["echo 3 passed, 0 failed", "kill -KILL $$"], "3 passed, 1 failed"),
-    ("the first half said nothing", ["exit 1", "echo 4 passed, 0 failed"], "4 passed, 1 failed"),
-    ("words behind the count", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed; echo oh"], "3 passed, 1 failed"),
-    ("a count without a failure, and a status", ["echo 3 passed, 0 failed; exit 1", "echo 4 passed, 0 failed"], "7 passed, 1 failed"),
-    ("failures in both", ["echo 3 passed, 1 failed; exit 1", "echo 4 passed, 2 failed; exit 1"], "7 passed, 3 failed"),
+# What is wrong, the ends of the three parts (a shell script), the last line.
+PARTS = [
+    ("nothing", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"], "12 passed, 0 failed"),
+    ("the second part died", ["echo 3 passed, 0 failed", "kill -KILL $$", "echo 5 passed, 0 failed"], "8 passed, 1 failed"),
+    ("the first part said nothing", ["exit 1", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"], "9 passed, 1 failed"),
+    ("words behind the count", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed; echo oh"],
+     "7 passed, 1 failed"),
+    ("a count without a failure, and a status",
+     ["echo 3 passed, 0 failed; exit 1", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"], "12 passed, 1 failed"),
+    ("failures in all", ["echo 3 passed, 1 failed; exit 1", "echo 4 passed, 2 failed; exit 1", "echo 5 passed, 3 failed; exit 1"],
+     "12 passed, 6 failed"),
 ]
 MESON = """#!/bin/sh
 [ "$1" = test ] || exit 0
@@ -81,9 +84,10 @@ def runs(folder):
     yield from judge("tests/run: an older log stays", *last_lines(folder, "tests/run"), "0 passed, 1 failed", "cannot remove")
 
 
-def halves(folder):
-    for what, (first, second), wanted in HALVES:
-        script(folder / "tests/run", f"#!/bin/bash\nif [[ $# -eq 0 ]]; then {first}; else {second}; fi\n")
+def parts(folder):
+    for what, (first, second, third), wanted in PARTS:
+        script(folder / "tests/run",
+               f"#!/bin/bash\ncase $* in '') {first} ;; threads) {third} ;; *) {second} ;; esac\n")
         yield from judge(f".ci/run: {what}", *last_lines(folder, ".ci/run"), wanted, "")
 
 
@@ -92,5 +96,5 @@ with tempfile.TemporaryDirectory() as name:
     for program in ("tests/run", ".ci/run"):
         script(pathlib.Path(name) / program, (ROOT / program).read_text())
     errors += runs(pathlib.Path(name))
-    errors += halves(pathlib.Path(name))
+    errors += parts(pathlib.Path(name))
 common.finish(errors)
