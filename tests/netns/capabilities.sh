@@ -8,6 +8,10 @@ begin ping setpriv jq
 granted=$(sed -n 's/^CapabilityBoundingSet=//p' "$repository/packaging/systemd/weaved.service")
 [[ $granted == CAP_* ]] || fail "weaved.service names no capabilities"
 bounds=-all$(sed 's/CAP_/,+/g; s/ //g; s/.*/\L&/' <<<"$granted")
+# The unit may lock as much memory as it likes; whoever runs this may perhaps not say so.
+limit=()
+if prlimit --memlock=unlimited true 2>/dev/null; then limit=(prlimit --memlock=unlimited); fi
+may_lock() { [[ ${#limit[@]} -gt 0 || $(ulimit -H -l) == unlimited || $(ulimit -H -l) -ge 8192 ]]; }
 host a 1
 host b 2
 
@@ -16,7 +20,7 @@ start_a() {
     secret a
     mkdir -p "$folder/a/run"
     # shellcheck disable=SC2046
-    ip netns exec "$prefix-a" prlimit --memlock=unlimited setpriv --bounding-set "$bounds" --inh-caps=-all --no-new-privs \
+    ip netns exec "$prefix-a" "${limit[@]}" setpriv --bounding-set "$bounds" --inh-caps=-all --no-new-privs \
         "$build/src/daemon/weaved" $(folders a) --name a --fast-path=af_xdp >>"$folder/a/run/weaved.log" 2>&1 &
     pid=$!
     background+=("$pid")
@@ -37,7 +41,11 @@ pod b p2 10.32.0.2/12 fd32::2/64
 expect "IPv4 passes" eventually 5 pings p1 10.32.0.2
 expect "IPv6 passes" eventually 5 pings p2 fd32::1
 is_fast() { ctl a -o json status | jq -r ".fast_paths[0].path" | matches "^af_xdp "; }
-expect "past the kernel" eventually 10 is_fast
+if may_lock; then
+    expect "past the kernel" eventually 10 is_fast
+else
+    echo "left out: past the kernel, as no memory may be locked here"
+fi
 
 step "the host joins and leaves"
 expect "expose" ctl a expose 10.32.1.1/12
