@@ -270,12 +270,14 @@ server() {
 transfer() {
     local client=$1 to=$2 address=$3
     shift 3
+    eventually 5 nobody_listens "$to" 5301 # the last transfer's server may end a moment after its client
     server "$to" iperf3 -s -1 -p 5301
     eventually 3 listening "$to" 5301
     in_pod "$client" iperf3 -C cubic -c "$address" -p 5301 -f g "$@"
 }
 
 listening() { in_pod "$1" ss -Hltn "sport = :$2" | matches .; }
+nobody_listens() { ! listening "$@"; }
 listening_udp() { in_pod "$1" ss -Hlun "sport = :$2" | matches .; }
 
 # ---- Captures --------------------------------------------------------------------------------------------------------

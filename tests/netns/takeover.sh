@@ -26,6 +26,9 @@ pings_go_on() {
     background+=("$pinging")
     sleep 0.5
 }
+# Off and on an interface AF_XDP loses what is in its queue at that moment (docs/fast-path.md).
+may_be_lost=0
+[[ ${WEAVE_FAST_PATH:-} != af_xdp ]] || may_be_lost=20
 pings_end() {
     local answered lost
     sleep 0.5
@@ -35,7 +38,7 @@ pings_end() {
     read -r answered lost < <(sed -n 's/.* icmp_seq=\([0-9]*\) .*/\1/p' "$folder/pings" |
         awk '{ count++; if ($1 > last) last = $1 } END { print count, last - count }')
     echo "$answered pings were answered, $lost were not"
-    [[ $answered -gt 100 && $lost -eq 0 ]] || fail "pings were lost"
+    [[ $answered -gt 100 && $lost -le $may_be_lost ]] || fail "pings were lost"
 }
 
 step "both hosts in turn, under pings, three times"
