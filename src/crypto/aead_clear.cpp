@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/aead_context.hpp"
 
+#include <sodium.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -32,7 +34,7 @@ class Clear final : public AeadContext {
               std::size_t len,
               std::uint8_t* out) noexcept override {
         const std::size_t text = len - kTagSize;
-        if (std::memcmp(in + text, tag_.data(), kTagSize) != 0) {
+        if (sodium_memcmp(in + text, tag_.data(), kTagSize) != 0) {
             return false;
         }
         copy(in, text, out);
