@@ -176,6 +176,18 @@ struct World {
     std::map<std::uint8_t, Node> nodes;
 };
 
+/** Node 1 has 10.7.0.5 and says so, which this returns. */
+wire::Addresses take_on_first_of_two(World& world) {
+    world.start(1);
+    world.start(2, /*expects_others=*/true);
+    world.link();
+    CHECK(world.obtain(1, "c:x", "ip:10.7.0.5").starts_with("10.7.0.5"));
+    wire::Addresses said;
+    said.reserved.push_back(*IpAddress::parse("10.7.0.5"));
+    world.publish(1, wire::kAddressesKind, wire::encode_addresses(said));
+    return said;
+}
+
 } // namespace
 
 TEST_CASE("a node alone hands out at once, one address of each family") {
@@ -206,25 +218,13 @@ TEST_CASE("several addresses at a time: each has a place, and each place counts 
 
 TEST_CASE("what a program or a person has on another node is in use there") {
     World world;
-    world.start(1);
-    world.start(2, /*expects_others=*/true);
-    world.link();
-    CHECK(world.obtain(1, "c:x", "ip:10.7.0.5").starts_with("10.7.0.5"));
-    wire::Addresses said;
-    said.reserved.push_back(*IpAddress::parse("10.7.0.5"));
-    world.publish(1, wire::kAddressesKind, wire::encode_addresses(said));
+    const wire::Addresses said = take_on_first_of_two(world);
     CHECK(world.obtain(2, "c:y", "ip:10.7.0.5") == "conflict");
 }
 
 TEST_CASE("that an address is free again may be told a moment after it is asked for") {
     World world;
-    world.start(1);
-    world.start(2, /*expects_others=*/true);
-    world.link();
-    CHECK(world.obtain(1, "c:x", "ip:10.7.0.5").starts_with("10.7.0.5"));
-    wire::Addresses said;
-    said.reserved.push_back(*IpAddress::parse("10.7.0.5"));
-    world.publish(1, wire::kAddressesKind, wire::encode_addresses(said));
+    const wire::Addresses said = take_on_first_of_two(world);
     const auto answer = world.ask(2, "c:y", "ip:10.7.0.5");
     world.pass(500ms);
     CHECK(answer->empty());
