@@ -28,8 +28,7 @@ void show_ciphers(const crypto::Ciphers& ciphers, NodeStatus& status);
 /** What --clear means, for those who operate the node. */
 inline constexpr const char* kClearWarning =
     "encryption is off (--clear): packets to nodes where it is off too travel in clear, and "
-    "whoever "
-    "is on the network between can read, change and forge them";
+    "whoever is on the network between can read, change and forge them";
 
 /** The ones this node offers, in this order: with `clear` that before all ciphers, so that a peer
  * that does not offer it is spoken to encrypted. */
