@@ -218,7 +218,7 @@ TEST_CASE("several addresses at a time: each has a place, and each place counts 
 
 TEST_CASE("what a program or a person has on another node is in use there") {
     World world;
-    const wire::Addresses said = take_on_first_of_two(world);
+    take_on_first_of_two(world);
     CHECK(world.obtain(2, "c:y", "ip:10.7.0.5") == "conflict");
 }
 
