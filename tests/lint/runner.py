@@ -13,22 +13,25 @@ import common
 
 ROOT = pathlib.Path(sys.argv[1])
 OK = '{"name": "one", "result": "OK"}\n'
-FAIL = '{"name": "two", "result": "FAIL"}\n'
+FAIL = '{"name": "two", "result": "FAIL", "stdout": "two is three\\n"}\n'
 SKIP = '{"name": "three", "result": "SKIP", "stdout": "skipped: it rains\\n"}\n'
 # What is wrong, the log that "meson test" leaves (None: none), its status, the last line and one line before it.
 RUNS = [
     ("all is well", OK + OK + SKIP, 0, "2 passed, 0 failed", "skipped: three: it rains"),
     ("nothing, and no vectors", OK, 0, "1 passed, 0 failed", "skipped: the published Noise and Wycheproof vectors"),
-    ("a test failed", OK + FAIL, 1, "1 passed, 1 failed", ""),
+    ("a test failed", OK + FAIL, 1, "1 passed, 1 failed", "failed: two: two is three"),
     ("a test failed and meson did not say so", OK + FAIL, 0, "1 passed, 1 failed", ""),
     ("meson died at once, over an older log", None, 125, "0 passed, 1 failed", "meson test ended with status 125"),
     ("meson was killed on the way", OK, 137, "1 passed, 1 failed", "meson test ended with status 137"),
     ("meson was killed in the middle of a line", OK + FAIL[:20], 137, "1 passed, 1 failed", ""),
     ("everything was skipped", SKIP, 0, "0 passed, 1 failed", "no test passed"),
 ]
-# What is wrong, the ends of the three parts (a shell script), the last line.
+# What is wrong, the ends of the three parts (a shell script), the last line; of what failed the line before it tells.
 PARTS = [
     ("nothing", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"], "12 passed, 0 failed"),
+    ("a test of the first part failed",
+     ["echo failed: it; echo 3 passed, 1 failed; exit 1", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"],
+     "12 passed, 1 failed"),
     ("the second part died", ["echo 3 passed, 0 failed", "kill -KILL $$", "echo 5 passed, 0 failed"], "8 passed, 1 failed"),
     ("the first part said nothing", ["exit 1", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed"], "9 passed, 1 failed"),
     ("words behind the count", ["echo 3 passed, 0 failed", "echo 4 passed, 0 failed", "echo 5 passed, 0 failed; echo oh"],
@@ -88,7 +91,10 @@ def parts(folder):
     for what, (first, second, third), wanted in PARTS:
         script(folder / "tests/run",
                f"#!/bin/bash\ncase $* in '') {first} ;; threads) {third} ;; *) {second} ;; esac\n")
-        yield from judge(f".ci/run: {what}", *last_lines(folder, ".ci/run"), wanted, "")
+        lines, ended_well = last_lines(folder, ".ci/run")
+        yield from judge(f".ci/run: {what}", lines, ended_well, wanted, "")
+        if "failed: it" in first and lines[-2:-1] != ["failed: it"]:
+            yield f".ci/run: {what}: the line before the last is {lines[-2:-1]}"
 
 
 errors = []
