@@ -141,7 +141,9 @@ bool Host::expose(const Prefix& prefix) {
     if (prefix.address.is_v6()) {
         let_bridge_speak_v6(true);
     }
-    return netlink_.add_address(bridge(), prefix);
+    const bool added = netlink_.add_address(bridge(), prefix);
+    await_addresses(netlink_, {prefix});
+    return added;
 }
 
 bool Host::hide(const Prefix& prefix) {

@@ -5,7 +5,10 @@
 #include "os/error.hpp"
 #include "os/netns.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <system_error>
+#include <thread>
 
 #include <sys/random.h>
 
@@ -74,6 +77,22 @@ add_addresses(os::Netlink& pod, const os::Link& inside, const std::vector<Prefix
         throw;
     }
     return added;
+}
+
+void await(const std::function<bool()>& done) {
+    constexpr int kTries = 100;
+    constexpr auto kPause = std::chrono::milliseconds(2);
+    for (int tries = 0; tries < kTries && !done(); ++tries) {
+        std::this_thread::sleep_for(kPause);
+    }
+}
+
+void await_addresses(os::Netlink& netlink, const std::vector<Prefix>& addresses) {
+    await([&] {
+        return std::ranges::all_of(addresses, [&](const Prefix& each) {
+            return each.address.is_v4() || netlink.is_local(each.address);
+        });
+    });
 }
 
 } // namespace weave::attach

@@ -7,6 +7,7 @@
 #include "os/netlink.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,12 @@ bool try_sysctl(int netns_fd, const std::string& key, const std::string& value);
 /** All of them or none; returns those that were not there. */
 std::vector<Prefix>
 add_addresses(os::Netlink& pod, const os::Link& inside, const std::vector<Prefix>& addresses);
+
+/** Polls for what the kernel does behind our back. A host that is very busy is not waited for
+ * longer than 200 ms. */
+void await(const std::function<bool()>& done);
+
+/** The kernel takes packets to an IPv6 address only some time after it took the address. */
+void await_addresses(os::Netlink& netlink, const std::vector<Prefix>& addresses);
 
 } // namespace weave::attach

@@ -8,11 +8,9 @@
 #include "os/netns.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <set>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace weave::attach {
@@ -179,16 +177,14 @@ PreparedPod Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec,
     return out;
 }
 
-/** The kernel notices behind our back that the pod's end is up, and drops what is sent until then.
- * A host that is very busy is not waited for longer. */
+/** The kernel notices some time later that the pod's end is up, and drops what is sent until then.
+ */
 Link Host::await_port(const std::string& name) {
-    constexpr int kTries = 100;
-    constexpr auto kPause = std::chrono::milliseconds(2);
     Link port = netlink_.require_link(name);
-    for (int tries = 0; tries < kTries && !port.sends; ++tries) {
-        std::this_thread::sleep_for(kPause);
+    await([&] {
         port = netlink_.require_link(name);
-    }
+        return port.sends;
+    });
     return port;
 }
 
@@ -219,6 +215,7 @@ void Host::start_pod(int netns_fd, const PodSpec& spec) {
         }
         pod.add_route(route);
     }
+    await_addresses(pod, spec.addresses);
 }
 
 /** The host's end and the ways to the pod. */

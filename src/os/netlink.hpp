@@ -183,6 +183,8 @@ class Netlink {
     /** What routes and neighbours say now; nullopt when there is no way, or one with more to it
      * than an interface and a neighbour. `source`: for packets from that address. */
     std::optional<NextHop> next_hop(const IpAddress& to, const std::optional<IpAddress>& source);
+    /** Packets to that address end in this namespace. */
+    bool is_local(const IpAddress& address);
     /** Has the kernel look for the neighbour, or ask it again, as if a packet was sent there. */
     void look_for_neighbour(const NextHop& hop);
 

@@ -55,6 +55,21 @@ int take_neighbour(const nlmsghdr* message, void* into) {
 
 } // namespace
 
+bool Netlink::is_local(const IpAddress& address) {
+    rtmsg info{};
+    info.rtm_family = family_of(address);
+    info.rtm_dst_len = static_cast<unsigned char>(address.bits());
+    Request request{RTM_GETROUTE, 0, info};
+    put_ip(request.get(), RTA_DST, address);
+    bool local = false;
+    const auto take_type = [](const nlmsghdr* message, void* into) -> int {
+        const auto* route = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+        *static_cast<bool*>(into) = route->rtm_type == RTN_LOCAL;
+        return MNL_CB_STOP;
+    };
+    return run_get(request.get(), take_type, &local) == 0 && local;
+}
+
 std::optional<NextHop> Netlink::next_hop(const IpAddress& to,
                                          const std::optional<IpAddress>& source) {
     rtmsg info{};

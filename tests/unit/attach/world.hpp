@@ -47,11 +47,15 @@ inline attach::PodSpec pod(std::vector<std::string> prefixes, std::string id = "
     return spec;
 }
 
-/** Both steps of an attachment. */
+/** Both steps of an attachment; the pod takes packets then. */
 inline attach::Attachment
 attach_pod(attach::Host& host, int netns_fd, const attach::PodSpec& spec) {
     attach::Attachment out = host.prepare_pod(netns_fd, spec).pod;
     host.start_pod(netns_fd, spec);
+    os::Netlink inside = os::Netlink::open_in(netns_fd);
+    for (const Prefix& each : spec.addresses) {
+        CHECK(inside.is_local(each.address));
+    }
     return out;
 }
 

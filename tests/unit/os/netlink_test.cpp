@@ -366,12 +366,15 @@ TEST_CASE("the next hop is what routes and neighbours say") {
     const Link link = netlink.require_link("near");
     const auto address = [](const char* text) { return *IpAddress::parse(text); };
     CHECK_FALSE(netlink.next_hop(address("192.0.2.2"), std::nullopt));
+    CHECK_FALSE(netlink.is_local(address("192.0.2.1")));
     netlink.add_address(link, *Prefix::parse("192.0.2.1/24"));
     netlink.add_address(link, *Prefix::parse("192.0.2.11/24"));
     netlink.add_address(link, *Prefix::parse("2001:db8::1/64"));
     netlink.set_up(link, true);
     far.set_up(far.require_link("far"), true);
     far.add_address(far.require_link("far"), *Prefix::parse("192.0.2.2/24"));
+    CHECK(netlink.is_local(address("192.0.2.1")));
+    CHECK_FALSE(netlink.is_local(address("192.0.2.2")));
 
     auto hop = netlink.next_hop(address("192.0.2.2"), std::nullopt);
     REQUIRE(hop);
