@@ -81,19 +81,35 @@ void Host::ensure_bridge() {
     converge_bridge(bridge());
 }
 
-os::Tap Host::ensure_tap(unsigned queues) {
-    if (const auto old = netlink_.link(settings_.tap)) {
-        if (old->kind != "tun") {
-            throw_sentence(EEXIST,
-                           "the interface " + settings_.tap + " exists and is not a TAP device");
-        }
-        // Only a persistent one outlives its process; while a process holds it, it has a carrier.
-        if (!old->carrier) {
-            netlink_.delete_link(*old);
-        }
+/** While a process holds one it has a carrier: one that ends now is waited for, as of a device with
+ * several queues the kernel would give this process some more. Without, it is a persistent one. */
+void Host::remove_idle_tap(Link tap) {
+    if (tap.kind != "tun") {
+        throw_sentence(EEXIST,
+                       "the interface " + settings_.tap + " exists and is not a TAP device");
     }
+    bool there = true;
+    await([&] {
+        const auto now = netlink_.link(settings_.tap);
+        there = now.has_value();
+        tap = now.value_or(tap);
+        return !there || !tap.carrier;
+    });
+    if (there && tap.carrier) {
+        throw_sentence(EBUSY,
+                       "cannot open TAP device " + settings_.tap + ": another process holds it");
+    }
+    if (there) {
+        netlink_.delete_link(tap);
+    }
+}
+
+os::Tap Host::ensure_tap(unsigned queues) {
     os::Tap tap;
     try {
+        if (const auto old = netlink_.link(settings_.tap)) {
+            remove_idle_tap(*old);
+        }
         os::run_in_netns(netns_.get(), [&] { tap = os::open_tap({settings_.tap, queues}); });
     } catch (...) {
         if (std::exchange(made_bridge_, false)) {

@@ -108,6 +108,7 @@ class Host {
     void converge_bridge(const os::Link& link);
     void let_bridge_speak_v6(bool speak);
     bool needs_v6();
+    void remove_idle_tap(os::Link tap);
     // bridged.cpp: a pod on the bridge
     void quiet_port(const os::Link& link);
     void join_bridge(const os::Link& port);

@@ -180,7 +180,7 @@ PreparedPod Host::configure_pod(int netns_fd, Netlink& pod, const PodSpec& spec,
 /** The kernel notices some time later that the pod's end is up, and drops what is sent until then.
  */
 Link Host::await_port(const std::string& name) {
-    Link port = netlink_.require_link(name);
+    Link port;
     await([&] {
         port = netlink_.require_link(name);
         return port.sends;

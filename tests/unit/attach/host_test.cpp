@@ -57,7 +57,11 @@ TEST_CASE("the tap is a port of the bridge, and one in use is not stolen") {
     CHECK(link.mtu == 1376);
     CHECK(link.up);
     CHECK(sysctl(world.ns, "net/ipv6/conf/weave-tap/disable_ipv6") == "1");
-    CHECK_THROWS_AS(world.make()->ensure_tap(1), std::system_error);
+    for (const unsigned queues : {1U, 2U}) {
+        CHECK_THROWS_WITH_AS(world.make()->ensure_tap(queues),
+                             "cannot open TAP device weave-tap: another process holds it",
+                             std::system_error);
+    }
     CHECK(world.netlink.require_link("weave-tap").index == link.index);
 }
 
