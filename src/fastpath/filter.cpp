@@ -45,45 +45,21 @@ std::string name_of(unsigned interface) {
 
 } // namespace
 
-void Filter::Close::operator()(bpf_object* object) const {
-    bpf_object__close(object);
-}
-
-Filter::Filter() {
-    // What it says of failures, to standard error, is in the sentences here.
-    libbpf_set_print(nullptr);
-    LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "weave_filter");
-    object_.reset(bpf_object__open_mem(kProgram, sizeof kProgram, &options));
-    if (!object_) {
-        os::throw_errno("cannot read the eBPF program");
-    }
-    if (const int error = bpf_object__load(object_.get())) {
-        os::throw_error(-error, "the kernel does not take the eBPF program");
-    }
-}
-
-Filter::~Filter() = default;
-
-int Filter::map(const char* name) const {
-    return bpf_object__find_map_fd_by_name(object_.get(), name);
-}
-
-int Filter::program() const {
-    return bpf_program__fd(bpf_object__find_program_by_name(object_.get(), "weave_filter"));
-}
+Filter::Filter()
+    : program_(kProgram, "weave_filter") {}
 
 void Filter::configure(const FilterSettings& settings) {
     weave_filter_settings value{};
     std::copy(settings.mac.octets.begin(), settings.mac.octets.end(), value.mac);
     value.port = htons(settings.port);
     value.largest = settings.largest;
-    if (bpf_map_update_elem(map("settings"), &kOnly, &value, BPF_ANY) != 0) {
+    if (bpf_map_update_elem(program_.map("settings"), &kOnly, &value, BPF_ANY) != 0) {
         os::throw_errno("cannot set up the eBPF program");
     }
 }
 
 void Filter::set_addresses(std::span<const IpAddress> addresses) {
-    const int known = map("addresses");
+    const int known = program_.map("addresses");
     std::vector<weave_filter_address> stale;
     weave_filter_address key{};
     const weave_filter_address* last = nullptr;
@@ -110,7 +86,7 @@ void Filter::set_addresses(std::span<const IpAddress> addresses) {
 }
 
 void Filter::set_socket(unsigned queue, int socket) {
-    if (bpf_map_update_elem(map("sockets"), &queue, &socket, BPF_ANY) != 0) {
+    if (bpf_map_update_elem(program_.map("sockets"), &queue, &socket, BPF_ANY) != 0) {
         os::throw_errno("cannot give the eBPF program a socket");
     }
 }
@@ -143,7 +119,8 @@ std::uint64_t Filter::redirected() const {
     const int processors = libbpf_num_possible_cpus();
     std::vector<std::uint64_t> counts(processors > 0 ? static_cast<std::size_t>(processors) : 0);
     std::uint64_t sum = 0;
-    if (!counts.empty() && bpf_map_lookup_elem(map("redirected"), &kOnly, counts.data()) == 0) {
+    if (!counts.empty() &&
+        bpf_map_lookup_elem(program_.map("redirected"), &kOnly, counts.data()) == 0) {
         for (const std::uint64_t count : counts) {
             sum += count;
         }

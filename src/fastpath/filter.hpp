@@ -3,15 +3,13 @@
 #pragma once
 
 #include "base/address.hpp"
+#include "fastpath/program.hpp"
 #include "os/fd.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-
-struct bpf_object;
 
 namespace weave::fastpath {
 
@@ -41,7 +39,6 @@ class Filter {
     static constexpr unsigned kMaxQueues = 64;
 
     Filter();
-    ~Filter();
     Filter(const Filter&) = delete;
     Filter& operator=(const Filter&) = delete;
 
@@ -58,18 +55,13 @@ class Filter {
 
     [[nodiscard]] bool attached() const { return static_cast<bool>(link_); }
 
-    [[nodiscard]] int program() const;
+    [[nodiscard]] int program() const { return program_.fd(); }
+
     /** Datagrams that went to sockets so far. */
     [[nodiscard]] std::uint64_t redirected() const;
 
   private:
-    struct Close {
-        void operator()(bpf_object* object) const;
-    };
-
-    [[nodiscard]] int map(const char* name) const;
-
-    std::unique_ptr<bpf_object, Close> object_;
+    Program program_;
     os::UniqueFd link_;
 };
 
