@@ -36,7 +36,7 @@ def made():
         "schema": report.SCHEMA, "command": "sudo tests/bench/compare", "date": "2026-01-02T03:04:05+00:00",
         "machine": {"model": "A & B <C>", "processors": 2, "kernel": "6.1", "load": 0.5}, "build": {}, "options": {},
         "congestion": {"default": "bbr", "used": "cubic"}, "versions": {}, "skipped": {"tinc": "tincd is not installed"},
-        "rounds": samples(), "offloads": {}, "mesh": {}, "paths": {},
+        "rounds": samples(), "offloads": {}, "relay": {}, "mesh": {}, "paths": {},
         "restarts": {"figures": {"restart_lost": 0, "restart_gap": 20.0}},
         "wall_seconds": 1.5})
 

@@ -27,7 +27,7 @@ grep -q "^met \|^missed " "$folder/last.out" || { cat "$folder/last.out"; fail "
 for figure in tcp1 tcp4 tcp16 tcp_both udp64 udp512 udp1372 idle_p50 loaded_p999 machine_cpu; do
     wanted+=("weavemesh $figure" "weavemesh-clear $figure" "vxlan $figure")
 done
-for figure in router_cpu rss rss_2_peers restart_gap kill_gap; do
+for figure in router_cpu rss relay_tcp1 relay_cpu rss_2_peers restart_gap kill_gap; do
     wanted+=("weavemesh $figure")
 done
 expect "each figure is there, and above zero" python3 - "$folder/report.json" "${wanted[@]}" <<'PY'

@@ -7,7 +7,7 @@ import pathlib
 from lib import figures, plot, table, targets
 
 SCHEMA = 1
-PARTS = ("mesh", "restarts", "paths")  # besides the rounds; each adds figures of ours and sentences
+PARTS = ("relay", "mesh", "restarts", "paths")  # besides the rounds; each adds figures of ours and sentences
 # Of what a report has to have, and of which type.
 FIELDS = {"schema": int, "command": str, "date": str, "machine": dict, "build": dict, "options": dict, "congestion": dict,
           "versions": dict, "skipped": dict, "rounds": dict, "offloads": dict,
