@@ -44,7 +44,8 @@ struct NodeStatus {
     bool encryption = true;             // false: weaved runs with --clear
     std::string cipher_provider;        // of the cipher that this node proposes: see `ciphers`
     std::uint64_t uptime_seconds = 0;
-    std::uint32_t lanes = 0;
+    std::uint32_t lanes = 0;        // without those for sparse flows
+    std::uint32_t sparse_lanes = 0; // as many more, or none
     std::uint32_t peers_direct = 0;
     std::uint32_t peers_relayed = 0;
     std::uint32_t peers_unreachable = 0;

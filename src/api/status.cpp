@@ -51,6 +51,7 @@ template <class Row, class Visit> void visit_status(Row& row, Visit visit) {
     visit("cipher_provider", row.cipher_provider);
     visit("uptime_seconds", row.uptime_seconds);
     visit("lanes", row.lanes);
+    visit("sparse_lanes", row.sparse_lanes);
     visit("peers_direct", row.peers_direct);
     visit("peers_relayed", row.peers_relayed);
     visit("peers_unreachable", row.peers_unreachable);

@@ -101,6 +101,13 @@ std::string table(const std::vector<Line>& lines) {
     return out;
 }
 
+std::string lanes_text(const NodeStatus& status) {
+    const std::string out = std::to_string(status.lanes);
+    return status.sparse_lanes == 0
+               ? out
+               : out + ", and " + std::to_string(status.sparse_lanes) + " for sparse flows";
+}
+
 std::string peers_text(const NodeStatus& status) {
     return std::to_string(status.peers_direct) + " direct, " +
            std::to_string(status.peers_relayed) + " relayed, " +
@@ -152,7 +159,7 @@ std::string render_status(const NodeStatus& status) {
         {"port:", std::to_string(status.port)},
         {"encryption:", status.encryption ? "on" : "off"},
         {"uptime:", duration(status.uptime_seconds)},
-        {"lanes:", std::to_string(status.lanes)},
+        {"lanes:", lanes_text(status)},
         {"peers:", peers_text(status)},
         {"connections:", connections_text(status)},
         {"targets:", std::to_string(status.targets)},

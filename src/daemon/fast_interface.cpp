@@ -36,9 +36,8 @@ FastInterface::FastInterface(Lanes& lanes,
     lanes_.while_halted([&] {
         try {
             for (unsigned queue = 0; queue < count; ++queue) {
-                lanes_.lane(queue % lanes_.count())
-                    .add_fast_port(
-                        std::make_unique<dataplane::FastPort>(port_, *sockets_[queue], udp_port));
+                lanes_.lane_of_queue(queue).add_fast_port(
+                    std::make_unique<dataplane::FastPort>(port_, *sockets_[queue], udp_port));
             }
         } catch (...) {
             remove_ports(); // the sockets do not outlive this

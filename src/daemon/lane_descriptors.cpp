@@ -2,11 +2,66 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/lane_descriptors.hpp"
 
+#include "daemon/log.hpp"
+#include "fastpath/steering.hpp"
 #include "os/error.hpp"
 
 #include <cerrno>
+#include <system_error>
 
 namespace weave::daemon {
+namespace {
+
+std::vector<os::UdpSocket> open_family(const Endpoint& bind, std::size_t count, bool paired) {
+    os::UdpOptions options;
+    options.bind = bind;
+    std::vector<os::UdpSocket> sockets;
+    for (std::size_t index = 0; index < count; ++index) {
+        // What is sparse must not be joined with what is not: it would wait with it.
+        options.fewer_hops = paired ? static_cast<int>(index % 2) : 0;
+        sockets.push_back(os::UdpSocket::open(options));
+    }
+    if (const int granted = sockets.front().receive_buffer(); granted < options.buffer_bytes) {
+        log::warning(
+            "event=small_receive_buffer bytes={} wanted={}", granted, options.buffer_bytes);
+    }
+    if (count > 1) {
+        os::attach_lane_steering(sockets.front(), static_cast<unsigned>(count));
+    }
+    return sockets;
+}
+
+} // namespace
+
+LaneDescriptors open_sockets(const LaneSockets& settings, os::Tap tap, bool paired) {
+    const std::size_t count = tap.queues.size();
+    LaneDescriptors out;
+    out.tap = std::move(tap);
+    if (settings.listen.empty()) {
+        out.udp4 = open_family({IpAddress{}, settings.port}, count, paired);
+        try {
+            out.udp6 = open_family({*IpAddress::parse("::"), settings.port}, count, paired);
+        } catch (const std::system_error& error) {
+            log::warning("event=no_ipv6_underlay reason={}", log::quoted(error.what()));
+        }
+        return out;
+    }
+    for (const IpAddress& address : settings.listen) {
+        (address.is_v4() ? out.udp4 : out.udp6) =
+            open_family({address, settings.port}, count, paired);
+    }
+    return out;
+}
+
+bool sort_queues(const os::Tap& tap) {
+    try {
+        fastpath::Steering{}.attach(tap.queues.front().get());
+        return true;
+    } catch (const std::system_error& error) {
+        log::info("event=no_lanes_for_sparse_flows reason={}", log::quoted(error.what()));
+        return false;
+    }
+}
 
 LaneShape shape_of(const LaneDescriptors& open) {
     LaneShape out;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/address.hpp"
 #include "os/fd.hpp"
 #include "os/tap.hpp"
 #include "os/udp_socket.hpp"
@@ -31,6 +32,20 @@ struct LaneShape {
 
     bool operator==(const LaneShape&) const = default;
 };
+
+struct LaneSockets {
+    std::uint16_t port = 0;
+    /** At most one address of each family; empty: all addresses of both. */
+    std::vector<IpAddress> listen;
+};
+
+/** Binds a socket of each family for each queue. `paired`: every second lane is for sparse flows.
+ * Throws std::system_error with a sentence. */
+LaneDescriptors open_sockets(const LaneSockets& settings, os::Tap tap, bool paired);
+
+/** Has the kernel sort frames to the TAP's queues in pairs, the second of each for sparse flows
+ * (see fastpath/steering.hpp). False, and logged: it does not. */
+bool sort_queues(const os::Tap& tap);
 
 LaneShape shape_of(const LaneDescriptors& open);
 

@@ -20,49 +20,11 @@ namespace {
  * shorter: 0.1 ms is the least. */
 constexpr std::chrono::microseconds kSlice{100};
 
-std::vector<os::UdpSocket> open_family(const Endpoint& bind, unsigned count) {
-    os::UdpOptions options;
-    options.bind = bind;
-    std::vector<os::UdpSocket> sockets;
-    for (unsigned index = 0; index < count; ++index) {
-        sockets.push_back(os::UdpSocket::open(options));
-    }
-    if (const int granted = sockets.front().receive_buffer(); granted < options.buffer_bytes) {
-        log::warning(
-            "event=small_receive_buffer bytes={} wanted={}", granted, options.buffer_bytes);
-    }
-    if (count > 1) {
-        os::attach_lane_steering(sockets.front(), count);
-    }
-    return sockets;
-}
-
-LaneDescriptors open_sockets(const LanesSettings& settings, os::Tap tap) {
-    LaneDescriptors out;
-    out.tap = std::move(tap);
-    if (settings.listen.empty()) {
-        out.udp4 = open_family({IpAddress{}, settings.port}, settings.count);
-        try {
-            out.udp6 = open_family({*IpAddress::parse("::"), settings.port}, settings.count);
-        } catch (const std::system_error& error) {
-            log::warning("event=no_ipv6_underlay reason={}", log::quoted(error.what()));
-        }
-        return out;
-    }
-    for (const IpAddress& address : settings.listen) {
-        (address.is_v4() ? out.udp4 : out.udp6) =
-            open_family({address, settings.port}, settings.count);
-    }
-    return out;
-}
-
 } // namespace
 
-Lanes::Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap)
-    : Lanes(io, open_sockets(settings, std::move(tap))) {}
-
-Lanes::Lanes(boost::asio::io_context& io, LaneDescriptors descriptors)
+Lanes::Lanes(boost::asio::io_context& io, LaneDescriptors descriptors, bool paired)
     : descriptors_(std::move(descriptors))
+    , paired_(paired)
     , handoff_(static_cast<unsigned>(descriptors_.tap.queues.size()))
     , control_wait_(io, ::dup(control_.fd())) {
     const auto count = static_cast<unsigned>(descriptors_.tap.queues.size());

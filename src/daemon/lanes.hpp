@@ -15,13 +15,6 @@
 
 namespace weave::daemon {
 
-struct LanesSettings {
-    unsigned count = 1;
-    std::uint16_t port = 0;
-    /** At most one address of each family; empty: all addresses of both. */
-    std::vector<IpAddress> listen;
-};
-
 /**
  * The worker threads, their sockets and TAP queues, and both rings of each. Everything but the
  * lanes' own work happens on the io_context's thread.
@@ -30,10 +23,8 @@ class Lanes {
   public:
     using PuntHandler = std::function<void(const dataplane::Punt&)>;
 
-    /** Binds the sockets. Throws std::system_error with a sentence. */
-    Lanes(boost::asio::io_context& io, const LanesSettings& settings, os::Tap tap);
-    /** As many lanes as there are queues, on what another process opened. */
-    Lanes(boost::asio::io_context& io, LaneDescriptors descriptors);
+    /** As many lanes as there are queues. `paired`: every second one is for sparse flows. */
+    Lanes(boost::asio::io_context& io, LaneDescriptors descriptors, bool paired);
     ~Lanes();
     Lanes(const Lanes&) = delete;
     Lanes& operator=(const Lanes&) = delete;
@@ -60,6 +51,17 @@ class Lanes {
 
     [[nodiscard]] unsigned count() const { return static_cast<unsigned>(lanes_.size()); }
 
+    /** Of count(), those for sparse flows: the odd ones, or none. */
+    [[nodiscard]] unsigned sparse_count() const { return paired_ ? count() / 2 : 0; }
+
+    /** The others: as many as a person asks for. */
+    [[nodiscard]] unsigned pair_count() const { return count() - sparse_count(); }
+
+    /** Who serves a receive queue of an interface, in turn: none that is for sparse flows. */
+    [[nodiscard]] dataplane::Lane& lane_of_queue(unsigned queue) {
+        return *lanes_[(paired_ ? 2 * queue : queue) % count()];
+    }
+
     [[nodiscard]] dataplane::SnapshotCell& cell() { return cell_; }
 
     /** Fills one injection of a lane; false when its ring is full (the injection is lost, as a
@@ -84,6 +86,7 @@ class Lanes {
 
     dataplane::SnapshotCell cell_;
     LaneDescriptors descriptors_;
+    bool paired_;
     os::EventFd control_;
     dataplane::Handoff handoff_;
     std::vector<std::unique_ptr<dataplane::Lane>> lanes_;

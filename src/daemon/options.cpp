@@ -5,6 +5,7 @@
 #include "base/address.hpp"
 #include "base/version.hpp"
 #include "crypto/suite.hpp"
+#include "crypto/transport_keys.hpp"
 #include "ipam/plan.hpp"
 
 #include <CLI/CLI.hpp>
@@ -29,6 +30,8 @@ constexpr const char* kTakeover = "--takeover";
 constexpr const char* kRemoveFirewall = "--remove-firewall";
 constexpr std::size_t kMaxHostName = 253; // DNS
 
+constexpr std::uint16_t kMostLanes = crypto::kMaxLanes;
+
 /** What a number may be. */
 struct Bounds {
     std::string_view flag;
@@ -41,7 +44,7 @@ constexpr std::array kBounds{
     Bounds{"--port", 1, 65535, false},
     Bounds{"--http-port", 1, 65535, true},
     Bounds{"--mtu", 1280, 65000, true}, // IPv6 needs 1280, a record holds 65000
-    Bounds{"--lanes", 1, 64, true},
+    Bounds{"--lanes", 1, kMostLanes, true},
     Bounds{"--grace", 10, 3600, false},
     Bounds{"--ipalloc-lease", 10, 65535, false},
     Bounds{"--ipalloc-rest", 1, 65535, true},
@@ -325,10 +328,14 @@ std::vector<IpAddress> listen_addresses(const Options& options) {
     return out;
 }
 
+bool may_pair_lanes(const Options& options) {
+    return 2 * lane_count(options) <= kMostLanes && options.fast_path != "af_xdp";
+}
+
 unsigned lane_count(const Options& options) {
-    constexpr unsigned kMost = 64;
     const unsigned processors = std::max(1U, std::thread::hardware_concurrency());
-    return options.lanes != 0 ? options.lanes : std::clamp(processors / 2, 1U, kMost);
+    return options.lanes != 0 ? options.lanes
+                              : std::clamp(processors / 2, 1U, unsigned{kMostLanes});
 }
 
 std::string cluster_path(const Options& options) {

@@ -167,12 +167,13 @@ void Router::start() {
     mesh_->targets().connect(targets, false, "start");
     serve();
     open_takeover_door();
-    log::info("event=started version={} name={} node={} port={} lanes={}",
+    log::info("event=started version={} name={} node={} port={} lanes={} sparse_lanes={}",
               WEAVE_VERSION,
               name_,
               state_.identity().id().fingerprint(),
               options_.port,
-              lanes_->count());
+              lanes_->pair_count(),
+              lanes_->sparse_count());
     log_ciphers(ciphers_);
     descriptor_holder_.hold(lanes_->descriptors());
     schedule_tick();
@@ -303,15 +304,18 @@ void Router::make_allocations() {
 void Router::make_lanes() {
     const unsigned lanes = lane_count(options_);
     auto open = predecessor_ ? predecessor_->take_descriptors() : descriptor_holder_.take();
+    bool paired = false;
     if (open) {
-        lanes_ = std::make_unique<Lanes>(io_, std::move(*open));
         host_.adopt_tap();
+        // The kernel goes on to sort as it did.
+        paired = open->tap.queues.size() == 2 * std::size_t{lanes};
     } else {
-        lanes_ =
-            std::make_unique<Lanes>(io_,
-                                    LanesSettings{lanes, options_.port, listen_addresses(options_)},
-                                    host_.ensure_tap(lanes));
+        os::Tap tap = host_.ensure_tap(may_pair_lanes(options_) ? 2 * lanes : lanes);
+        paired = tap.queues.size() != lanes && sort_queues(tap);
+        tap.queues.resize(paired ? 2 * lanes : lanes);
+        open = open_sockets({options_.port, listen_addresses(options_)}, std::move(tap), paired);
     }
+    lanes_ = std::make_unique<Lanes>(io_, std::move(*open), paired);
     session::Settings settings;
     settings.lanes = static_cast<std::uint8_t>(lanes_->count());
     settings.features = wire::kOwnFeatures;

@@ -12,7 +12,7 @@ namespace weave::daemon {
 void Router::open_takeover_door() {
     TakeoverCalls calls;
     calls.refuse = [this](const HandoverFit& fit) {
-        return fit.difference(handover_fit(options_, cluster_, lanes_->count()));
+        return fit.difference(handover_fit(options_, cluster_, lanes_->pair_count()));
     };
     calls.describe = [this] {
         if (fast_path_) {

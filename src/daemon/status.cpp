@@ -82,7 +82,8 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
     status.encryption = !options_.clear;
     status.uptime_seconds = static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::seconds>(now - started_).count());
-    status.lanes = lanes_->count();
+    status.sparse_lanes = lanes_->sparse_count();
+    status.lanes = lanes_->pair_count();
     for (const PeerRow& peer : report.peers) {
         status.peers_direct += peer.path == "direct" ? 1U : 0U;
         status.peers_unreachable += peer.path == "unreachable" ? 1U : 0U;

@@ -146,6 +146,17 @@ void read_control(msghdr& message, Datagram& out) noexcept {
     }
 }
 
+/** Without it all still arrives. */
+void shorten_hops(int fd, bool v6, int fewer) noexcept {
+    const int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    const int option = v6 ? IPV6_UNICAST_HOPS : IP_TTL;
+    int hops = 0;
+    socklen_t size = sizeof hops;
+    if (fewer != 0 && ::getsockopt(fd, level, option, &hops, &size) == 0 && hops > fewer) {
+        set_option(fd, level, option, hops - fewer);
+    }
+}
+
 } // namespace
 
 ReceiveSlots::ReceiveSlots(unsigned slots, std::size_t slot_bytes)
@@ -193,6 +204,7 @@ void UdpSocket::configure(const UdpOptions& options) {
         require_option(fd, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS");
     }
     set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+    shorten_hops(fd, v6_, options.fewer_hops);
 }
 
 UdpSocket UdpSocket::open(const UdpOptions& options) {

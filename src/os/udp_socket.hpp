@@ -25,6 +25,9 @@ struct UdpOptions {
     /** Wanted send and receive buffer, in bytes. Beyond the sysctl limits only with CAP_NET_ADMIN.
      */
     int buffer_bytes = 8 << 20;
+    /** TTL or hop limit less than the host's default: what differs in it is never joined on its way
+     * through a receiving interface. */
+    int fewer_hops = 0;
 };
 
 /**

@@ -44,6 +44,7 @@ NodeStatus make_status() {
     status.cipher_provider = "ipsec-mb";
     status.uptime_seconds = 93784;
     status.lanes = 4;
+    status.sparse_lanes = 4;
     status.peers_direct = 2;
     status.peers_relayed = 1;
     status.peers_unreachable = 1;

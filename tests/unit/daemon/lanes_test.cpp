@@ -7,15 +7,51 @@
 
 #include <stdexcept>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 using namespace weave;
+
+namespace {
+
+/** Without a TAP. */
+daemon::LaneDescriptors on_loopback(std::size_t queues, bool paired) {
+    os::Tap tap;
+    tap.queues.resize(queues);
+    return daemon::open_sockets({0, {*IpAddress::parse("127.0.0.1")}}, std::move(tap), paired);
+}
+
+int hops_of(const os::UdpSocket& socket) {
+    int hops = 0;
+    socklen_t size = sizeof hops;
+    REQUIRE(::getsockopt(socket.fd(), IPPROTO_IP, IP_TTL, &hops, &size) == 0);
+    return hops;
+}
+
+} // namespace
+
+TEST_CASE("every second lane of pairs is for sparse flows") {
+    boost::asio::io_context io;
+    daemon::Lanes lanes(io, on_loopback(4, true), true);
+    CHECK(lanes.count() == 4);
+    CHECK(lanes.sparse_count() == 2);
+    CHECK(&lanes.lane_of_queue(0) == &lanes.lane(0));
+    CHECK(&lanes.lane_of_queue(1) == &lanes.lane(2));
+    CHECK(&lanes.lane_of_queue(2) == &lanes.lane(0));
+    const auto& sockets = lanes.descriptors().udp4;
+    CHECK(hops_of(sockets[1]) == hops_of(sockets[0]) - 1);
+    CHECK(hops_of(sockets[2]) == hops_of(sockets[0]));
+    CHECK(hops_of(sockets[3]) == hops_of(sockets[1]));
+
+    daemon::Lanes alone(io, on_loopback(3, false), false);
+    CHECK(alone.sparse_count() == 0);
+    CHECK(&alone.lane_of_queue(4) == &alone.lane(1));
+    CHECK(hops_of(alone.descriptors().udp4[1]) == hops_of(alone.descriptors().udp4[0]));
+}
 
 TEST_CASE("an injection that finds the lane's ring full is counted") {
     boost::asio::io_context io;
-    os::Tap tap;
-    tap.queues.resize(1); // no TAP: the lane never runs
-    daemon::LanesSettings settings;
-    settings.listen = {*IpAddress::parse("127.0.0.1")};
-    daemon::Lanes lanes(io, settings, std::move(tap));
+    daemon::Lanes lanes(io, on_loopback(1, false), false); // it never runs
     const auto nothing = [](dataplane::Injection&) {};
     std::size_t room = 0;
     while (room < 100'000 && lanes.inject(0, nothing)) {
@@ -29,11 +65,7 @@ TEST_CASE("an injection that finds the lane's ring full is counted") {
 
 TEST_CASE("lanes go on after work that failed while they stood still") {
     boost::asio::io_context io;
-    os::Tap tap;
-    tap.queues.resize(1);
-    daemon::LanesSettings settings;
-    settings.listen = {*IpAddress::parse("127.0.0.1")};
-    daemon::Lanes lanes(io, settings, std::move(tap));
+    daemon::Lanes lanes(io, on_loopback(1, false), false);
     dataplane::Snapshot snapshot;
     snapshot.settings = std::make_shared<dataplane::Settings>();
     lanes.cell().publish(std::move(snapshot));

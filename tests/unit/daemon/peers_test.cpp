@@ -78,7 +78,7 @@ struct Host {
         , identity(crypto::Identity::from_seed(key_of(seed)))
         , mac{{2, 0, 0, 0, 0, seed}}
         , endpoint{kLoopback, Socket{}.port}
-        , lanes(io, LanesSettings{1, endpoint.port, {kLoopback}}, make_tap()) {
+        , lanes(io, open_sockets({endpoint.port, {kLoopback}}, make_tap(), false), false) {
         make_peers(settings);
         start();
     }
@@ -93,7 +93,7 @@ struct Host {
         , other(before.other)
         , endpoint(before.endpoint)
         , pod(::dup(before.pod.get()))
-        , lanes(io, copies_of(before.lanes.descriptors())) {
+        , lanes(io, copies_of(before.lanes.descriptors()), false) {
         make_peers({});
     }
 
