@@ -16,8 +16,6 @@ says() { fast "$1" reason | matches "$2"; }
 program_on() { ip -n "$prefix-$1" -d link show eth0 | matches 'prog/xdp'; }
 no_program_on() { ! program_on "$1"; }
 drops() { ctl "$1" status drops | awk -v name="$2" '$2 == name { print $1 }'; }
-# shellcheck disable=SC2046
-restart() { in_host "$1" "$launch" restart $(folders "$1") "${@:2}"; }
 
 # moves HOST...: what goes past the kernel there grows in both directions while p1 pings p2
 moves() {

@@ -142,6 +142,8 @@ start() {
 
 # shellcheck disable=SC2046
 stop() { in_host "$1" "$launch" stop $(folders "$1"); }
+# shellcheck disable=SC2046
+restart() { in_host "$1" "$launch" restart $(folders "$1") "${@:2}"; }
 router_pid() { cat "$folder/$1/run/weaved.pid"; }
 
 pod() {

@@ -43,8 +43,7 @@ for address in 10.32.0.2 fd32::2; do
 done
 
 step "a takeover"
-# shellcheck disable=SC2046
-expect "host a goes on" in_host a "$launch" restart $(folders a) --name a --lanes 2
+expect "host a goes on" restart a --lanes 2
 [[ $(sparse_lanes a) == 2 ]] || fail "its lanes for sparse flows are gone"
 expect "pods talk" eventually 5 pings p1 10.32.0.2
 few=$(frames a 0)

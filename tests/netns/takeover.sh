@@ -15,8 +15,6 @@ pod b p2 10.32.0.2/12 fd32::2/64
 expect "the first ping passes" eventually 5 pings p1 10.32.0.2
 field() { ctl "$1" -o json status | python3 -c "import json, sys; print(json.load(sys.stdin)['$2'])"; }
 log() { cat "$folder/$1/run/weaved.log"; }
-# shellcheck disable=SC2046
-restart() { in_host "$1" "$launch" restart $(folders "$1") "${@:2}"; }
 drops() { ctl "$1" status drops | awk -v name="$2" '$2 == name { print $1 }'; }
 
 # pings_go_on: a thousand a second until pings_end, which fails when one was not answered
