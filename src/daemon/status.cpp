@@ -306,6 +306,7 @@ void Router::fill_drops(api::NodeReport& report) {
 void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
     bool no_trains = false;
     bool no_superframes = false;
+    bool superframes_lost = false;
     for (unsigned lane = 0; lane < lanes_->count(); ++lane) {
         const dataplane::LaneCounters& counted = lanes_->counters(lane);
         report.lanes.push_back({lane,
@@ -328,6 +329,7 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
         };
         no_trains = no_trains || holds(counted.no_trains_until);
         no_superframes = no_superframes || holds(counted.no_superframes_until);
+        superframes_lost = superframes_lost || holds(counted.superframes_lost_until);
     }
     if (no_trains) {
         report.status.warnings.emplace_back(
@@ -338,6 +340,12 @@ void Router::fill_lanes(api::NodeReport& report, TimePoint now) {
         report.status.warnings.emplace_back(
             "the kernel refuses superframes on the TAP, which are written one frame at a time: "
             "another kernel version may take them");
+    }
+    if (superframes_lost) {
+        report.status.warnings.emplace_back(
+            "superframes for some destination do not arrive behind this host, which gets one frame "
+            "at a time: a network card may damage what it has to cut (TSO); weaved "
+            "--no-superframes spares it all of them");
     }
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/time.hpp"
 #include "dataplane/drop.hpp"
 
 #include <array>
@@ -26,6 +27,11 @@ class Counter {
     std::atomic<std::uint64_t> value_{0};
 };
 
+/** A time as a counter keeps it: nanoseconds of Clock. */
+inline std::uint64_t nanoseconds(TimePoint time) {
+    return static_cast<std::uint64_t>(time.time_since_epoch() / std::chrono::nanoseconds{1});
+}
+
 /** What one lane counts. Written by the lane's thread only, readable by any. */
 struct alignas(64) LaneCounters {
     std::array<Counter, kDropCount> drops;
@@ -46,6 +52,8 @@ struct alignas(64) LaneCounters {
     Counter no_trains_until;     ///< Clock time in nanoseconds; until then some peer gets no trains
     /** Clock time in nanoseconds; until then superframes of some shape are kept from the TAP. */
     Counter no_superframes_until;
+    /** Clock time in nanoseconds; until then some destination gets none, as they did not arrive. */
+    Counter superframes_lost_until;
 
     void drop(Drop reason, std::uint64_t amount = 1) {
         drops[static_cast<std::size_t>(reason)].add(amount);

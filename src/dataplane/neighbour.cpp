@@ -12,7 +12,6 @@ namespace weave::dataplane {
 namespace {
 
 constexpr std::size_t kL3 = 14;
-constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 
 constexpr std::size_t kArpSize = 28;
 constexpr std::uint16_t kArpRequest = 1;

@@ -12,10 +12,6 @@
 namespace weave::dataplane {
 namespace {
 
-std::uint64_t nanoseconds(TimePoint time) {
-    return static_cast<std::uint64_t>(time.time_since_epoch() / std::chrono::nanoseconds{1});
-}
-
 std::size_t room_for(std::uint16_t mtu, const Route& route) {
     const std::size_t overhead = underlay_overhead(route.to.address) + wire::kDataOverhead +
                                  (route.hop != nullptr ? wire::kRelayOverhead : 0);

@@ -10,8 +10,6 @@
 namespace weave::dataplane {
 namespace {
 
-constexpr std::uint16_t kEtherIpv4 = 0x0800;
-constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 constexpr std::size_t kEthernetHeader = 14;
 
 bool is_vlan(std::uint16_t type) {

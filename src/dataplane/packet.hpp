@@ -15,7 +15,9 @@ inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
 inline constexpr std::uint8_t kProtocolFragment = 44;
 inline constexpr std::uint8_t kProtocolIcmp6 = 58;
+inline constexpr std::uint16_t kEtherIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherArp = 0x0806;
+inline constexpr std::uint16_t kEtherIpv6 = 0x86dd;
 
 /** RFC 8200 5: no sender of IPv6 goes below. */
 inline constexpr std::size_t kLeastMtu6 = 1280;

@@ -69,7 +69,14 @@ void TapPort::write(const VnetHeader& vnet,
     if (const int error = write_parts(vnet, parts)) {
         counters_.drop(judge_error(Operation::tap_write, error, false).reason);
     } else {
-        counters_.tap_writes.add();
+        wrote(vnet, frames);
+    }
+}
+
+void TapPort::wrote(const VnetHeader& vnet, std::span<const ByteView> frames) {
+    counters_.tap_writes.add();
+    if (const auto until = watch_.wrote(vnet, frames, now_)) {
+        counters_.superframes_lost_until.set(nanoseconds(*until));
     }
 }
 
@@ -77,13 +84,13 @@ void TapPort::write_super(const VnetHeader& vnet,
                           std::span<const iovec> parts,
                           std::span<const ByteView> frames) {
     Abstinence& shape = no_superframes_[shape_of(vnet)];
-    if (shape.holds(now_)) {
+    if (shape.holds(now_) || watch_.holds(frames.front(), now_)) {
         write_singles(vnet, frames);
         return;
     }
     const int error = write_parts(vnet, parts);
     if (error == 0) {
-        counters_.tap_writes.add();
+        wrote(vnet, frames);
         shape.taken();
         return;
     }
@@ -95,8 +102,7 @@ void TapPort::write_super(const VnetHeader& vnet,
     // Where a single frame is refused, too, the superframe was not to blame.
     if (write_singles(vnet, frames) && verdict.remedy == Remedy::split_for_now) {
         shape.refused(now_);
-        counters_.no_superframes_until.set(static_cast<std::uint64_t>(
-            shape.until().time_since_epoch() / std::chrono::nanoseconds{1}));
+        counters_.no_superframes_until.set(nanoseconds(shape.until()));
     }
 }
 

@@ -6,6 +6,7 @@
 #include "dataplane/counters.hpp"
 #include "dataplane/kernel_errors.hpp"
 #include "dataplane/merge.hpp"
+#include "dataplane/superframe_watch.hpp"
 
 #include <array>
 #include <cstdint>
@@ -46,6 +47,7 @@ class TapPort : public FrameSink {
   private:
     /** 0, or the errno value. */
     int write_parts(const VnetHeader& vnet, std::span<const iovec> parts);
+    void wrote(const VnetHeader& vnet, std::span<const ByteView> frames);
     void write_super(const VnetHeader& vnet,
                      std::span<const iovec> parts,
                      std::span<const ByteView> frames);
@@ -58,6 +60,7 @@ class TapPort : public FrameSink {
     TimePoint now_{};
     /** TCP over IPv4 and IPv6, UDP: some kernels refuse valid superframes of one shape. */
     std::array<Abstinence, 3> no_superframes_;
+    SuperframeWatch watch_;
 };
 
 } // namespace weave::dataplane
