@@ -69,6 +69,11 @@ class Host {
     /** A program of the kernel (XDP) reads what comes to some pod's interface or some port of the
      * bridge, at either end: before the kernel has completed a checksum. */
     bool read_raw();
+
+    /** Something changed of which the kernel does not tell, such as a program attached by a BPF
+     * link: what follows reads all interfaces again. */
+    void look_anew() { inventory_.forget(); }
+
     /** The host ends of pods' interfaces. */
     std::vector<os::Link> ports();
     /** All attachments, as the kernel has them now; those are left out whose namespace cannot be

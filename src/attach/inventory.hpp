@@ -37,6 +37,9 @@ class Inventory {
      * links(); throws when it is gone. */
     const Inside& inside(int netns_id);
 
+    /** Something changed of which the kernel does not tell: all is read again. */
+    void forget() { known_ = false; }
+
   private:
     void catch_up();
     void read_all();

@@ -23,6 +23,7 @@
 #include "daemon/sealing.hpp"
 #include "daemon/takeover.hpp"
 #include "daemon/underlay.hpp"
+#include "fastpath/bpf_links.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -86,6 +87,7 @@ class Router {
     void publish_snapshot();
     [[nodiscard]] dataplane::Settings data_settings();
     void fit_checksums();
+    void notice_programs(TimePoint now);
     void announce_moves();
     void answer_too_big(const dataplane::Punt& punt);
     // router_takeover.cpp
@@ -199,6 +201,8 @@ class Router {
     bool publish_due_ = false;
     TimePoint next_look_{};
     DescriptorHolder descriptor_holder_;
+    fastpath::BpfLinks bpf_links_;
+    TimePoint next_notice_{};
     std::unique_ptr<Lanes> lanes_;
     std::unique_ptr<FastPath> fast_path_; ///< nullptr: it is off
     std::unique_ptr<Peers> peers_;

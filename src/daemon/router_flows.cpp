@@ -46,6 +46,7 @@ void Router::schedule_tick() {
         publish_due_ |= learned_.review(now);
         review_deleted(now);
         look_again(now);
+        notice_programs(now);
         lanes_->cell().reclaim();
         remembered_.review(mesh_->mesh().store(), now);
         descriptor_holder_.hold(lanes_->descriptors());

@@ -27,4 +27,24 @@ void Router::fit_checksums() {
     lanes_->cell().publish(snapshot_);
 }
 
+/** Of programs that are attached by a BPF link nobody is told: they have to be asked for. */
+void Router::notice_programs(TimePoint now) {
+    constexpr auto kAskAgain = std::chrono::seconds(1);
+    if (now < next_notice_) {
+        return;
+    }
+    next_notice_ = now + kAskAgain;
+    if (!bpf_links_.made_new()) {
+        return;
+    }
+    host_.look_anew();
+    try {
+        fit_checksums();
+    } catch (const std::system_error& error) {
+        if (rate_.allow("notice_programs", now)) {
+            log::error("event=interfaces_not_read reason={}", log::quoted(error.what()));
+        }
+    }
+}
+
 } // namespace weave::daemon

@@ -42,8 +42,8 @@ bool is_what_a_new_one_reads(World& world) {
     return known == fresh;
 }
 
-/** A program that lets everything pass, for the interface in this thread's namespace. */
-void attach_xdp(const std::string& name, bool on) {
+/** A program that lets everything pass. */
+os::UniqueFd load_xdp() {
     const bpf_insn code[] = {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, XDP_PASS},
                              {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
     bpf_attr load;
@@ -52,9 +52,14 @@ void attach_xdp(const std::string& name, bool on) {
     load.insn_cnt = 2;
     load.insns = reinterpret_cast<std::uintptr_t>(code);
     load.license = reinterpret_cast<std::uintptr_t>("");
-    const os::UniqueFd program{
-        on ? static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load)) : -1};
-    REQUIRE((program || !on));
+    os::UniqueFd out{static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load))};
+    REQUIRE(out);
+    return out;
+}
+
+/** For the interface of that name in this thread's namespace. */
+void attach_xdp(const std::string& name, bool on) {
+    const os::UniqueFd program = on ? load_xdp() : os::UniqueFd{};
 
     struct {
         nlmsghdr header;
@@ -87,6 +92,20 @@ void attach_xdp(const std::string& name, bool on) {
     REQUIRE(answer.error.error == 0);
 }
 
+/** The same by a link: there until the descriptor is closed. */
+os::UniqueFd attach_xdp_link(const std::string& name) {
+    const os::UniqueFd program = load_xdp();
+    bpf_attr link;
+    std::memset(&link, 0, sizeof link);
+    link.link_create.prog_fd = static_cast<std::uint32_t>(program.get());
+    link.link_create.target_ifindex = ::if_nametoindex(name.c_str());
+    link.link_create.attach_type = BPF_XDP;
+    link.link_create.flags = XDP_FLAGS_SKB_MODE;
+    os::UniqueFd out{static_cast<int>(::syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof link))};
+    REQUIRE(out);
+    return out;
+}
+
 } // namespace
 
 TEST_CASE("a program that reads frames raw is noticed, at either end of a pod's link") {
@@ -112,6 +131,15 @@ TEST_CASE("a program that reads frames raw is noticed, at either end of a pod's 
             CHECK(world.host->read_raw() == on);
         }
     }
+    // Of one that is attached by a link the kernel does not tell.
+    {
+        os::UniqueFd link;
+        os::run_in_netns(a.get(), [&] { link = attach_xdp_link("eth0"); });
+        world.host->look_anew();
+        CHECK(world.host->read_raw());
+    }
+    world.host->look_anew();
+    CHECK_FALSE(world.host->read_raw());
     // What others have is no matter.
     os::run_in_netns(world.ns.get(), [&] { attach_xdp("lo", true); });
     CHECK_FALSE(world.host->read_raw());

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets through the program by the kernel's own test run.
 #include "base/bytes.hpp"
+#include "fastpath/bpf_links.hpp"
 #include "fastpath/filter.hpp"
 #include "os/netlink.hpp"
 
@@ -237,6 +238,15 @@ TEST_CASE("a program of somebody else is left alone") {
     CHECK(attached_program(loopback));
     ours.detach();
     CHECK_FALSE(attached_program(loopback));
+}
+
+TEST_CASE("a program that is attached by a link is noticed") {
+    const unsigned loopback = ::if_nametoindex("lo");
+    BpfLinks links;
+    CHECK_FALSE(links.made_new()); // there may be many
+    Filter ours;
+    ours.attach(loopback, Hook::generic);
+    CHECK(links.made_new());
 }
 
 TEST_CASE("the program is gone with its owner") {
