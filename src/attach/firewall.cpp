@@ -21,8 +21,10 @@ FirewallSettings checked(FirewallSettings settings) {
     return settings;
 }
 
-void check_port(const PortRules& port) {
-    if (!is_plain_name(port.host_ifname) || !check_ifname(port.host_ifname).empty()) {
+/** The rules pass over interfaces without the prefix. */
+void check_port(const PortRules& port, const std::string& prefix) {
+    if (!is_plain_name(port.host_ifname) || !check_ifname(port.host_ifname).empty() ||
+        !port.host_ifname.starts_with(prefix)) {
         os::throw_sentence(EINVAL, "'" + port.host_ifname + "' is no host end of a pod's link");
     }
 }
@@ -84,7 +86,7 @@ void Firewall::load() {
 void Firewall::apply(const std::vector<PortRules>& ports) {
     std::map<std::string, PortRules> wanted;
     for (const PortRules& port : ports) {
-        check_port(port);
+        check_port(port, settings_.port_prefix);
         wanted[port.host_ifname] = port;
     }
     std::swap(ports_, wanted);
@@ -110,7 +112,7 @@ void Firewall::change(const PortRules& old, const PortRules& now) {
 }
 
 void Firewall::set_port(const PortRules& port) {
-    check_port(port);
+    check_port(port, settings_.port_prefix);
     const auto found = ports_.find(port.host_ifname);
     const PortRules old = found == ports_.end() ? PortRules{} : found->second;
     ports_[port.host_ifname] = port;

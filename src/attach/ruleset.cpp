@@ -23,12 +23,14 @@ struct SetType {
 };
 
 // `targets` holds the same addresses as `addresses6`: nft 1.0.6 knows the target of a neighbour
-// advertisement only as 128 raw bits, and a set has one type.
+// advertisement only as 128 raw bits, and a set has one type. The port's MAC stands beside each
+// address, behind it (in front, nft would look at the Ethernet type as well), so that one look-up
+// answers for both.
 constexpr std::array<SetType, 5> kSets{{
     {"ports", "type ifname", true},
     {"macs", "type ifname . ether_addr", true},
-    {"addresses4", "type ifname . ipv4_addr", true},
-    {"addresses6", "type ifname . ipv6_addr", false},
+    {"addresses4", "type ifname . ipv4_addr . ether_addr", true},
+    {"addresses6", "type ifname . ipv6_addr . ether_addr", false},
     {"targets", "typeof iifname . @th,64,128", false},
 }};
 
@@ -38,7 +40,7 @@ constexpr const char* kIpRules = R"(
     chain pod_ip4 {
         udp sport 67 udp dport 68 counter name dhcp_server drop
         icmp type redirect counter name router_advertisement drop
-        iifname . ip saddr @addresses4 accept
+        iifname . ip saddr . ether saddr @addresses4 accept
         ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
         ip saddr 0.0.0.0 ip protocol igmp accept
         counter name spoofed_source drop
@@ -57,7 +59,7 @@ constexpr const char* kIpRules = R"(
     }
     chain pod_source6 {
         ip6 saddr fe80::/10 accept
-        iifname . ip6 saddr @addresses6 accept
+        iifname . ip6 saddr . ether saddr @addresses6 accept
         counter name spoofed_source drop
     }
     chain pod_unspecified {
@@ -74,46 +76,29 @@ constexpr const char* kArpRules = R"(
         counter name spoofed_arp drop
     }
     chain pod_sender {
-        iifname . arp saddr ip @addresses4 accept
+        iifname . arp saddr ip . arp saddr ether @addresses4 accept
         arp saddr ip 0.0.0.0 accept
         counter name spoofed_arp drop
     }
 )";
 
-// Before connection tracking (-200), and in the bridge before br_netfilter (0).
 constexpr const char* kBridgeRules = R"(
     chain pod {
-        iifname . ether saddr != @macs counter name spoofed_mac drop
         meta protocol vmap { arp : goto pod_arp, ip : goto pod_ip4, ip6 : goto pod_ip6 }
         meta protocol { 8021q, 8021ad } counter name spoofed_source drop
-    }
-    chain prerouting {
-        type filter hook prerouting priority -350; policy accept;
-        iifname @ports jump pod
     }
 )";
 
 constexpr const char* kInetRules = R"(
     chain pod {
-        iifname . ether saddr != @macs counter name spoofed_mac drop
         meta protocol vmap { ip : goto pod_ip4, ip6 : goto pod_ip6 }
-    }
-    chain prerouting {
-        type filter hook prerouting priority -350; policy accept;
-        iifname @ports jump pod
     }
 )";
 
-constexpr const char* kArpInputRules = R"(
-    chain input {
-        type filter hook input priority -350; policy accept;
-        iifname @ports goto pod
-    }
-    chain pod {
-        iifname . ether saddr != @macs counter name spoofed_mac drop
-        goto pod_arp
-    }
-)";
+// Most of what pods send. Nothing that the other rules drop for more than its source is TCP.
+constexpr const char* kOwnTcp = R"(
+        meta l4proto tcp iifname . ip saddr . ether saddr @addresses4 accept
+        meta l4proto tcp iifname . ip6 saddr . ether saddr @addresses6 accept)";
 
 std::string quoted(const std::string& name) {
     return '"' + name + '"';
@@ -132,8 +117,8 @@ Elements elements_of(const std::vector<PortRules>& ports) {
             if (address.is_unspecified()) {
                 continue; // nobody's
             }
-            out[address.is_v4() ? "addresses4" : "addresses6"].insert(name + " . " +
-                                                                      address.text());
+            out[address.is_v4() ? "addresses4" : "addresses6"].insert(
+                name + " . " + address.text() + " . " + port.mac.text());
             if (address.is_v6()) {
                 const std::string digits = to_hex(address.bytes());
                 // As nft prints a number.
@@ -155,6 +140,21 @@ std::string join(const std::set<std::string>& parts) {
         out += (out.empty() ? "" : ", ") + part;
     }
     return out;
+}
+
+/**
+ * Where packets come in: before connection tracking (-200), and in the bridge before br_netfilter
+ * (0). Comparing the first letters of the interface's name costs less than a look-up, and is all
+ * that most interfaces need. `own` accepts what needs no other rule, the chain `pod` judges the
+ * rest that has the MAC of its port.
+ */
+std::string
+base_chain(const FirewallSettings& settings, const char* hook, const char* own, const char* pod) {
+    return std::string{"    chain "} + hook + " {\n        type filter hook " + hook +
+           " priority -350; policy accept;\n        iifname != " +
+           quoted(settings.port_prefix + '*') + " accept" + own +
+           "\n        iifname . ether saddr @macs goto " + pod +
+           "\n        iifname @ports counter name spoofed_mac drop\n    }\n";
 }
 
 std::string sets_text(bool arp, const Elements& elements) {
@@ -344,13 +344,15 @@ std::string ruleset_text(const FirewallSettings& settings,
                          const PortDrops& counted) {
     const Elements elements = elements_of(ports);
     const std::string name = ' ' + settings.table + " {\n";
-    return removal_text(settings) +                                                    //
-           "table bridge" + name + counters_text({}) + sets_text(false, elements) +    //
-           kArpRules + kIpRules + kBridgeRules + "}\n" +                               //
-           "table inet" + name + counters_text(counted) + sets_text(false, elements) + //
-           kIpRules + kInetRules + masquerade_text(settings) + "}\n" +                 //
-           "table arp" + name + counters_text({}) + sets_text(true, elements) +        //
-           kArpRules + kArpInputRules + "}\n";
+    return removal_text(settings) +                                                     //
+           "table bridge" + name + counters_text({}) + sets_text(false, elements) +     //
+           kArpRules + kIpRules + kBridgeRules +                                        //
+           base_chain(settings, "prerouting", kOwnTcp, "pod") + "}\n" +                 //
+           "table inet" + name + counters_text(counted) + sets_text(false, elements) +  //
+           kIpRules + kInetRules + base_chain(settings, "prerouting", kOwnTcp, "pod") + //
+           masquerade_text(settings) + "}\n" +                                          //
+           "table arp" + name + counters_text({}) + sets_text(true, elements) +         //
+           kArpRules + base_chain(settings, "input", "", "pod_arp") + "}\n";
 }
 
 std::string

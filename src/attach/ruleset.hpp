@@ -27,6 +27,7 @@ struct FirewallSettings {
 
 /** What may come out of one pod's link. */
 struct PortRules {
+    /** Begins with FirewallSettings::port_prefix. */
     std::string host_ifname;
     /** The pod's own. */
     MacAddress mac;

@@ -49,6 +49,17 @@ udp6(const Ends& ends, const std::string& from, std::uint16_t sport, std::uint16
     return Tins::EthernetII(ends.to_mac, ends.mac) / header / Tins::UDP(dport, sport);
 }
 
+/** Under a MAC that it says, not always its own. */
+Tins::EthernetII tcp(const Ends& ends, const std::string& mac, const std::string& from) {
+    const Tins::EthernetII out(ends.to_mac, mac);
+    if (from.find(':') == std::string::npos) {
+        return out / Tins::IP(ends.to4, from) / Tins::TCP(7, 7);
+    }
+    Tins::IPv6 header(ends.to6, from);
+    header.hop_limit(64);
+    return out / header / Tins::TCP(7, 7);
+}
+
 Tins::EthernetII
 arp(const Ends& ends, const std::string& sender, const std::string& sender_mac, bool reply) {
     Tins::ARP out(ends.to4, sender, Tins::ARP::hwaddress_type{}, sender_mac);
@@ -103,6 +114,27 @@ const std::vector<Case> kCases = {
          out.payload_type(0x88b5);
          return out / Tins::RawPDU("local experiment");
      }},
+    {"TCP over its own IPv4", "", [](const Ends& e) { return tcp(e, e.mac, kOwn4); }},
+    {"TCP over its own IPv6", "", [](const Ends& e) { return tcp(e, e.mac, kOwn6); }},
+    {"TCP over link-local IPv6", "", [](const Ends& e) { return tcp(e, e.mac, "fe80::2"); }},
+    {"TCP from another's IPv4",
+     "spoofed_source",
+     [](const Ends& e) { return tcp(e, e.mac, "10.32.0.3"); }},
+    {"TCP from another's IPv6",
+     "spoofed_source",
+     [](const Ends& e) { return tcp(e, e.mac, "fd32::3"); }},
+    {"TCP from no IPv4 at all",
+     "spoofed_source",
+     [](const Ends& e) { return tcp(e, e.mac, "0.0.0.0"); }},
+    {"TCP over its own IPv4, another MAC",
+     "spoofed_mac",
+     [](const Ends& e) { return tcp(e, kOther, kOwn4); }},
+    {"TCP over its own IPv6, another MAC",
+     "spoofed_mac",
+     [](const Ends& e) { return tcp(e, kOther, kOwn6); }},
+    {"TCP in all as its neighbour",
+     "spoofed_mac",
+     [](const Ends& e) { return tcp(e, e.to_mac, "10.32.0.3"); }},
     {"in a VLAN", "", [](const Ends& e) { return tagged(e, kOwn4, 1); }},
     {"another's in a VLAN",
      "spoofed_source",

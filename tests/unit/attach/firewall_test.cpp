@@ -123,9 +123,11 @@ TEST_CASE("what does not fit is refused in words, and nothing changes") {
     CHECK_THROWS_WITH_AS(
         world.firewall(settings), doctest::Contains("'we\"ave' is none"), std::system_error);
     const auto firewall = world.firewall(world.settings());
-    CHECK_THROWS_WITH_AS(firewall->set_port({"wv\" }", {}, {}}),
-                         doctest::Contains("no host end of a pod's link"),
-                         std::system_error);
+    for (const std::string name : {"wv\" }", "eth0"}) {
+        CHECK_THROWS_WITH_AS(firewall->set_port({name, {}, {}}),
+                             doctest::Contains("no host end of a pod's link"),
+                             std::system_error);
+    }
     CHECK(shell(world.ns, "nft list ruleset").empty());
 }
 

@@ -44,22 +44,49 @@ TEST_CASE("masquerading takes random ports, and each family only when it has a r
     CHECK(!has(ruleset_text(some, {}, {}), "postrouting"));
 }
 
+TEST_CASE("interfaces without the ports' prefix pass before any look-up, in each table") {
+    FirewallSettings other = settings();
+    other.port_prefix = "pod";
+    const std::string hook = "priority -350; policy accept;\n";
+    const std::string gate = "        iifname != \"pod*\" accept\n";
+    const std::string text = ruleset_text(other, {}, {});
+    int tables = 0;
+    for (auto at = text.find(hook); at != std::string::npos; at = text.find(hook, at + 1)) {
+        CHECK(text.substr(at + hook.size(), gate.size()) == gate);
+        ++tables;
+    }
+    CHECK(tables == 3);
+}
+
 TEST_CASE("a change of one port names what differs and nothing else") {
     CHECK(port_text(settings(), port({"10.32.0.2"}), port({"10.32.0.2"})).empty());
-    CHECK(port_text(settings(), port({"10.32.0.2"}), port({"10.32.0.3"})) ==
-          "delete element bridge weave addresses4 { \"wv0000000001\" . 10.32.0.2 }\n"
-          "delete element inet weave addresses4 { \"wv0000000001\" . 10.32.0.2 }\n"
-          "delete element arp weave addresses4 { \"wv0000000001\" . 10.32.0.2 }\n"
-          "add element bridge weave addresses4 { \"wv0000000001\" . 10.32.0.3 }\n"
-          "add element inet weave addresses4 { \"wv0000000001\" . 10.32.0.3 }\n"
-          "add element arp weave addresses4 { \"wv0000000001\" . 10.32.0.3 }\n");
+    CHECK(
+        port_text(settings(), port({"10.32.0.2"}), port({"10.32.0.3"})) ==
+        "delete element bridge weave addresses4 { \"wv0000000001\" . 10.32.0.2 . 02:00:00:00:00:01 "
+        "}\n"
+        "delete element inet weave addresses4 { \"wv0000000001\" . 10.32.0.2 . 02:00:00:00:00:01 "
+        "}\n"
+        "delete element arp weave addresses4 { \"wv0000000001\" . 10.32.0.2 . 02:00:00:00:00:01 }\n"
+        "add element bridge weave addresses4 { \"wv0000000001\" . 10.32.0.3 . 02:00:00:00:00:01 }\n"
+        "add element inet weave addresses4 { \"wv0000000001\" . 10.32.0.3 . 02:00:00:00:00:01 }\n"
+        "add element arp weave addresses4 { \"wv0000000001\" . 10.32.0.3 . 02:00:00:00:00:01 }\n");
     CHECK(port_text(settings(), port({}), port({"fd32::2"})) ==
-          "add element bridge weave addresses6 { \"wv0000000001\" . fd32::2 }\n"
-          "add element inet weave addresses6 { \"wv0000000001\" . fd32::2 }\n"
+          "add element bridge weave addresses6 { \"wv0000000001\" . fd32::2 . 02:00:00:00:00:01 }\n"
+          "add element inet weave addresses6 { \"wv0000000001\" . fd32::2 . 02:00:00:00:00:01 }\n"
           "add element bridge weave targets { \"wv0000000001\" . "
           "0xfd320000000000000000000000000002 }\n"
           "add element inet weave targets { \"wv0000000001\" . 0xfd320000000000000000000000000002 "
           "}\n");
+    PortRules other = port({"10.32.0.2"});
+    other.mac = *MacAddress::parse("02:00:00:00:00:02");
+    const std::string moved = port_text(settings(), port({"10.32.0.2"}), other);
+    CHECK(has(moved,
+              "delete element inet weave addresses4 { \"wv0000000001\" . 10.32.0.2 . "
+              "02:00:00:00:00:01 }"));
+    CHECK(has(
+        moved,
+        "add element inet weave addresses4 { \"wv0000000001\" . 10.32.0.2 . 02:00:00:00:00:02 }"));
+    CHECK(!has(moved, "ports"));
     const std::string gone = port_text(settings(), port({"10.32.0.2"}), {});
     CHECK(has(gone, "delete element arp weave ports { \"wv0000000001\" }"));
     CHECK(has(gone, "delete element bridge weave macs { \"wv0000000001\" . 02:00:00:00:00:01 }"));
@@ -85,8 +112,8 @@ TEST_CASE("a listing is taken apart into what is of the ports and what is not") 
           "\t\telements = { 10.32.0.0/12 }\n\t}\n}\n");
     const auto expected = expected_elements({port({"10.32.0.2", "64:ff9b::1", "::", "0.0.0.0"})});
     CHECK(expected.contains("inet targets \"wv0000000001\" . 0x64ff9b000000000000000000000001"));
-    CHECK(expected.contains("arp addresses4 \"wv0000000001\" . 10.32.0.2"));
-    CHECK(!expected.contains("arp addresses6 \"wv0000000001\" . 64:ff9b::1"));
+    CHECK(expected.contains("arp addresses4 \"wv0000000001\" . 10.32.0.2 . 02:00:00:00:00:01"));
+    CHECK(!expected.contains("arp addresses6 \"wv0000000001\" . 64:ff9b::1 . 02:00:00:00:00:01"));
     CHECK(expected.size() == 3 + 3 + 3 + 2 + 2);
 }
 
