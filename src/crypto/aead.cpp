@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <iterator>
 #include <stdexcept>
@@ -22,15 +21,6 @@ std::unique_ptr<AeadContext> require_context(Suite suite, Provider provider, con
                                     " on this machine");
     }
     return context;
-}
-
-/** The bytes of `value`, least significant first whatever the machine; one move where it can be. */
-std::uint64_t little_endian(std::uint64_t value) noexcept {
-    return std::endian::native == std::endian::little ? value : __builtin_bswap64(value);
-}
-
-std::uint64_t big_endian(std::uint64_t value) noexcept {
-    return std::endian::native == std::endian::big ? value : __builtin_bswap64(value);
 }
 
 void store_le64(std::uint64_t value, std::uint8_t* out) noexcept {
@@ -121,13 +111,6 @@ make_aead_context(Suite suite, Provider provider, std::span<const std::uint8_t, 
         return clear_aead::make(key);
     }
     return nullptr;
-}
-
-void make_nonce(Suite suite, std::uint64_t counter, std::span<std::uint8_t, 12> out) noexcept {
-    const std::uint64_t bytes =
-        suite == Suite::aes256gcm ? big_endian(counter) : little_endian(counter);
-    std::memset(out.data(), 0, 4);
-    std::memcpy(out.data() + 4, &bytes, sizeof bytes);
 }
 
 SealingKey::SealingKey(Suite suite, Provider provider, const Key32& key, std::uint64_t first)

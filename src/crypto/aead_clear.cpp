@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/aead_context.hpp"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -34,7 +32,7 @@ class Clear final : public AeadContext {
               std::size_t len,
               std::uint8_t* out) noexcept override {
         const std::size_t text = len - kTagSize;
-        if (sodium_memcmp(in + text, tag_.data(), kTagSize) != 0) {
+        if (!same_tag(tag_, in + text)) {
             return false;
         }
         copy(in, text, out);

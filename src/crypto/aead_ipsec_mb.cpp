@@ -66,21 +66,6 @@ const std::uint8_t* never_null(const std::uint8_t* pointer) {
     return pointer != nullptr ? pointer : &nothing;
 }
 
-/**
- * Whether two tags are equal, in time that does not depend on where they differ. sodium_memcmp()
- * does the same byte by byte through volatile pointers, which costs a sixth of opening a record.
- */
-bool same_tag(const std::array<std::uint8_t, kTagSize>& computed, const std::uint8_t* received) {
-    std::uint64_t a[2];
-    std::uint64_t b[2];
-    std::memcpy(a, computed.data(), sizeof a);
-    std::memcpy(b, received, sizeof b);
-    std::uint64_t different = (a[0] ^ b[0]) | (a[1] ^ b[1]);
-    // The compiler must not see that only zero matters: it could compare the halves one by one.
-    asm volatile("" : "+r"(different));
-    return different == 0;
-}
-
 class Aes final : public AeadContext {
   public:
     explicit Aes(std::span<const std::uint8_t, 32> key) {
