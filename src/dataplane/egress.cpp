@@ -242,6 +242,10 @@ void Egress::send_datagrams(const Route& route, Segmenter& segmenter) {
 }
 
 void Egress::send_pieces(const Route& route, Segmenter& segmenter) {
+    if (route.session->peer_takes(wire::kPartialChecksums)) {
+        outbox_.send_frames(route, segmenter, wire::kNeedsChecksum);
+        return;
+    }
     for (ByteSpan frame = segmenter.next(); !frame.empty(); frame = segmenter.next()) {
         send_partial(route, frame, segmenter.packet());
     }

@@ -35,10 +35,9 @@ template <std::size_t N> bool equal_bytes(const std::uint8_t* a, const std::uint
     return difference<N>(a, b) == 0;
 }
 
+/** All 16 bytes whatever the family: behind the four of IPv4 they are zero. */
 inline bool equal(const IpAddress& a, const IpAddress& b) {
-    const std::uint8_t* x = a.bytes().data();
-    const std::uint8_t* y = b.bytes().data();
-    return a.is_v4() == b.is_v4() && (a.is_v4() ? equal_bytes<4>(x, y) : equal_bytes<16>(x, y));
+    return a.is_v4() == b.is_v4() && equal_bytes<16>(a.bytes().data(), b.bytes().data());
 }
 
 inline bool equal(const Endpoint& a, const Endpoint& b) {

@@ -104,17 +104,21 @@ void Outbox::commit(std::size_t size) {
     ++count_;
 }
 
-bool Outbox::seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item) {
+bool Outbox::seal_one(DataSession& session, PeerIndex peer, crypto::SealItem& item) {
     const auto drop = session.seal(config_.lane, {&item, 1}, now_);
-    if (!drop) {
-        return true;
+    if (drop) [[unlikely]] {
+        refuse_seal(session, peer, *drop);
+        return false;
     }
-    counters_.drop(*drop);
+    return true;
+}
+
+void Outbox::refuse_seal(DataSession& session, PeerIndex peer, Drop reason) {
+    counters_.drop(reason);
     punter_.punt(Punt::Kind::seal_limit, {}, [&](Punt& punt) {
         punt.peer = peer;
         punt.local_index = session.local_index();
     });
-    return false;
 }
 
 bool Outbox::wrap(const Route& route,
@@ -188,11 +192,30 @@ void Outbox::relay(const Route& route,
 }
 
 void Outbox::send_frame(const Route& route, ByteSpan frame, std::uint8_t flags) {
-    const std::size_t size = frame.size() + wire::kRecordHeaderSize;
+    note_sent(route, 1, frame.size());
+    put_frame(route, frame, flags);
+}
+
+void Outbox::send_frames(const Route& route, Segmenter& pieces, std::uint8_t flags) {
+    std::size_t frames = 0;
+    std::size_t bytes = 0;
+    for (ByteSpan frame = pieces.next(); !frame.empty(); frame = pieces.next()) {
+        put_frame(route, frame, flags);
+        ++frames;
+        bytes += frame.size();
+    }
+    note_sent(route, frames, bytes);
+}
+
+void Outbox::note_sent(const Route& route, std::size_t frames, std::size_t bytes) {
     PeerState::LanePart& part = route.peer->state->lane(config_.lane);
-    part.tx_packets.add();
-    part.tx_bytes.add(frame.size());
+    part.tx_packets.add(frames);
+    part.tx_bytes.add(bytes);
     part.last_tx.set(nanoseconds(now_));
+}
+
+void Outbox::put_frame(const Route& route, ByteSpan frame, std::uint8_t flags) {
+    const std::size_t size = frame.size() + wire::kRecordHeaderSize;
     std::uint8_t* record = frame.data() - wire::kRecordHeaderSize;
     wire::put_record_header(
         record, wire::RecordKind::frame, flags, static_cast<std::uint16_t>(frame.size()));

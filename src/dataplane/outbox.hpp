@@ -6,6 +6,7 @@
 #include "dataplane/fast_port.hpp"
 #include "dataplane/handoff.hpp"
 #include "dataplane/punter.hpp"
+#include "dataplane/segment.hpp"
 #include "dataplane/snapshot.hpp"
 #include "os/udp_socket.hpp"
 
@@ -86,6 +87,8 @@ class Outbox {
     void seal(const Route& route, ByteView plaintext);
     /** Seals one frame, perhaps together with others. Four bytes in front of it are overwritten. */
     void send_frame(const Route& route, ByteSpan frame, std::uint8_t flags);
+    /** The same of all frames of `pieces`. */
+    void send_frames(const Route& route, Segmenter& pieces, std::uint8_t flags);
     /** Wraps `inner` for a relay hop: `route` needs `hop` and `to` only. */
     void relay(const Route& route,
                std::uint8_t ttl,
@@ -107,6 +110,8 @@ class Outbox {
     static constexpr std::size_t kSharedBytes =
         Handoff::kMaxDatagram - wire::kDataOverhead - wire::kRelayOverhead;
 
+    void note_sent(const Route& route, std::size_t frames, std::size_t bytes);
+    void put_frame(const Route& route, ByteSpan frame, std::uint8_t flags);
     void seal_shared();
     /** Room for a datagram of `size` bytes behind the current train, which is sent first where it
      * must. */
@@ -119,7 +124,8 @@ class Outbox {
               const RelayAddress& to,
               const RelayAddress& from);
     /** False: the key may seal no more. It was counted, and the control thread told. */
-    bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem item);
+    bool seal_one(DataSession& session, PeerIndex peer, crypto::SealItem& item);
+    void refuse_seal(DataSession& session, PeerIndex peer, Drop reason);
     void report_too_big();
     void send_train_now();
     [[nodiscard]] bool trains_arrive();

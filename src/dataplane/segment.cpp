@@ -50,9 +50,8 @@ Segmenter::Segmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
     if (packet.version == 4) {
         std::uint8_t* ip = header_.data() + packet.l3;
         ip_id_ = load_be16(ip + 4);
-        std::fill_n(ip + 2, 4, std::uint8_t{0});
+        std::fill_n(ip + 4, 2, std::uint8_t{0});
         std::fill_n(ip + 10, 2, std::uint8_t{0});
-        ip_sum_ = sum_words({ip, static_cast<std::size_t>(packet.l4 - packet.l3)});
     }
     if (packet.protocol == kProtocolTcp) {
         sequence_ = load_be32(header_.data() + packet.l4 + 4);
@@ -60,37 +59,46 @@ Segmenter::Segmenter(ByteSpan frame, const Packet& packet, std::size_t piece)
     }
 }
 
-void Segmenter::stamp(std::uint8_t* header, std::size_t length, bool last) {
-    std::uint8_t* ip = header + packet_.l3;
-    std::uint8_t* l4 = header + packet_.l4;
+void Segmenter::set_length(std::size_t length) {
+    length_ = length;
+    std::uint8_t* ip = header_.data() + packet_.l3;
+    std::uint8_t* l4 = header_.data() + packet_.l4;
+    const std::size_t ip_header = static_cast<std::size_t>(packet_.l4 - packet_.l3);
     const std::size_t l4_size = static_cast<std::size_t>(packet_.payload - packet_.l4) + length;
-    const std::size_t ip_size = static_cast<std::size_t>(packet_.l4 - packet_.l3) + l4_size;
     if (packet_.version == 4) {
-        const auto id = static_cast<std::uint16_t>(ip_id_ + index_);
-        store_be16(ip + 2, ip_size);
-        store_be16(ip + 4, id);
-        const std::uint64_t sum =
-            ip_sum_ + network_word(static_cast<std::uint16_t>(ip_size)) + network_word(id);
-        const auto checksum = static_cast<std::uint16_t>(~fold(sum));
-        std::memcpy(ip + 10, &checksum, sizeof checksum);
+        store_be16(ip + 2, ip_header + l4_size);
+        ip_sum_ = sum_words({ip, ip_header});
     } else {
-        store_be16(ip + 4, ip_size - 40);
+        store_be16(ip + 4, ip_header + l4_size - 40);
     }
-    if (packet_.protocol == kProtocolTcp) {
-        store_be32(l4 + 4, sequence_ + static_cast<std::uint32_t>(offset_));
-        std::uint8_t flags = tcp_flags_;
-        if (!last) {
-            flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
-        }
-        if (index_ != 0) {
-            flags &= static_cast<std::uint8_t>(~kTcpCwr);
-        }
-        l4[kTcpFlags] = flags;
-    } else {
+    if (packet_.protocol != kProtocolTcp) {
         store_be16(l4 + 4, l4_size);
     }
     const std::uint16_t partial = partial_checksum(pseudo_, l4_size);
     std::memcpy(l4 + packet_.checksum_offset(), &partial, sizeof partial);
+}
+
+void Segmenter::stamp(std::uint8_t* header, bool last) const {
+    if (packet_.version == 4) {
+        std::uint8_t* ip = header + packet_.l3;
+        const auto id = static_cast<std::uint16_t>(ip_id_ + index_);
+        store_be16(ip + 4, id);
+        const auto checksum = static_cast<std::uint16_t>(~fold(ip_sum_ + network_word(id)));
+        std::memcpy(ip + 10, &checksum, sizeof checksum);
+    }
+    if (packet_.protocol != kProtocolTcp) {
+        return;
+    }
+    std::uint8_t* tcp = header + packet_.l4;
+    store_be32(tcp + 4, sequence_ + static_cast<std::uint32_t>(offset_));
+    std::uint8_t flags = tcp_flags_;
+    if (!last) {
+        flags &= static_cast<std::uint8_t>(~(kTcpFin | kTcpPsh));
+    }
+    if (index_ != 0) {
+        flags &= static_cast<std::uint8_t>(~kTcpCwr);
+    }
+    tcp[kTcpFlags] = flags;
 }
 
 ByteSpan Segmenter::next() {
@@ -99,9 +107,12 @@ ByteSpan Segmenter::next() {
         return {};
     }
     const std::size_t length = std::min(piece_, total - offset_);
+    if (length != length_) {
+        set_length(length);
+    }
     std::uint8_t* start = frame_.data() + offset_;
     std::copy_n(header_.data(), packet_.payload, start);
-    stamp(start, length, offset_ + length == total);
+    stamp(start, offset_ + length == total);
     offset_ += length;
     ++index_;
     return {start, packet_.payload + length};

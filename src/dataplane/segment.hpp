@@ -36,15 +36,18 @@ class Segmenter {
     static constexpr std::size_t kMaxHeader = 256;
 
     Segmenter(ByteSpan frame, const Packet& packet, std::size_t piece);
-    void stamp(std::uint8_t* header, std::size_t length, bool last);
+    /** What depends on a piece's length goes into the header that all are copied from. */
+    void set_length(std::size_t length);
+    void stamp(std::uint8_t* header, bool last) const;
 
     ByteSpan frame_;
     Packet packet_;
     std::size_t piece_;
+    std::size_t length_ = 0; ///< that header_ is made for
     std::size_t offset_ = 0; ///< into the payload
     std::uint16_t index_ = 0;
     std::array<std::uint8_t, kMaxHeader> header_;
-    std::uint64_t ip_sum_ = 0; ///< IPv4 header without length, id and checksum
+    std::uint64_t ip_sum_ = 0; ///< IPv4 header without id and checksum
     std::uint64_t pseudo_ = 0;
     std::uint32_t sequence_ = 0;
     std::uint16_t ip_id_ = 0;
