@@ -40,6 +40,10 @@ inline bool equal(const IpAddress& a, const IpAddress& b) {
     return a.is_v4() == b.is_v4() && equal_bytes<16>(a.bytes().data(), b.bytes().data());
 }
 
+inline bool equal(const MacAddress& mac, const std::uint8_t* at) {
+    return equal_bytes<6>(mac.octets.data(), at);
+}
+
 inline bool equal(const Endpoint& a, const Endpoint& b) {
     return a.port == b.port && equal(a.address, b.address);
 }

@@ -70,6 +70,10 @@ void Ingress::handle(const os::Datagram& datagram) {
 }
 
 void Ingress::dispatch(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
+    if (wire::is_data(datagram)) [[likely]] {
+        add_data(datagram, origin, outer_size);
+        return;
+    }
     const auto type = wire::datagram_type(datagram);
     if (!type) {
         counters_.drop(Drop::unknown_kind);
@@ -77,7 +81,7 @@ void Ingress::dispatch(ByteSpan datagram, const Origin& origin, std::size_t oute
     }
     switch (*type) {
     case wire::DatagramType::data:
-        add_data(datagram, origin, outer_size);
+        counters_.drop(Drop::malformed_datagram);
         return;
     case wire::DatagramType::relay:
         // A relay header inside a relay header is never made by anybody.
@@ -129,10 +133,6 @@ DataSession* Ingress::session_for(ByteView datagram, const Origin& origin, std::
 }
 
 void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size) {
-    if (!wire::is_data(datagram)) {
-        counters_.drop(Drop::malformed_datagram);
-        return;
-    }
     const std::uint32_t receiver = wire::data_receiver(datagram);
     if (group_.count == Group::kMax ||
         (group_.count != 0 && (group_.receiver != receiver || !same_way(group_.origin, origin)))) {
@@ -140,14 +140,15 @@ void Ingress::add_data(ByteSpan datagram, const Origin& origin, std::size_t oute
     }
     if (group_.count == 0) {
         group_.session = session_for(datagram, origin, outer_size);
+        if (group_.session == nullptr) {
+            return;
+        }
         group_.receiver = receiver;
+        group_.keys = group_.session->receiver(wire::lane_of(receiver));
         group_.origin = origin;
     }
-    if (group_.session == nullptr) {
-        return;
-    }
     const std::uint64_t counter = wire::data_counter(datagram);
-    if (!group_.session->receiver(wire::lane_of(receiver))->window.check(counter)) {
+    if (!group_.keys->window.check(counter)) {
         counters_.drop(Drop::replayed);
         return;
     }
@@ -167,11 +168,12 @@ void Ingress::open_group() {
     // What the network swapped is put in order again, so that it can be joined.
     const auto order = group_.order();
     const std::size_t count = std::exchange(group_.count, 0);
-    DataSession* session = group_.session;
-    if (count == 0 || session == nullptr) {
+    if (count == 0) {
         return;
     }
-    DataSession::Receiver& receiver = *session->receiver(wire::lane_of(group_.receiver));
+    DataSession* session = group_.session;
+    DataSession::Receiver& receiver = *group_.keys;
+    group_.frames = group_.bytes = 0;
     receiver.key.open_batch(std::span{group_.items}.first(count));
     std::size_t opened = 0;
     for (std::size_t i = 0; i < count; ++i) {
@@ -200,6 +202,8 @@ void Ingress::note_arrival(DataSession& session) {
         return;
     }
     PeerState::LanePart& part = peer->state->lane(config_.lane);
+    part.rx_packets.add(group_.frames);
+    part.rx_bytes.add(group_.bytes);
     part.last_rx.set(
         static_cast<std::uint64_t>(now_.time_since_epoch() / std::chrono::nanoseconds{1}));
     if (group_.origin.kind != Origin::Kind::direct) {
@@ -310,7 +314,7 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
         return;
     }
     const Settings& settings = *snapshot_->settings;
-    if (settings.router_mac != MacAddress{} && mac_at(record.body.data()) == settings.router_mac) {
+    if (equal(settings.router_mac, record.body.data()) && settings.router_mac != MacAddress{}) {
         const MacAddress to = holder_here(record.body, *packet);
         std::copy(to.octets.begin(), to.octets.end(), record.body.begin());
     }
@@ -324,11 +328,8 @@ void Ingress::take_frame(const wire::RecordSpan& record, PeerIndex peer) {
         counters_.drop(Drop::malformed_record);
         return;
     }
-    if (const PeerEntry* entry = snapshot_->peers->peer(peer)) {
-        PeerState::LanePart& part = entry->state->lane(config_.lane);
-        part.rx_packets.add();
-        part.rx_bytes.add(record.body.size());
-    }
+    ++group_.frames;
+    group_.bytes += record.body.size();
 }
 
 void Ingress::answer_probe(const wire::RecordSpan& record,

@@ -41,6 +41,7 @@ class Ingress {
         static constexpr std::size_t kMax = 64;
         DataSession* session = nullptr;
         std::uint32_t receiver = 0;
+        DataSession::Receiver* keys = nullptr; ///< those that `receiver` names
         Origin origin;
         std::size_t count = 0;
         /** Some datagram came before one that was sealed earlier. */
@@ -48,6 +49,9 @@ class Ingress {
         std::array<crypto::OpenItem, kMax> items;
         /** Outermost IP packet each came in, in bytes. */
         std::array<std::uint16_t, kMax> sizes;
+        /** Frames that were taken of it, and their bytes. */
+        std::size_t frames = 0;
+        std::size_t bytes = 0;
 
         /** The places of all items, in the order in which they were sealed. */
         [[nodiscard]] std::array<std::uint8_t, kMax> order() const;

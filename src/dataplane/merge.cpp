@@ -6,6 +6,7 @@
 #include "dataplane/equal.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace weave::dataplane {
@@ -29,6 +30,9 @@ template <std::size_t N> bool same(ByteView a, ByteView b, std::size_t at) {
 
 /** TCP options: whole words, three of them where there are timestamps. */
 bool same_options(ByteView a, ByteView b, std::size_t at, std::size_t end) {
+    while (at + 8 <= end && same<8>(a, b, at)) {
+        at += 8;
+    }
     while (at < end && same<4>(a, b, at)) {
         at += 4;
     }
@@ -71,11 +75,12 @@ bool same_ip_fields(ByteView first, ByteView next, const Packet& packet, std::si
  * and ECE count packets (accurate ECN): none may get lost in, or out of, a superframe. */
 bool same_tcp_fields(ByteView first, ByteView next, const Packet& packet) {
     const std::size_t tcp = packet.l4;
-    const auto changed = static_cast<std::uint8_t>(first[tcp + 13] ^ next[tcp + 13]);
-    return same<5>(first, next, tcp + 8) && same<2>(first, next, tcp + 14) &&
-           (changed & static_cast<std::uint8_t>(~(kFin | kPsh))) == 0 &&
-           (next[tcp + 13] & kCwr) == 0 && same<2>(first, next, tcp + 18) &&
-           same_options(first, next, tcp + 20, packet.payload);
+    // Acknowledgement, header size, flags and window are one word.
+    constexpr auto kMayDiffer =
+        std::bit_cast<std::uint64_t>(std::array<std::uint8_t, 8>{0, 0, 0, 0, 0, kFin | kPsh, 0, 0});
+    const std::uint64_t changed = difference<8>(&first[tcp + 8], &next[tcp + 8]);
+    return (changed & ~kMayDiffer) == 0 && (next[tcp + 13] & kCwr) == 0 &&
+           same<2>(first, next, tcp + 18) && same_options(first, next, tcp + 20, packet.payload);
 }
 
 VnetHeader partial_header(const Packet& packet) {

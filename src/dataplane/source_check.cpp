@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataplane/source_check.hpp"
 
-#include "dataplane/equal.hpp"
-
 #include <algorithm>
 
 namespace weave::dataplane {
@@ -17,12 +15,6 @@ constexpr std::uint8_t kRedirect = 137;
 /** Addresses that belong to no node and are always let through. */
 bool is_unowned_by_nature(const IpAddress& address) {
     return address.is_unspecified() || address.is_link_local();
-}
-
-bool is_discovery(ByteView frame, const Packet& packet) {
-    return packet.protocol == kProtocolIcmp6 && packet.version == 6 && packet.l4 != 0 &&
-           packet.l4 < packet.end && frame[packet.l4] >= kRouterSolicitation &&
-           frame[packet.l4] <= kRedirect;
 }
 
 /** Where the options of a neighbour discovery message begin (RFC 4861 4). */
@@ -39,21 +31,7 @@ std::size_t options_at(std::uint8_t type) {
     }
 }
 
-/** Extension headers that were not read to their end may hide anything. */
-bool hides_transport(const Packet& packet) {
-    return packet.version == 6 && packet.l4 == 0 && !packet.fragment;
-}
-
 } // namespace
-
-/** Compares headers as they are: making addresses of them costs more than the look-up saves. */
-bool SourceCheck::Approved::covers(ByteView frame, const Packet& packet) const {
-    if (version == 0 || packet.version != version || !equal_bytes<6>(mac.data(), &frame[6])) {
-        return false;
-    }
-    return version == 4 ? equal_bytes<4>(ip.data(), &frame[packet.l3 + 12u])
-                        : equal_bytes<16>(ip.data(), &frame[packet.l3 + 8u]);
-}
 
 bool SourceCheck::owns(PeerIndex peer, const MacAddress& mac) const {
     return snapshot_->addresses->owner(mac) == peer;
@@ -108,11 +86,7 @@ bool SourceCheck::owns_discovery(PeerIndex peer, ByteView frame, const Packet& p
     return true;
 }
 
-bool SourceCheck::belong_to(PeerIndex peer, ByteView frame, const Packet& packet) {
-    const bool discovery = is_discovery(frame, packet);
-    if (!discovery && approved_.peer == peer && approved_.covers(frame, packet)) {
-        return !hides_transport(packet);
-    }
+bool SourceCheck::judge(PeerIndex peer, ByteView frame, const Packet& packet) {
     if (!owns(peer, mac_at(frame.data() + 6)) || hides_transport(packet)) {
         return false;
     }
@@ -122,7 +96,7 @@ bool SourceCheck::belong_to(PeerIndex peer, ByteView frame, const Packet& packet
     if (packet.ether_type == kEtherArp && !owns_arp(frame, packet)) {
         return false;
     }
-    if (discovery) {
+    if (is_discovery(frame, packet)) {
         return owns_discovery(peer, frame, packet);
     }
     approved_.peer = peer;
