@@ -203,6 +203,8 @@ class Router {
     DescriptorHolder descriptor_holder_;
     fastpath::BpfLinks bpf_links_;
     TimePoint next_notice_{};
+    bool programs_due_ = false; ///< those that read checksums may be others than last time
+    TimePoint programs_seen_{};
     std::unique_ptr<Lanes> lanes_;
     std::unique_ptr<FastPath> fast_path_; ///< nullptr: it is off
     std::unique_ptr<Peers> peers_;

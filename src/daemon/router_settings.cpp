@@ -27,19 +27,26 @@ void Router::fit_checksums() {
     lanes_->cell().publish(snapshot_);
 }
 
-/** Of programs that are attached by a BPF link nobody is told: they have to be asked for. */
+/** Of programs that a BPF link attaches nobody is told: they have to be asked for. Nor of those
+ * that go with their link: while there are some it is looked at again from time to time. */
 void Router::notice_programs(TimePoint now) {
     constexpr auto kAskAgain = std::chrono::seconds(1);
+    constexpr auto kLookAgain = std::chrono::seconds(10);
     if (now < next_notice_) {
         return;
     }
     next_notice_ = now + kAskAgain;
-    if (!bpf_links_.made_new()) {
+    const bool there = !options_.finish_checksums && snapshot_.settings->finish_checksums;
+    programs_due_ =
+        programs_due_ || bpf_links_.made_new() || (there && now - programs_seen_ >= kLookAgain);
+    if (!programs_due_) {
         return;
     }
     host_.look_anew();
     try {
         fit_checksums();
+        programs_due_ = false;
+        programs_seen_ = now;
     } catch (const std::system_error& error) {
         if (rate_.allow("notice_programs", now)) {
             log::error("event=interfaces_not_read reason={}", log::quoted(error.what()));

@@ -243,10 +243,11 @@ TEST_CASE("a program of somebody else is left alone") {
 TEST_CASE("a program that is attached by a link is noticed") {
     const unsigned loopback = ::if_nametoindex("lo");
     BpfLinks links;
-    CHECK_FALSE(links.made_new()); // there may be many
+    std::ignore = links.made_new(); // others may be there
     Filter ours;
     ours.attach(loopback, Hook::generic);
     CHECK(links.made_new());
+    CHECK(BpfLinks{}.made_new());
 }
 
 TEST_CASE("the program is gone with its owner") {
