@@ -21,6 +21,13 @@ class Counter {
 
     void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
 
+    /** To `least`, where it is not that already. */
+    void raise(std::uint64_t least) {
+        if (value() < least) {
+            set(least);
+        }
+    }
+
     [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
   private:

@@ -379,7 +379,7 @@ void Outbox::send_train_now() {
     }
     if (way != nullptr && result.no_trains) {
         way->no_trains.refused(now_);
-        counters_.no_trains_until.set(nanoseconds(way->no_trains.until()));
+        counters_.no_trains_until.raise(nanoseconds(way->no_trains.until()));
     } else if (way != nullptr && result.took_train) {
         way->no_trains.taken();
     }

@@ -15,6 +15,9 @@ inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
 inline constexpr std::uint8_t kProtocolFragment = 44;
 inline constexpr std::uint8_t kProtocolIcmp6 = 58;
+/** The first and the last type of neighbour discovery (RFC 4861 4). */
+inline constexpr std::uint8_t kRouterSolicitation = 133;
+inline constexpr std::uint8_t kRedirect = 137;
 inline constexpr std::uint16_t kEtherIpv4 = 0x0800;
 inline constexpr std::uint16_t kEtherArp = 0x0806;
 inline constexpr std::uint16_t kEtherIpv6 = 0x86dd;

@@ -7,10 +7,8 @@
 namespace weave::dataplane {
 namespace {
 
-constexpr std::uint8_t kRouterSolicitation = 133;
 constexpr std::uint8_t kRouterAdvertisement = 134;
 constexpr std::uint8_t kNeighbourAdvertisement = 136;
-constexpr std::uint8_t kRedirect = 137;
 
 /** Addresses that belong to no node and are always let through. */
 bool is_unowned_by_nature(const IpAddress& address) {

@@ -50,8 +50,6 @@ class SourceCheck {
 
     /** A message whose contents are judged, too, each time. */
     static bool is_discovery(ByteView frame, const Packet& packet) {
-        constexpr std::uint8_t kRouterSolicitation = 133;
-        constexpr std::uint8_t kRedirect = 137;
         return packet.protocol == kProtocolIcmp6 && packet.version == 6 && packet.l4 != 0 &&
                packet.l4 < packet.end && frame[packet.l4] >= kRouterSolicitation &&
                frame[packet.l4] <= kRedirect;

@@ -15,23 +15,26 @@ constexpr std::size_t kIp6 = 40;
 constexpr std::size_t kTcp = 20;
 constexpr std::uint16_t kTcpChecksum = 16;
 
+constexpr std::uint8_t kSyn = 0x02;
+
 struct Segment {
+    std::uint64_t pair = 0;
     std::uint64_t flow = 0;
     std::uint32_t sequence = 0;
     std::uint32_t payload = 0;
+    bool first = false; ///< of a connection
 };
 
-/** Spreads every bit over the upper ones (multiplicative hashing). */
+/** Spreads every bit over all others that are taken of it (multiplicative hashing). */
 std::uint64_t mixed(std::uint64_t value) {
     value *= 0x9e3779b97f4a7c15;
     return value ^ value >> 32;
 }
 
-/** The ports, and the addresses of `size` bytes in front of them. */
-std::uint64_t flow_of(const std::uint8_t* l4, std::size_t size) {
-    std::uint64_t key = wire::load_u32(l4);
-    for (std::size_t at = 0; at < size; at += sizeof key) {
-        key = mixed(key ^ wire::load_u64(l4 - size + at));
+/** `size` bytes, a multiple of four. */
+std::uint64_t mixed(std::uint64_t key, const std::uint8_t* from, std::size_t size) {
+    for (std::size_t at = 0; at < size; at += 4) {
+        key = mixed(key ^ wire::load_u32(from + at));
     }
     return key;
 }
@@ -48,74 +51,85 @@ std::optional<Segment> read_segment(const VnetHeader& vnet, ByteView frame) {
     if (!v4 && (l4 < kMacs + 2 + kIp6 || load_be16(tcp - kIp6 - 2) != kEtherIpv6)) {
         return std::nullopt;
     }
+    const std::size_t address = v4 ? 4 : 16;
     const std::size_t header = l4 + (tcp[12] >> 4) * 4U;
     Segment out;
-    out.flow = flow_of(tcp, v4 ? 8 : 32);
+    // Whose MAC address and IP address these are was checked. Destinations of a MAC address share
+    // what is behind it.
+    out.pair = mixed(mixed(1, frame.data(), kMacs), tcp - 2 * address, address);
+    out.flow = mixed(out.pair, tcp - address, address + 4); // and both ports
     out.sequence = load_be32(tcp + 4);
+    out.first = (tcp[13] & kSyn) != 0;
     out.payload = static_cast<std::uint32_t>(frame.size() - std::min(header, frame.size()));
     return out;
 }
 
 } // namespace
 
-std::size_t SuperframeWatch::place_of(const MacAddress& mac) {
-    return std::hash<MacAddress>{}(mac) % std::tuple_size_v<decltype(destinations_)>;
-}
-
-bool SuperframeWatch::holds(ByteView frame, TimePoint now) const {
-    if (frame.size() < kMacs) {
+bool SuperframeWatch::holds(const VnetHeader& vnet, ByteView frame, TimePoint now) const {
+    const auto segment = read_segment(vnet, frame);
+    if (!segment) {
         return false;
     }
-    const MacAddress mac = mac_at(frame.data());
-    const Destination& place = destinations_[place_of(mac)];
-    return place.abstinence.holds(now) && place.mac == mac;
+    const Pair& place = pairs_[segment->pair % pairs_.size()];
+    return place.key == segment->pair && place.abstinence.holds(now);
 }
 
 /** nullptr: its place is taken by one that is watched, or kept from superframes, now. */
-SuperframeWatch::Destination* SuperframeWatch::destination_of(const MacAddress& mac,
-                                                              TimePoint now) {
-    Destination& place = destinations_[place_of(mac)];
+SuperframeWatch::Pair* SuperframeWatch::pair_of(std::uint64_t key, TimePoint now) {
+    Pair& place = pairs_[key % pairs_.size()];
     if (now - place.since >= kWindow) {
-        if (place.mac != mac && !place.abstinence.holds(now)) {
-            place = {mac, {}, now, 0, 0, 0};
-        } else if (place.mac == mac) {
+        if (place.key != key && !place.abstinence.holds(now)) {
+            place = {};
+            place.key = key;
+        }
+        if (place.key == key) {
             if (place.superframes >= kLeast) {
                 place.abstinence.taken();
             }
             place.since = now;
-            place.superframes = 0;
+            place.superframes = place.repetitions = 0;
             place.joined = place.again = 0;
         }
     }
-    return place.mac == mac ? &place : nullptr;
+    return place.key == key ? &place : nullptr;
 }
 
-/** Of the bytes from `sequence` on, how many were handed on before. */
+/** Of the bytes from `sequence` on, how many are in `flow`. Sequence numbers wrap: what lies before
+ * its start is further from that than its end is. */
 std::uint32_t
-SuperframeWatch::handed_on_before(std::uint64_t key, std::uint32_t sequence, std::uint32_t size) {
-    Flow& flow = flows_[key % flows_.size()];
-    // Sequence numbers wrap: what lies outside is what is further from the start than the end is.
+SuperframeWatch::overlap(const Flow& flow, std::uint32_t sequence, std::uint32_t size) {
+    const std::uint32_t at = sequence - flow.from;
+    const std::uint32_t known = flow.to - flow.from;
+    return at < known ? std::min(size, known - at) : 0;
+}
+
+void SuperframeWatch::extend(Flow& flow,
+                             std::uint64_t key,
+                             std::uint32_t sequence,
+                             std::uint32_t size) {
     const std::uint32_t at = sequence - flow.from;
     const std::uint32_t known = flow.to - flow.from;
     if (flow.key != key || at > known) {
         flow = {key, sequence, sequence + size};
-        return 0;
-    }
-    if (at + size > known) {
+    } else if (at + size > known) {
         flow.to = sequence + size;
         flow.from = flow.to - std::min(at + size, kReach);
     }
-    return std::min(size, known - at);
 }
 
 std::optional<TimePoint>
 SuperframeWatch::wrote(const VnetHeader& vnet, std::span<const ByteView> frames, TimePoint now) {
     auto segment = read_segment(vnet, frames.front());
-    if (!segment || segment->payload == 0) {
+    if (!segment) {
         return std::nullopt;
     }
-    Destination* to = destination_of(mac_at(frames.front().data()), now);
-    if (to == nullptr || to->abstinence.holds(now)) {
+    Flow& flow = flows_[segment->flow % flows_.size()];
+    if (segment->first) {
+        flow = {};
+    }
+    Pair* pair = segment->payload == 0 ? nullptr : pair_of(segment->pair, now);
+    if (pair == nullptr || pair->abstinence.holds(now)) {
         return std::nullopt;
     }
     if (frames.size() > 1) {
@@ -123,18 +137,25 @@ SuperframeWatch::wrote(const VnetHeader& vnet, std::span<const ByteView> frames,
         segment->payload *= static_cast<std::uint32_t>(frames.size());
         segment->payload -=
             static_cast<std::uint32_t>(frames.front().size() - frames.back().size());
-        ++to->superframes;
-        to->joined += segment->payload;
     }
-    to->again += handed_on_before(segment->flow, segment->sequence, segment->payload);
-    if (to->superframes < kLeast || 2 * to->again < to->joined) {
+    const std::uint32_t again =
+        flow.key == segment->flow ? overlap(flow, segment->sequence, segment->payload) : 0;
+    pair->again += again;
+    pair->repetitions += again != 0 ? 1 : 0;
+    if (frames.size() > 1) {
+        ++pair->superframes;
+        pair->joined += segment->payload;
+        extend(flow, segment->flow, segment->sequence, segment->payload);
+    }
+    if (pair->superframes < kLeast || pair->repetitions < kLeast ||
+        2 * pair->again < pair->joined) {
         return std::nullopt;
     }
-    to->abstinence.refused(now);
-    to->since = now;
-    to->superframes = 0;
-    to->joined = to->again = 0;
-    return to->abstinence.until();
+    pair->abstinence.refused(now);
+    pair->since = now;
+    pair->superframes = pair->repetitions = 0;
+    pair->joined = pair->again = 0;
+    return pair->abstinence.until();
 }
 
 } // namespace weave::dataplane

@@ -76,7 +76,7 @@ void TapPort::write(const VnetHeader& vnet,
 void TapPort::wrote(const VnetHeader& vnet, std::span<const ByteView> frames) {
     counters_.tap_writes.add();
     if (const auto until = watch_.wrote(vnet, frames, now_)) {
-        counters_.superframes_lost_until.set(nanoseconds(*until));
+        counters_.superframes_lost_until.raise(nanoseconds(*until));
     }
 }
 
@@ -84,7 +84,7 @@ void TapPort::write_super(const VnetHeader& vnet,
                           std::span<const iovec> parts,
                           std::span<const ByteView> frames) {
     Abstinence& shape = no_superframes_[shape_of(vnet)];
-    if (shape.holds(now_) || watch_.holds(frames.front(), now_)) {
+    if (shape.holds(now_) || watch_.holds(vnet, frames.front(), now_)) {
         write_singles(vnet, frames);
         return;
     }
@@ -102,7 +102,7 @@ void TapPort::write_super(const VnetHeader& vnet,
     // Where a single frame is refused, too, the superframe was not to blame.
     if (write_singles(vnet, frames) && verdict.remedy == Remedy::split_for_now) {
         shape.refused(now_);
-        counters_.no_superframes_until.set(nanoseconds(shape.until()));
+        counters_.no_superframes_until.raise(nanoseconds(shape.until()));
     }
 }
 
