@@ -40,6 +40,7 @@ Lanes::Lanes(boost::asio::io_context& io, LaneDescriptors descriptors, bool pair
         config.cell = &cell_;
         config.control = &control_;
         config.handoff = count > 1 ? &handoff_ : nullptr;
+        config.superframes = &superframes_;
         lanes_.push_back(std::make_unique<dataplane::Lane>(config));
     }
 }

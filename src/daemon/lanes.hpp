@@ -89,6 +89,7 @@ class Lanes {
     bool paired_;
     os::EventFd control_;
     dataplane::Handoff handoff_;
+    dataplane::SuperframeWatch superframes_;
     std::vector<std::unique_ptr<dataplane::Lane>> lanes_;
     std::vector<std::thread> threads_;
     boost::asio::posix::stream_descriptor control_wait_;

@@ -8,6 +8,7 @@
 #include "dataplane/handoff.hpp"
 #include "dataplane/punt.hpp"
 #include "dataplane/snapshot_cell.hpp"
+#include "dataplane/superframe_watch.hpp"
 #include "os/event_fd.hpp"
 #include "os/udp_socket.hpp"
 
@@ -32,6 +33,8 @@ struct LaneConfig {
     os::EventFd* control = nullptr;
     /** With several lanes: how datagrams reach the lane that owns their key. */
     Handoff* handoff = nullptr;
+    /** Of all lanes: whether what they write to the TAP arrives. */
+    SuperframeWatch* superframes = nullptr;
     /** Slots of the punt and of the injection ring; powers of two. */
     std::size_t ring_slots = 256;
 };

@@ -66,18 +66,42 @@ std::optional<Segment> read_segment(const VnetHeader& vnet, ByteView frame) {
 
 } // namespace
 
+class SuperframeWatch::Turn {
+  public:
+    explicit Turn(const Shard& shard)
+        : shard_(shard)
+        , mine_(!shard.taken.test_and_set(std::memory_order_acquire)) {}
+
+    ~Turn() {
+        if (mine_) {
+            shard_.taken.clear(std::memory_order_release);
+        }
+    }
+
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    explicit operator bool() const { return mine_; }
+
+  private:
+    const Shard& shard_;
+    bool mine_;
+};
+
 bool SuperframeWatch::holds(const VnetHeader& vnet, ByteView frame, TimePoint now) const {
     const auto segment = read_segment(vnet, frame);
     if (!segment) {
         return false;
     }
-    const Pair& place = pairs_[segment->pair % pairs_.size()];
-    return place.key == segment->pair && place.abstinence.holds(now);
+    const Shard& shard = shards_[segment->pair % shards_.size()];
+    const Turn turn(shard);
+    const Pair& place = shard.pairs[segment->pair / shards_.size() % shard.pairs.size()];
+    return turn && place.key == segment->pair && place.abstinence.holds(now);
 }
 
 /** nullptr: its place is taken by one that is watched, or kept from superframes, now. */
-SuperframeWatch::Pair* SuperframeWatch::pair_of(std::uint64_t key, TimePoint now) {
-    Pair& place = pairs_[key % pairs_.size()];
+SuperframeWatch::Pair* SuperframeWatch::pair_of(Shard& shard, std::uint64_t key, TimePoint now) {
+    Pair& place = shard.pairs[key / std::tuple_size_v<decltype(shards_)> % shard.pairs.size()];
     if (now - place.since >= kWindow) {
         if (place.key != key && !place.abstinence.holds(now)) {
             place = {};
@@ -95,58 +119,66 @@ SuperframeWatch::Pair* SuperframeWatch::pair_of(std::uint64_t key, TimePoint now
     return place.key == key ? &place : nullptr;
 }
 
-/** Of the bytes from `sequence` on, how many are in `flow`. Sequence numbers wrap: what lies before
- * its start is further from that than its end is. */
-std::uint32_t
-SuperframeWatch::overlap(const Flow& flow, std::uint32_t sequence, std::uint32_t size) {
-    const std::uint32_t at = sequence - flow.from;
-    const std::uint32_t known = flow.to - flow.from;
-    return at < known ? std::min(size, known - at) : 0;
+std::uint32_t SuperframeWatch::Flow::again(std::uint32_t sequence, std::uint32_t bytes) const {
+    const std::uint32_t at = sequence - from;
+    return at < joined ? std::min(bytes, joined - at) : 0;
 }
 
-void SuperframeWatch::extend(Flow& flow,
-                             std::uint64_t key,
-                             std::uint32_t sequence,
-                             std::uint32_t size) {
-    const std::uint32_t at = sequence - flow.from;
-    const std::uint32_t known = flow.to - flow.from;
-    if (flow.key != key || at > known) {
-        flow = {key, sequence, sequence + size};
-    } else if (at + size > known) {
-        flow.to = sequence + size;
-        flow.from = flow.to - std::min(at + size, kReach);
+void SuperframeWatch::Flow::extend(std::uint32_t sequence, std::uint32_t bytes, bool superframe) {
+    const std::uint32_t end = sequence - from + bytes;
+    size = std::max(size, end);
+    joined = superframe ? std::max(joined, end) : joined;
+    const std::uint32_t forgotten = size - std::min(size, kReach);
+    from += forgotten;
+    size -= forgotten;
+    joined -= std::min(joined, forgotten);
+}
+
+std::uint32_t SuperframeWatch::note(
+    Flow& flow, std::uint64_t key, std::uint32_t sequence, std::uint32_t bytes, bool superframe) {
+    if (flow.key != key || !flow.follows(sequence)) {
+        if (superframe) { // another flow, or behind a gap
+            flow = {key, sequence, bytes, bytes};
+        }
+        return 0;
     }
+    const std::uint32_t again = flow.again(sequence, bytes);
+    flow.extend(sequence, bytes, superframe);
+    return again;
 }
 
 std::optional<TimePoint>
 SuperframeWatch::wrote(const VnetHeader& vnet, std::span<const ByteView> frames, TimePoint now) {
     auto segment = read_segment(vnet, frames.front());
-    if (!segment) {
+    if (!segment || (segment->payload == 0 && !segment->first)) {
         return std::nullopt;
     }
-    Flow& flow = flows_[segment->flow % flows_.size()];
+    Shard& shard = shards_[segment->pair % shards_.size()];
+    const Turn turn(shard);
+    if (!turn) {
+        return std::nullopt;
+    }
+    Flow& flow = shard.flows[segment->flow % shard.flows.size()];
     if (segment->first) {
         flow = {};
     }
-    Pair* pair = segment->payload == 0 ? nullptr : pair_of(segment->pair, now);
+    Pair* pair = segment->payload == 0 ? nullptr : pair_of(shard, segment->pair, now);
     if (pair == nullptr || pair->abstinence.holds(now)) {
         return std::nullopt;
     }
-    if (frames.size() > 1) {
+    const bool superframe = frames.size() > 1;
+    if (superframe) {
         // All are as long as the first, the last perhaps shorter.
         segment->payload *= static_cast<std::uint32_t>(frames.size());
         segment->payload -=
             static_cast<std::uint32_t>(frames.front().size() - frames.back().size());
-    }
-    const std::uint32_t again =
-        flow.key == segment->flow ? overlap(flow, segment->sequence, segment->payload) : 0;
-    pair->again += again;
-    pair->repetitions += again != 0 ? 1 : 0;
-    if (frames.size() > 1) {
         ++pair->superframes;
         pair->joined += segment->payload;
-        extend(flow, segment->flow, segment->sequence, segment->payload);
     }
+    const std::uint32_t again =
+        note(flow, segment->flow, segment->sequence, segment->payload, superframe);
+    pair->again += again;
+    pair->repetitions += again != 0 ? 1 : 0;
     if (pair->superframes < kLeast || pair->repetitions < kLeast ||
         2 * pair->again < pair->joined) {
         return std::nullopt;

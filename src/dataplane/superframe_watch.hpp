@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "base/address.hpp"
 #include "base/time.hpp"
 #include "dataplane/kernel_errors.hpp"
 #include "dataplane/packet.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -20,7 +20,9 @@ namespace weave::dataplane {
  * lost on its way here does not count, as it was never handed on.
  *
  * It judges what one sender sends to one destination by itself, so that who sends the same again
- * and again costs nobody but itself. Of one lane and its thread; allocates nothing.
+ * and again costs nobody but itself. Of all lanes, as a flow that sends more or less than before
+ * changes its lane. Any thread; allocates nothing and waits for nobody: what two lanes do at the
+ * same moment with the same pair is noted of one.
  */
 class SuperframeWatch {
   public:
@@ -43,11 +45,19 @@ class SuperframeWatch {
     wrote(const VnetHeader& vnet, std::span<const ByteView> frames, TimePoint now);
 
   private:
-    /** The newest bytes of a TCP flow that were handed on in superframes without a gap. */
+    /** The newest bytes of a TCP flow that were handed on without a gap. Sequence numbers wrap:
+     * what lies before the first is further from it than the last is. */
     struct Flow {
         std::uint64_t key = 0;
         std::uint32_t from = 0;
-        std::uint32_t to = 0;
+        std::uint32_t size = 0;
+        std::uint32_t joined = 0; ///< so many, and none behind them went in a superframe
+
+        /** Begins among them, or right behind. */
+        [[nodiscard]] bool follows(std::uint32_t sequence) const { return sequence - from <= size; }
+
+        [[nodiscard]] std::uint32_t again(std::uint32_t sequence, std::uint32_t bytes) const;
+        void extend(std::uint32_t sequence, std::uint32_t bytes, bool superframe);
     };
 
     /** A sender and a destination. */
@@ -61,12 +71,25 @@ class SuperframeWatch {
         std::uint64_t again = 0;  ///< of those, bytes that came again
     };
 
-    Pair* pair_of(std::uint64_t key, TimePoint now);
-    static std::uint32_t overlap(const Flow& flow, std::uint32_t sequence, std::uint32_t size);
-    static void extend(Flow& flow, std::uint64_t key, std::uint32_t sequence, std::uint32_t size);
+    /** Pairs do not share one, so that lanes with different pairs seldom meet. */
+    struct alignas(64) Shard {
+        mutable std::atomic_flag taken;
+        std::array<Flow, 32> flows{};
+        std::array<Pair, 8> pairs{};
+    };
 
-    std::array<Flow, 512> flows_{};
-    std::array<Pair, 64> pairs_{};
+    /** Takes the shard, unless somebody else has it. */
+    class Turn;
+
+    static Pair* pair_of(Shard& shard, std::uint64_t key, TimePoint now);
+    /** Returns how many of these bytes had gone in superframes, or between such. */
+    static std::uint32_t note(Flow& flow,
+                              std::uint64_t key,
+                              std::uint32_t sequence,
+                              std::uint32_t bytes,
+                              bool superframe);
+
+    std::array<Shard, 16> shards_{};
 };
 
 } // namespace weave::dataplane

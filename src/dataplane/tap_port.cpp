@@ -75,7 +75,8 @@ void TapPort::write(const VnetHeader& vnet,
 
 void TapPort::wrote(const VnetHeader& vnet, std::span<const ByteView> frames) {
     counters_.tap_writes.add();
-    if (const auto until = watch_.wrote(vnet, frames, now_)) {
+    const auto until = watch_ == nullptr ? std::nullopt : watch_->wrote(vnet, frames, now_);
+    if (until) {
         counters_.superframes_lost_until.raise(nanoseconds(*until));
     }
 }
@@ -84,7 +85,7 @@ void TapPort::write_super(const VnetHeader& vnet,
                           std::span<const iovec> parts,
                           std::span<const ByteView> frames) {
     Abstinence& shape = no_superframes_[shape_of(vnet)];
-    if (shape.holds(now_) || watch_.holds(vnet, frames.front(), now_)) {
+    if (shape.holds(now_) || (watch_ != nullptr && watch_->holds(vnet, frames.front(), now_))) {
         write_singles(vnet, frames);
         return;
     }

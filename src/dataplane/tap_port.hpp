@@ -17,9 +17,11 @@ namespace weave::dataplane {
 /** One TAP queue: reads frames into a buffer with room in front, writes frames and superframes. */
 class TapPort : public FrameSink {
   public:
-    TapPort(int fd, LaneCounters& counters)
+    /** `watch`: nullptr, or shared with others. */
+    TapPort(int fd, LaneCounters& counters, SuperframeWatch* watch)
         : fd_(fd)
-        , counters_(counters) {}
+        , counters_(counters)
+        , watch_(watch) {}
 
     /** Bytes free in front of a read frame, for headers stamped there. */
     static constexpr std::size_t kHeadroom = 64;
@@ -60,7 +62,7 @@ class TapPort : public FrameSink {
     TimePoint now_{};
     /** TCP over IPv4 and IPv6, UDP: some kernels refuse valid superframes of one shape. */
     std::array<Abstinence, 3> no_superframes_;
-    SuperframeWatch watch_;
+    SuperframeWatch* watch_;
 };
 
 } // namespace weave::dataplane

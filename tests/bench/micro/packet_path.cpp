@@ -104,7 +104,7 @@ struct Parts {
     LaneCounters counters;
     Punter punter{16, nullptr, counters};
     Outbox outbox{{}, counters, punter};
-    TapPort tap{file.get(), counters};
+    TapPort tap{file.get(), counters, nullptr};
     Egress egress{tap, outbox, punter, counters};
     Nowhere sink;
     Merger merger{sink, true};

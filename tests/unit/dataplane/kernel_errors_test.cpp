@@ -31,7 +31,7 @@ struct FakeTap {
         REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
         tap.reset(ends[0]);
         pod.reset(ends[1]);
-        port = std::make_unique<TapPort>(tap.get(), counters);
+        port = std::make_unique<TapPort>(tap.get(), counters, nullptr);
         at(0s);
     }
 
@@ -278,7 +278,7 @@ TEST_CASE("a TAP that refuses superframes gets single frames, until it is asked 
 
 TEST_CASE("a TAP that is down, or full, is not one that refuses superframes") {
     LaneCounters counters;
-    TapPort gone{-1, counters};
+    TapPort gone{-1, counters, nullptr};
     const Bytes frame(100);
     const ByteView frames[] = {frame, frame};
     const iovec whole{const_cast<std::uint8_t*>(frame.data()), frame.size()};
