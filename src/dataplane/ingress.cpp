@@ -204,8 +204,7 @@ void Ingress::note_arrival(DataSession& session) {
     PeerState::LanePart& part = peer->state->lane(config_.lane);
     part.rx_packets.add(group_.frames);
     part.rx_bytes.add(group_.bytes);
-    part.last_rx.set(
-        static_cast<std::uint64_t>(now_.time_since_epoch() / std::chrono::nanoseconds{1}));
+    part.last_rx.set(nanoseconds(now_));
     if (group_.origin.kind != Origin::Kind::direct) {
         return;
     }

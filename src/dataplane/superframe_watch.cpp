@@ -111,9 +111,7 @@ SuperframeWatch::Pair* SuperframeWatch::pair_of(Shard& shard, std::uint64_t key,
             if (place.superframes >= kLeast) {
                 place.abstinence.taken();
             }
-            place.since = now;
-            place.superframes = place.repetitions = 0;
-            place.joined = place.again = 0;
+            place.begin(now);
         }
     }
     return place.key == key ? &place : nullptr;
@@ -184,9 +182,7 @@ SuperframeWatch::wrote(const VnetHeader& vnet, std::span<const ByteView> frames,
         return std::nullopt;
     }
     pair->abstinence.refused(now);
-    pair->since = now;
-    pair->superframes = pair->repetitions = 0;
-    pair->joined = pair->again = 0;
+    pair->begin(now);
     return pair->abstinence.until();
 }
 

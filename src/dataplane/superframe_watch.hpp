@@ -69,6 +69,13 @@ class SuperframeWatch {
         std::uint32_t repetitions = 0;
         std::uint64_t joined = 0; ///< bytes, in superframes
         std::uint64_t again = 0;  ///< of those, bytes that came again
+
+        /** A window. */
+        void begin(TimePoint now) {
+            since = now;
+            superframes = repetitions = 0;
+            joined = again = 0;
+        }
     };
 
     /** Pairs do not share one, so that lanes with different pairs seldom meet. */
