@@ -6,6 +6,7 @@
 #include "dataplane/egress.hpp"
 #include "dataplane/ingress.hpp"
 #include "os/fd.hpp"
+#include "tcp_frame.hpp"
 
 #include <benchmark/benchmark.h>
 #include <sys/mman.h>
@@ -16,36 +17,12 @@ namespace {
 
 constexpr std::size_t kPieces = 45;
 constexpr std::size_t kPiece = 1324;
-constexpr std::size_t kHeader = 14 + 20 + 32;
-constexpr std::size_t kDatagram = kHeader + kPiece + wire::kRecordHeaderSize + wire::kDataOverhead;
+constexpr std::size_t kDatagram =
+    kTcpFrameHeader + kPiece + wire::kRecordHeaderSize + wire::kDataOverhead;
 constexpr std::uint32_t kIndex = 64;
 constexpr MacAddress kNear{{2, 0, 0, 0, 0, 1}};
 constexpr MacAddress kFar{{2, 0, 0, 0, 0, 2}};
 const TimePoint kNow = TimePoint{} + std::chrono::hours{1};
-
-/** TCP over IPv4 with timestamps, between a pod here and one at the peer. */
-Bytes tcp_frame(const MacAddress& from, const MacAddress& to, std::size_t payload) {
-    Bytes frame(kHeader + payload, 0x5a);
-    std::copy(to.octets.begin(), to.octets.end(), frame.begin());
-    std::copy(from.octets.begin(), from.octets.end(), frame.begin() + 6);
-    std::uint8_t* ip = frame.data() + 14;
-    std::fill(frame.begin() + 12, frame.begin() + kHeader, std::uint8_t{0});
-    frame[12] = 0x08;
-    ip[0] = 0x45;
-    store_be16(ip + 2, frame.size() - 14);
-    ip[6] = 0x40;
-    ip[8] = 64;
-    ip[9] = kProtocolTcp;
-    ip[12] = ip[16] = 10;
-    ip[15] = from.octets[5];
-    ip[19] = to.octets[5];
-    std::uint8_t* tcp = ip + 20;
-    store_be16(tcp, 40000);
-    store_be16(tcp + 2, 5001);
-    tcp[12] = 0x80;
-    tcp[13] = 0x10;
-    return frame;
-}
 
 crypto::Key32 some_key() {
     crypto::Key32 key;
@@ -115,7 +92,7 @@ struct Parts {
 void send_superframe(benchmark::State& state) {
     const auto lane = std::make_unique<Parts>();
     const VnetHeader vnet{
-        kVnetNeedsChecksum, kGsoTcp4, kHeader, kPiece, 14 + 20, 16}; // what TCP asks for
+        kVnetNeedsChecksum, kGsoTcp4, kTcpFrameHeader, kPiece, 14 + 20, 16}; // what TCP asks for
     const Bytes frame = tcp_frame(kNear, kFar, kPieces * kPiece);
     const bool written = ::write(lane->file.get(), &vnet, sizeof vnet) == ssize_t{sizeof vnet} &&
                          ::write(lane->file.get(), frame.data(), frame.size()) == std::ssize(frame);
