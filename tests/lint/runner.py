@@ -13,13 +13,14 @@ import common
 
 ROOT = pathlib.Path(sys.argv[1])
 OK = '{"name": "one", "result": "OK"}\n'
-FAIL = '{"name": "two", "result": "FAIL", "stdout": "two is three\\n"}\n'
+FAIL = '{"name": "two", "result": "FAIL", "returncode": -9, "duration": 2.5, "stdout": "two is three\\n"}\n'
 SKIP = '{"name": "three", "result": "SKIP", "stdout": "skipped: it rains\\n"}\n'
 # What is wrong, the log that "meson test" leaves (None: none), its status, the last line and one line before it.
 RUNS = [
     ("all is well", OK + OK + SKIP, 0, "2 passed, 0 failed", "skipped: three: it rains"),
     ("nothing, and no vectors", OK, 0, "1 passed, 0 failed", "skipped: the published Noise and Wycheproof vectors"),
     ("a test failed", OK + FAIL, 1, "1 passed, 1 failed", "failed: two: two is three"),
+    ("a signal ended a test", OK + FAIL, 1, "1 passed, 1 failed", "failed: two: FAIL, exit status -9 after 2.5 s"),
     ("a test failed and meson did not say so", OK + FAIL, 0, "1 passed, 1 failed", ""),
     ("meson died at once, over an older log", None, 125, "0 passed, 1 failed", "meson test ended with status 125"),
     ("meson was killed on the way", OK, 137, "1 passed, 1 failed", "meson test ended with status 137"),

@@ -8,8 +8,8 @@ begin iperf3 python3 socat jq
 
 filter=$build/src/fastpath/filter.bpf.o
 status() { ctl "$1" -o json status; }
-# fast HOST FIELD: of its first interface
-fast() { status "$1" | jq -r ".fast_paths[0].$2"; }
+# fast HOST FIELD: of its first interface; nothing while it tells of none, as in its first moments
+fast() { status "$1" | jq -r ".fast_paths[0].$2 // empty"; }
 is_fast() { [[ $(fast "$1" path) == "af_xdp "* ]]; }
 is_slow() { [[ $(fast "$1" path) == sockets ]]; }
 says() { fast "$1" reason | matches "$2"; }
