@@ -18,8 +18,9 @@ constexpr std::size_t kDrainBytes = 512 * 1024;
 
 } // namespace
 
-Egress::Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters)
-    : tap_(tap)
+Egress::Egress(unsigned lane, TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters)
+    : lane_(lane)
+    , tap_(tap)
     , outbox_(outbox)
     , punter_(punter)
     , counters_(counters)
@@ -319,20 +320,35 @@ void Egress::refuse_too_big(const Route& route, const Outgoing& out) {
 
 void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
     counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
-    const auto added =
-        pending_.add(peer, snapshot_->peers->peer(peer)->state, out.vnet, out.frame, now_);
-    counters_.drop(Drop::queue_full, added.dropped);
-    if (added.ask) {
+    const std::shared_ptr<PeerState>& state = snapshot_->peers->peer(peer)->state;
+    counters_.drop(Drop::queue_full, pending_.add(peer, state, out.vnet, out.frame, now_));
+    ask_for_session(peer, *state);
+}
+
+void Egress::ask_for_session(PeerIndex peer, PeerState& state) {
+    constexpr Duration kAskAgain = std::chrono::seconds{1};
+    TimePoint& asked = state.lane(lane_).asked;
+    if (asked == TimePoint{} || now_ - asked >= kAskAgain) {
+        asked = now_;
         punter_.punt(Punt::Kind::need_session, {}, [&](Punt& punt) { punt.peer = peer; });
+    }
+}
+
+/** The next frame that has to wait asks at once, as what was asked for is over. */
+void Egress::ask_at_once(PeerIndex peer) {
+    if (const PeerEntry* entry = snapshot_->peers->peer(peer)) {
+        entry->state->lane(lane_).asked = {};
     }
 }
 
 void Egress::flush_pending(PeerIndex peer) {
     counters_.drop(Drop::waited_too_long, pending_.drop_stale(peer, now_));
-    for (const PendingFrames::Frame& waiting : pending_.take(peer)) {
-        const ByteSpan frame = ByteSpan{buffer_}.subspan(TapPort::kHeadroom, waiting.bytes.size());
-        std::copy(waiting.bytes.begin(), waiting.bytes.end(), frame.begin());
-        if (const auto out = judge(waiting.vnet, frame)) {
+    ask_at_once(peer);
+    // Each once: one may have to wait again.
+    for (std::size_t left = pending_.count(peer); left > 0; --left) {
+        const auto frame = pending_.take(peer, ByteSpan{buffer_}.subspan(TapPort::kHeadroom));
+        const auto out = frame ? judge(frame->vnet, frame->bytes) : std::nullopt;
+        if (out) {
             send_to(peer, *out);
         }
     }
@@ -344,7 +360,8 @@ void Egress::drop_stale(PeerIndex peer) {
 }
 
 void Egress::drop_pending(PeerIndex peer) {
-    counters_.drop(Drop::no_session, pending_.take(peer).size());
+    counters_.drop(Drop::no_session, pending_.drop_all(peer));
+    ask_at_once(peer);
 }
 
 } // namespace weave::dataplane

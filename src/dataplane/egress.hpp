@@ -43,7 +43,7 @@ class SenderLimit {
 /** The way out: frames from the TAP, to the peers that own their destinations. */
 class Egress {
   public:
-    Egress(TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters);
+    Egress(unsigned lane, TapPort& tap, Outbox& outbox, Punter& punter, LaneCounters& counters);
 
     void begin(const Snapshot& snapshot, TimePoint now) {
         snapshot_ = &snapshot;
@@ -79,12 +79,15 @@ class Egress {
     void send_super(const Route& route, const Outgoing& out);
     void send_large(const Route& route, const Outgoing& out);
     void wait_for_session(PeerIndex peer, const Outgoing& out);
+    void ask_for_session(PeerIndex peer, PeerState& state);
+    void ask_at_once(PeerIndex peer);
     bool send_cut(const Route& route, const Outgoing& out);
     void send_pieces(const Route& route, Segmenter& segmenter);
     void send_datagrams(const Route& route, Segmenter& segmenter);
     void send_fragments(const Route& route, const Outgoing& out, Fragmenter& fragmenter);
     void refuse_too_big(const Route& route, const Outgoing& out);
 
+    unsigned lane_;
     TapPort& tap_;
     Outbox& outbox_;
     Punter& punter_;

@@ -98,7 +98,7 @@ Lane::Impl::Impl(const LaneConfig& config)
     , tap_(config.tap, counters_, config.superframes)
     , outbox_({config.index, config.udp4, config.udp6}, counters_, punter_)
     , merger_(tap_, config.tap_uso)
-    , egress_(tap_, outbox_, punter_, counters_)
+    , egress_(config.index, tap_, outbox_, punter_, counters_)
     , ingress_({config.index, config.handoff}, merger_, outbox_, punter_, counters_) {
     if (!epoll_) {
         throw std::system_error(

@@ -3,99 +3,143 @@
 #include "dataplane/pending.hpp"
 
 #include <algorithm>
-#include <new>
+#include <tuple>
+#include <utility>
 
 namespace weave::dataplane {
 
-void PendingFrames::drop_oldest(Queue& queue) {
-    const std::size_t size = queue.frames.front().bytes.size();
-    queue.frames.pop_front();
-    queue.state->waiting().leave(size);
-    total_ -= size;
+/** With a block for a queue, should it be the first of its peer. */
+bool PendingFrames::has_memory(std::size_t frame) const {
+    constexpr std::size_t kOfBlock = std::tuple_size_v<decltype(Block::bytes)>;
+    return pool_.left() >= std::max<std::size_t>(1, (frame + kOfBlock - 1) / kOfBlock) + 1;
 }
 
-PendingFrames::Added PendingFrames::add(PeerIndex peer,
-                                        const std::shared_ptr<PeerState>& state,
-                                        const VnetHeader& vnet,
-                                        ByteView frame,
-                                        TimePoint now) {
-    constexpr Duration kAskAgain = std::chrono::seconds{1};
-    Added out;
-    Queue* made = nullptr;
-    try {
-        made = &queues_[peer];
-    } catch (const std::bad_alloc&) {
-        ++out.dropped;
-        return out;
-    }
-    Queue& queue = *made;
-    if (queue.state != state) { // the slot has another peer now
-        while (!queue.frames.empty()) {
-            drop_oldest(queue);
-            ++out.dropped;
+PendingFrames::Block* PendingFrames::store(const VnetHeader& vnet, ByteView frame, TimePoint now) {
+    std::pmr::polymorphic_allocator<> memory{&pool_};
+    Block* const first = memory.new_object<Block>();
+    first->head = {nullptr, frame.size(), now, vnet};
+    Block* block = first;
+    while (true) {
+        const std::size_t part = std::min(frame.size(), block->bytes.size());
+        std::copy_n(frame.begin(), part, block->bytes.begin());
+        frame = frame.subspan(part);
+        if (frame.empty()) {
+            return first;
         }
-        queue.state = state;
+        block->next = memory.new_object<Block>();
+        block = block->next;
     }
-    if (queue.asked == TimePoint{} || now - queue.asked >= kAskAgain) {
-        queue.asked = now;
-        out.ask = true;
+}
+
+bool PendingFrames::drop_oldest(Queues::iterator place) {
+    std::pmr::polymorphic_allocator<> memory{&pool_};
+    Queue& queue = place->second;
+    Block* block = queue.first;
+    const std::size_t size = block->head.size;
+    queue.first = block->head.next_frame;
+    queue.bytes -= size;
+    --queue.frames;
+    queue.state->waiting().leave(size);
+    while (block != nullptr) {
+        memory.delete_object(std::exchange(block, block->next));
     }
-#ifndef WEAVE_BREAK_PENDING_LIMIT // the simulator proves that it notices this missing
-    while (total_ + frame.size() > kMaxTotalBytes || !state->waiting().enter(frame.size())) {
-        ++out.dropped;
-        if (queue.frames.empty()) {
-            return out;
-        }
-        drop_oldest(queue);
+    if (queue.first != nullptr) {
+        return false;
     }
+    queues_.erase(place);
+    return true;
+}
+
+std::size_t PendingFrames::add(PeerIndex peer,
+                               const std::shared_ptr<PeerState>& state,
+                               const VnetHeader& vnet,
+                               ByteView frame,
+                               TimePoint now) {
+    std::size_t dropped = 0;
+    auto place = queues_.find(peer);
+    if (place != queues_.end() && place->second.state != state) { // the slot has another peer now
+        dropped += drop_all(peer);
+        place = queues_.end();
+    }
+    const auto fits = [&] {
+#ifdef WEAVE_BREAK_PENDING_LIMIT // the simulator proves that it notices this missing
+        return has_memory(frame.size());
+#else
+        return has_memory(frame.size()) && state->waiting().enter(frame.size());
 #endif
-    try {
-        queue.frames.push_back({vnet, Bytes(frame.begin(), frame.end()), now});
-    } catch (const std::bad_alloc&) {
-        state->waiting().leave(frame.size());
-        ++out.dropped;
-        return out;
+    };
+    while (!fits()) {
+        ++dropped;
+        if (place == queues_.end()) {
+            return dropped;
+        }
+        if (drop_oldest(place)) {
+            place = queues_.end();
+        }
     }
-    total_ += frame.size();
-    return out;
+    if (place == queues_.end()) {
+        place = queues_.try_emplace(peer).first;
+        place->second.state = state;
+    }
+    Queue& queue = place->second;
+    Block* const stored = store(vnet, frame, now);
+    (queue.first == nullptr ? queue.first : queue.last->head.next_frame) = stored;
+    queue.last = stored;
+    queue.bytes += frame.size();
+    ++queue.frames;
+    return dropped;
 }
 
 std::size_t PendingFrames::drop_stale(PeerIndex peer, TimePoint now) {
-    const auto found = queues_.find(peer);
+    const auto place = queues_.find(peer);
     std::size_t dropped = 0;
-    while (found != queues_.end() && !found->second.frames.empty() &&
-           now - found->second.frames.front().since > kMaxAge) {
-        drop_oldest(found->second);
+    bool gone = place == queues_.end();
+    while (!gone && now - place->second.first->head.since > kMaxAge) {
+        gone = drop_oldest(place);
         ++dropped;
     }
     return dropped;
 }
 
-std::deque<PendingFrames::Frame> PendingFrames::take(PeerIndex peer) {
-    const auto found = queues_.find(peer);
-    if (found == queues_.end()) {
-        return {};
+std::size_t PendingFrames::drop_all(PeerIndex peer) {
+    const auto place = queues_.find(peer);
+    const std::size_t dropped = count(peer);
+    bool gone = place == queues_.end();
+    while (!gone) {
+        gone = drop_oldest(place);
     }
-    std::deque<Frame> frames = std::move(found->second.frames);
-    for (const Frame& frame : frames) {
-        found->second.state->waiting().leave(frame.bytes.size());
-        total_ -= frame.bytes.size();
+    return dropped;
+}
+
+std::size_t PendingFrames::count(PeerIndex peer) const {
+    const auto place = queues_.find(peer);
+    return place == queues_.end() ? 0 : place->second.frames;
+}
+
+std::optional<PendingFrames::Frame> PendingFrames::take(PeerIndex peer, ByteSpan into) {
+    const auto place = queues_.find(peer);
+    if (place == queues_.end()) {
+        return std::nullopt;
     }
-    queues_.erase(found);
-    return frames;
+    const Block* block = place->second.first;
+    const Frame out{block->head.vnet, into.first(block->head.size)};
+    ByteSpan rest = out.bytes;
+    for (; block != nullptr; block = block->next) {
+        const std::size_t part = std::min(rest.size(), block->bytes.size());
+        std::copy_n(block->bytes.begin(), part, rest.begin());
+        rest = rest.subspan(part);
+    }
+    drop_oldest(place);
+    return out;
 }
 
 PendingFrames::Sizes PendingFrames::sizes() const {
     Sizes out;
     for (const auto& [peer, queue] : queues_) {
-        std::size_t bytes = 0;
-        for (const Frame& frame : queue.frames) {
-            bytes += frame.bytes.size();
-        }
-        out.frames = std::max(out.frames, queue.frames.size());
-        out.bytes = std::max(out.bytes, bytes);
+        out.frames = std::max(out.frames, queue.frames);
+        out.bytes = std::max(out.bytes, queue.bytes);
+        out.total += queue.bytes;
     }
-    out.total = total_;
     return out;
 }
 

@@ -95,7 +95,7 @@ void World::check_plane(std::size_t index) {
     bound(plane.path.flying, session::PathMonitor::Sizes::kMaxFlying, "probes on a way");
     bound(plane.pending.frames, dataplane::WaitingRoom::kMaxFrames, "waiting frames for a peer");
     bound(plane.pending.bytes, dataplane::WaitingRoom::kMaxBytes, "waiting bytes for a peer");
-    bound(plane.pending.total, dataplane::PendingFrames::kMaxTotalBytes, "waiting bytes");
+    bound(plane.pending.total, dataplane::PendingFrames::kMemory, "waiting bytes");
     if (node.plane->most_keys() > kMaxKeys) {
         violate("bounded_keys", node.name + " holds too many keys for one peer");
     }

@@ -94,7 +94,7 @@ void Plane::on_gone(const NodeId& node, TimePoint now) {
     sessions_.remove_peer(node);
     run(now);
     if (const Peer* peer = find(node)) {
-        pending_.take(peer->index);
+        pending_.drop_all(peer->index);
         peers_.erase(node);
     }
 }
@@ -291,7 +291,7 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
         return;
     }
     peer->sending.reset();
-    pending_.take(peer->index);
+    pending_.drop_all(peer->index);
     sessions_.open(action.peer, now);
 }
 

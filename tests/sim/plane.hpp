@@ -210,7 +210,8 @@ class Plane {
     std::size_t most_keys_ = 0;
     session::PathMonitor::Sizes most_of_path_;
     dataplane::PeerIndex next_peer_ = 0;
-    dataplane::PendingFrames pending_;
+    /** Thousands of nodes share a machine: a mebibyte each. */
+    dataplane::PendingFrames pending_{1024 * 1024};
 };
 
 } // namespace weave::sim

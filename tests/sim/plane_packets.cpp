@@ -136,8 +136,10 @@ void Plane::flush(Peer& peer, TimePoint now) {
     }
     peer.waiting = false;
     pending_.drop_stale(peer.index, now);
-    for (const auto& waiting : pending_.take(peer.index)) {
-        send_or_wait(peer, waiting.bytes, now);
+    Bytes buffer(2048);
+    for (std::size_t left = pending_.count(peer.index); left > 0; --left) {
+        const auto waiting = pending_.take(peer.index, buffer);
+        send_or_wait(peer, {waiting->bytes.begin(), waiting->bytes.end()}, now);
     }
 }
 

@@ -82,7 +82,7 @@ struct Parts {
     Punter punter{16, nullptr, counters};
     Outbox outbox{{}, counters, punter};
     TapPort tap{file.get(), counters, nullptr};
-    Egress egress{tap, outbox, punter, counters};
+    Egress egress{0, tap, outbox, punter, counters};
     Nowhere sink;
     Merger merger{sink, true};
     Ingress ingress{{}, merger, outbox, punter, counters};

@@ -239,16 +239,16 @@ TEST_CASE("what waits for a peer is bounded over all lanes") {
     PendingFrames lanes[2];
     std::size_t dropped = 0;
     for (int i = 0; i < 100; ++i) {
-        dropped += lanes[i % 2].add(1, state, {}, Bytes(100), now).dropped;
+        dropped += lanes[i % 2].add(1, state, {}, Bytes(100), now);
     }
     CHECK(dropped == 36);
-    CHECK(lanes[0].take(1).size() + lanes[1].take(1).size() == 64);
-    CHECK(lanes[0].add(1, state, {}, Bytes(100), now).dropped == 0);
+    CHECK(lanes[0].drop_all(1) + lanes[1].drop_all(1) == 64);
+    CHECK(lanes[0].add(1, state, {}, Bytes(100), now) == 0);
     // A lane that holds nothing cannot make room where others hold all.
     for (int i = 0; i < 64; ++i) {
         lanes[0].add(1, state, {}, Bytes(100), now);
     }
-    CHECK(lanes[1].add(1, state, {}, Bytes(100), now).dropped == 1);
+    CHECK(lanes[1].add(1, state, {}, Bytes(100), now) == 1);
 }
 
 TEST_CASE("however many small frames share a datagram, it fits the way to another lane") {
@@ -363,7 +363,68 @@ TEST_CASE("frames that waited too long are not sent any more") {
     CHECK(pending.drop_stale(1, start + std::chrono::seconds{5}) == 0);
     CHECK(pending.drop_stale(1, start + std::chrono::seconds{6}) == 1);
     CHECK(pending.drop_stale(2, start + std::chrono::seconds{6}) == 0);
-    CHECK(pending.take(1).size() == 1);
+    CHECK(pending.count(1) == 1);
+    CHECK(pending.drop_all(1) == 1);
+    CHECK(pending.drop_all(1) == 0);
+    CHECK_FALSE(state->waiting().occupied());
+}
+
+TEST_CASE("frames that wait come out as they went in, in their order, and leave their memory") {
+    constexpr std::size_t kBlocks = 200;
+    PendingFrames pending{kBlocks * BlockPool::kBlockSize};
+    const TimePoint now = Clock::now();
+    const std::array states{std::make_shared<PeerState>(1), std::make_shared<PeerState>(1)};
+    Bytes into(70000);
+    for (int round = 0; round < 50; ++round) {
+        // 200 blocks hold one superframe of 64 KB, and a few frames besides.
+        std::vector<Bytes> sent;
+        for (const std::size_t size : {std::size_t{65550},
+                                       std::size_t{0},
+                                       std::size_t{1},
+                                       std::size_t{471},
+                                       std::size_t{1500}}) {
+            sent.push_back(pattern(size + static_cast<std::size_t>(round)));
+            VnetHeader vnet;
+            vnet.gso_size = static_cast<std::uint16_t>(size % 1000);
+            CHECK(pending.add(3, states[0], vnet, sent.back(), now) == 0);
+            CHECK(pending.add(4, states[1], {}, Bytes(10), now) == 0);
+        }
+        CHECK(pending.drop_all(4) == sent.size());
+        for (const Bytes& one : sent) {
+            const auto taken = pending.take(3, into);
+            REQUIRE(taken.has_value());
+            CHECK(Bytes(taken->bytes.begin(), taken->bytes.end()) == one);
+            CHECK(taken->vnet.gso_size == (one.size() - static_cast<std::size_t>(round)) % 1000);
+        }
+        CHECK_FALSE(pending.take(3, into).has_value());
+        CHECK(pending.sizes().total == 0);
+        CHECK_FALSE(states[0]->waiting().occupied());
+    }
+}
+
+TEST_CASE("where there is no memory left a peer's own oldest frames make room, and no other's") {
+    constexpr std::size_t kBlocks = 20;
+    PendingFrames pending{kBlocks * BlockPool::kBlockSize};
+    const TimePoint now = Clock::now();
+    const auto first = std::make_shared<PeerState>(1);
+    const auto second = std::make_shared<PeerState>(1);
+    const Bytes frame(1300); // three blocks
+    for (int i = 0; i < 6; ++i) {
+        CHECK(pending.add(1, first, {}, frame, now) == 0);
+    }
+    CHECK(pending.add(1, first, {}, frame, now) == 1);
+    CHECK(pending.add(2, second, {}, frame, now) == 1);
+    CHECK(pending.count(1) == 6);
+    CHECK(pending.count(2) == 0);
+    CHECK_FALSE(second->waiting().occupied());
+    CHECK(pending.add(1, first, {}, Bytes(65536), now) == 7);
+    CHECK(pending.count(1) == 0);
+    CHECK_FALSE(first->waiting().occupied());
+    // A place that another peer has now.
+    CHECK(pending.add(1, first, {}, frame, now) == 0);
+    CHECK(pending.add(1, second, {}, frame, now) == 1);
+    CHECK_FALSE(first->waiting().occupied());
+    CHECK(pending.count(1) == 1);
 }
 
 } // namespace weave::dataplane::test

@@ -175,6 +175,13 @@ void strangers_talk(const os::UdpSocket& socket, const Node& to, std::mt19937& r
     }
 }
 
+Injection about_pending(Injection::Kind kind, PeerIndex peer) {
+    Injection out;
+    out.kind = kind;
+    out.peer = peer;
+    return out;
+}
+
 Injection probe(PeerIndex peer) {
     Injection out;
     out.kind = Injection::Kind::record;
@@ -209,11 +216,12 @@ TEST_CASE("what the hooks must find they find") {
 
 TEST_CASE(
     "packets of every kind: no allocation, no lock, one clock reading a batch, no other call") {
-    Node a{1}, b{2}, c{3}, relay{4};
+    Node a{1}, b{2}, c{3}, relay{4}, late{5};
     join(a, b);
     join(a, c);
     join(a, relay);
     join(c, relay);
+    const PeerIndex late_at_a = a.add_peer(late); // no session: frames for it wait
     // a and c reach each other through the relay only.
     a.peers[1].path = {Path::Kind::relay, {}, {}, 2};
     c.peers[0].path = {Path::Kind::relay, {}, {}, 1};
@@ -229,6 +237,7 @@ TEST_CASE(
             pods_talk(crowd, 1, b, a);
             pods_talk(crowd, 0, a, c);
             pods_talk(crowd, 2, c, a);
+            pods_talk(crowd, 0, a, late);
             for (const Node* node : {&a, &b, &c, &relay}) {
                 strangers_talk(thief, *node, random);
             }
@@ -240,6 +249,14 @@ TEST_CASE(
             Bytes unknown = repeated;
             unknown[7] ^= 0x40; // of the receiver index
             send(thief, b, unknown);
+            for (const auto kind : {Injection::Kind::flush_pending,
+                                    Injection::Kind::drop_stale,
+                                    Injection::Kind::drop_pending}) {
+                a.inject(about_pending(kind, late_at_a));
+                if (round % 2 == 0) {
+                    break; // they go on waiting
+                }
+            }
             a.inject(probe(0));
             c.inject(probe(0));
             b.publish(); // the tables change under way
@@ -260,6 +277,8 @@ TEST_CASE(
     CHECK(b.dropped(Drop::source_not_owned) > 0);
     CHECK(a.dropped(Drop::too_big) > 0);
     CHECK(a.dropped(Drop::malformed_frame) > 0);
+    CHECK(a.dropped(Drop::queue_full) > 0);
+    CHECK(a.dropped(Drop::no_session) > 0);
 }
 
 TEST_CASE("what passes from lane to lane is neither allocated nor locked for") {
