@@ -4,6 +4,7 @@
 #include "crypto/identity.hpp"
 #include "daemon/fast_path.hpp"
 #include "daemon/router.hpp"
+#include "os/notify.hpp"
 
 #include <unistd.h>
 
@@ -33,8 +34,10 @@ void Router::open_takeover_door() {
         peers_->renew(Clock::now());
         publish_snapshot();
     };
-    calls.leave = [this] {
+    calls.leave = [this](pid_t successor) {
         log::info("event=handed_over name={}", name_);
+        // Before this process ends: a service whose main process is gone is stopped.
+        os::notify_manager(fmt::format("MAINPID={}", successor));
         // No goodbye to peers, no socket file removed: all of it is the successor's now.
         ::_exit(0);
     };

@@ -176,7 +176,9 @@ void TakeoverDoor::converse(os::FdChannel& channel) {
         refuse(channel, "takeover_refused", why);
         return;
     }
-    log::info("event=takeover_asked successor={}", log::quoted(request->software));
+    if (rate_.allow("asked", Clock::now())) {
+        log::info("event=takeover_asked successor={}", log::quoted(request->software));
+    }
     send_secret(channel, Step::state, encode_handover(calls_.describe()), calls_.descriptors());
     if (!expect(channel, Step::ready, kPrepare)) {
         os::throw_sentence(ECANCELED, "the successor gave up before it was ready");
@@ -196,7 +198,7 @@ void TakeoverDoor::part(os::FdChannel& channel) {
         calls_.go_on();
         throw;
     }
-    calls_.leave();
+    calls_.leave(channel.peer_pid());
 }
 
 Predecessor::Predecessor(const std::string& run_dir, const HandoverFit& fit)

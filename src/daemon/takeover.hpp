@@ -48,8 +48,8 @@ struct TakeoverCalls {
     std::function<HandoverProgress()> hand_over;
     /** After hand_over(), for nobody: starts again, with new keys. */
     std::function<void()> go_on;
-    /** The successor has everything: ends the process and does not return. */
-    std::function<void()> leave;
+    /** The successor, whose process that is, has everything: ends this one and does not return. */
+    std::function<void(pid_t successor)> leave;
 };
 
 /** The predecessor's side. While a successor is served the control thread does nothing else, for at

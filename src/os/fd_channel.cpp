@@ -219,9 +219,12 @@ uid_t FdChannel::peer_user() const {
     return credentials(socket_.get()).uid;
 }
 
+pid_t FdChannel::peer_pid() const {
+    return credentials(socket_.get()).pid;
+}
+
 UniqueFd FdChannel::peer_process() const {
-    UniqueFd process{
-        static_cast<int>(::syscall(SYS_pidfd_open, credentials(socket_.get()).pid, 0))};
+    UniqueFd process{static_cast<int>(::syscall(SYS_pidfd_open, peer_pid(), 0))};
     if (!process) {
         throw_errno("cannot watch the process at the other end of a unix socket");
     }

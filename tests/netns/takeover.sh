@@ -78,6 +78,20 @@ for one in a b; do
     done
 done
 
+step "a service manager is told of the new process by the one before, while that lives"
+stop b >/dev/null
+in_background "$(dirname "$0")/tools/notify_socket.py" "$folder/notify" >"$folder/told"
+eventually 3 test -S "$folder/notify" || fail "there is no notification socket"
+export NOTIFY_SOCKET=$folder/notify
+start b --lanes 2 "$(address a)"
+before=$(router_pid b)
+expect "its start is told" eventually 3 grep -q "^$before READY=1 MAINPID=$before$" "$folder/told"
+expect "host b is taken over" restart b
+unset NOTIFY_SOCKET
+expect "the successor is named" eventually 3 grep -q "^$before MAINPID=$(router_pid b)$" "$folder/told"
+expect "and speaks for itself" eventually 3 grep -q "^$(router_pid b) READY=1 MAINPID=$(router_pid b)$" "$folder/told"
+expect "pings pass" eventually 5 pings p1 10.32.0.2
+
 step "pods, addresses and the range go on"
 expect "attach" ctl b attach "/run/netns/$prefix-p2" 10.32.9.9/12
 expect "its new address" eventually 5 pings p1 10.32.9.9
@@ -135,6 +149,8 @@ expect "one that says nothing is let go" grep -q closed "$folder/knock.out"
 knock garbage || true
 expect "garbage is refused" grep -q "does not hand over to this one" "$folder/knock.out"
 knock huge || true
+knock partial || true
+expect "one that stops in the middle of a message is let go" grep -q closed "$folder/knock.out"
 knock format || true
 expect "another version is refused" grep -q "does not hand over to this one: stop it and start the new one" "$folder/knock.out"
 knock misfit state_dir=/elsewhere || true
@@ -165,3 +181,14 @@ log b | matches "event=takeover_undone" || fail "the log does not say so"
 expect "and it can be taken over" restart b
 log b | tail -n 20 | matches "event=handed_over" || fail "it was not"
 expect "pings pass" pings p1 10.32.0.2 5
+
+step "two at once, as when a service is reloaded twice"
+before=$(router_pid b)
+kill -HUP "$before"
+kill -HUP "$before"
+gone() { [[ ! -d /proc/$before ]]; }
+expect "it is taken over" eventually 10 gone
+alone() { [[ $(pgrep -c -f "^$build/src/daemon/weaved .*--run-dir $folder/b/run") == 1 ]]; }
+expect "by one of them" eventually 15 alone
+expect "which answers" eventually 10 ctl b status
+expect "pings pass" eventually 5 pings p1 10.32.0.2 5

@@ -6,6 +6,7 @@
   silent      connects, and says nothing for five seconds
   garbage     a message that is none
   huge        a message that claims 512 MiB
+  partial     the beginning of a message, and then nothing
   format      the request of a version to come
   misfit      a request with other options
   vanish      a good request, and the end once it has the state
@@ -83,6 +84,8 @@ def main():
         send(channel, b"\xff" * 100)
     elif how == "huge":
         channel.sendall(struct.pack("<II", 512 << 20, 0))
+    elif how == "partial":
+        channel.sendall(struct.pack("<II", 1000, 0) + bytes([REQUEST]))
     else:
         send(channel, request(fields, FORMAT + 1 if how == "format" else FORMAT))
     answer(channel)
