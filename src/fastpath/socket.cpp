@@ -122,6 +122,7 @@ ByteSpan Socket::claim() {
         reap();
     }
     if (send_.count() == 0) {
+        raise(refused_, 1);
         return {};
     }
     claimed_ = send_.take();
@@ -173,6 +174,7 @@ void Socket::wait_for_room() const {
 SocketProgress Socket::progress() const {
     SocketProgress out;
     out.submitted = submitted_.load(std::memory_order_relaxed);
+    out.refused = refused_.load(std::memory_order_relaxed);
     out.completed = completed_.load(std::memory_order_relaxed);
     out.received = received_.load(std::memory_order_relaxed);
     out.strays = strays_.load(std::memory_order_relaxed);

@@ -18,6 +18,7 @@ namespace weave::fastpath {
 /** What one socket did; any thread reads. */
 struct SocketProgress {
     std::uint64_t submitted = 0; ///< frames given to the kernel to send
+    std::uint64_t refused = 0;   ///< how often claim() had none
     std::uint64_t completed = 0; ///< of those, back
     std::uint64_t received = 0;  ///< frames
     std::uint64_t dropped = 0;   ///< frames that found no room here, as the kernel counts them
@@ -90,6 +91,7 @@ class Socket {
     std::size_t held_ = 0;
     std::uint64_t claimed_ = 0;
     std::atomic<std::uint64_t> submitted_{0};
+    std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> completed_{0};
     std::atomic<std::uint64_t> received_{0};
     std::atomic<std::uint64_t> strays_{0};

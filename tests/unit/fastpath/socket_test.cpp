@@ -145,6 +145,11 @@ TEST_CASE("frames that nobody sends fill the line, and are sent later") {
     }
     CHECK(count == Umem::kSendFrames);
     CHECK(socket->sends_away() == count);
+    // Who goes on asking is seen, though nothing more is given.
+    CHECK(socket->progress().submitted == count);
+    CHECK(socket->progress().refused == 1);
+    CHECK(socket->claim().empty());
+    CHECK(socket->progress().refused == 2);
     CHECK(socket->flush() == 0);
     CHECK(socket->sends_away() == 0);
     CHECK(socket->progress().completed == count);
