@@ -71,6 +71,12 @@ void Peers::take_over(Handover&& handover, TimePoint now) {
 }
 
 void Peers::take_over(const HandoverProgress& progress) {
+    // The word that a lane of the predecessor had for its control thread may have been lost.
+    for (const auto& [index, keys] : progress) {
+        if (keys.confirmed) {
+            sessions_.on_authenticated(index, Clock::now());
+        }
+    }
     for (auto& [node, peer] : peers_) {
         std::erase_if(peer.receiving, [&](const auto& entry) {
             const auto found = progress.find(entry.first);
@@ -81,6 +87,7 @@ void Peers::take_over(const HandoverProgress& progress) {
         }
     }
     touch();
+    run_sessions(Clock::now());
 }
 
 } // namespace weave::daemon

@@ -401,6 +401,39 @@ TEST_CASE("another process goes on with the keys of this one, and the peer does 
     CHECK(next.peers->view(next.now()).front().use.kind == session::Use::Kind::direct);
 }
 
+TEST_CASE("what a lane heard and could not tell any more counts for the next process") {
+    crypto::init();
+    Host a(1);
+    // Both initiate: the lower key's handshake is answered.
+    std::uint8_t seed = 2;
+    while (crypto::Identity::from_seed(key_of(seed)).static_public() < a.identity.static_public()) {
+        ++seed;
+    }
+    Host b(seed);
+    b.knows(a, {});
+    a.knows(b, {b.endpoint});
+    REQUIRE(until({&a, &b}, [&] { return b.peers->handshakes() == 1; }));
+    REQUIRE_FALSE(b.has_session()); // a first record has to come
+    REQUIRE(until({&a}, [&] { return a.has_session(); }));
+    REQUIRE(until({&a}, [&] { return b.lanes.counters(0).records_opened.value() != 0; }));
+
+    Host next(seed, b);
+    Handover handover;
+    b.peers->describe(handover);
+    next.peers->take_over(std::move(handover), next.now());
+    next.knows(a, {});
+    b.lanes.halt();
+    next.peers->take_over(b.peers->hand_over());
+    next.publish();
+    next.start();
+    CHECK(next.has_session());
+    CHECK(until({&a, &next}, [&] {
+        next.send_frame();
+        return frames_at(a) > 0;
+    }));
+    CHECK(next.peers->handshakes() == 0);
+}
+
 TEST_CASE("keys that were given to nobody are replaced") {
     crypto::init();
     Two hosts;
