@@ -21,8 +21,16 @@ void Router::make_fast_path(PeerEvents& events) {
 }
 
 void Router::tick_fast_path(TimePoint now) {
-    if (fast_path_) {
+    if (!fast_path_) {
+        return;
+    }
+    try {
         fast_path_->tick(*snapshot_.peers, now);
+    } catch (const std::system_error& error) {
+        // It looks again: interfaces and routes that change all the time cannot be read at times.
+        if (rate_.allow("fast_path", now)) {
+            log::warning("event=fast_path_not_fitted reason={}", log::quoted(error.what()));
+        }
     }
 }
 
