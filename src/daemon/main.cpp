@@ -82,6 +82,37 @@ int hold() {
     return run_descriptor_holder(STDIN_FILENO);
 }
 
+/** Until a signal ends it: false. True when somebody removed the TAP device, and it was there long
+ * enough to be made anew. */
+bool route(const Options& options,
+           std::unique_ptr<Predecessor> predecessor,
+           unsigned taps_lost,
+           int argc,
+           char** argv) {
+    constexpr auto kLongEnough = std::chrono::seconds(5);
+    const TimePoint started = Clock::now();
+    boost::asio::io_context io{1};
+    boost::asio::signal_set signals{io, SIGINT, SIGTERM};
+    boost::asio::signal_set reloads{io, SIGHUP};
+    Router router{io, options, std::move(predecessor), taps_lost};
+    os::notify_manager(fmt::format("READY=1\nMAINPID={}", ::getpid()));
+    replace_on(reloads, argc, argv);
+    signals.async_wait([&](boost::system::error_code, int) {
+        os::notify_manager("STOPPING=1");
+        log::info("event=stopping");
+        io.stop();
+    });
+    io.run();
+    if (router.lost_tap() && Clock::now() - started >= kLongEnough) {
+        log::error("event=tap_removed interface={} remedy=\"it is made anew\"", options.tap);
+        return true;
+    }
+    if (!router.failure().empty()) {
+        throw ConfigError(router.failure());
+    }
+    return false;
+}
+
 int run(int argc, char** argv) {
     if (argc > 1 && std::string_view{argv[1]} == kHolderArgument) {
         return hold();
@@ -114,20 +145,11 @@ int run(int argc, char** argv) {
     protect_memory();
     crypto::init();
     std::signal(SIGPIPE, SIG_IGN);
-    boost::asio::io_context io{1};
-    boost::asio::signal_set signals{io, SIGINT, SIGTERM};
-    boost::asio::signal_set reloads{io, SIGHUP};
-    Router router{io, line.options, line.takeover ? find_predecessor(line.options) : nullptr};
-    os::notify_manager(fmt::format("READY=1\nMAINPID={}", ::getpid()));
-    replace_on(reloads, argc, argv);
-    signals.async_wait([&](boost::system::error_code, int) {
-        os::notify_manager("STOPPING=1");
-        log::info("event=stopping");
-        io.stop();
-    });
-    io.run();
-    if (!router.failure().empty()) {
-        throw ConfigError(router.failure());
+    std::unique_ptr<Predecessor> predecessor =
+        line.takeover ? find_predecessor(line.options) : nullptr;
+    unsigned taps_lost = 0;
+    while (route(line.options, std::move(predecessor), taps_lost, argc, argv)) {
+        ++taps_lost;
     }
     return 0;
 }

@@ -59,7 +59,8 @@ NodeState open_state(const Options& options, Predecessor* predecessor) {
 
 Router::Router(boost::asio::io_context& io,
                Options options,
-               std::unique_ptr<Predecessor> predecessor)
+               std::unique_ptr<Predecessor> predecessor,
+               unsigned taps_lost)
     : io_(io)
     , options_(std::move(options))
     , name_(node_name(options_.name))
@@ -77,6 +78,7 @@ Router::Router(boost::asio::io_context& io,
     , descriptor_holder_(options_.run_dir, handover_fit(options_, cluster_, lane_count(options_)))
     , remembered_(options_.run_dir)
     , tick_(io)
+    , taps_lost_(taps_lost)
     , learned_({[this](const MacAddress& mac) { return is_on_bridge(mac); },
                 [this](const MacAddress& mac) {
                     return owners_.is_elsewhere(mac, state_.identity().id());
@@ -181,6 +183,7 @@ void Router::start() {
 
 void Router::start_lanes() {
     lanes_->on_tap_gone([this] {
+        lost_tap_ = true;
         failure_ = fmt::format("the TAP device {} was removed: start weaved again to make it anew",
                                options_.tap);
         io_.stop();

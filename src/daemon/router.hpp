@@ -46,10 +46,12 @@ class FastPath;
 class Router {
   public:
     /** Throws std::system_error or ConfigError with a sentence; nothing is left running then.
-     * `predecessor`: goes on where that one stops; nullptr: starts anew. */
+     * `predecessor`: goes on where that one stops; nullptr: starts anew. `taps_lost`: how often
+     * this process has lost the TAP device so far. */
     Router(boost::asio::io_context& io,
            Options options,
-           std::unique_ptr<Predecessor> predecessor = nullptr);
+           std::unique_ptr<Predecessor> predecessor = nullptr,
+           unsigned taps_lost = 0);
     ~Router();
     Router(const Router&) = delete;
     Router& operator=(const Router&) = delete;
@@ -58,6 +60,9 @@ class Router {
 
     /** Why it stopped the io_context; empty while it did not. */
     [[nodiscard]] const std::string& failure() const { return failure_; }
+
+    /** That was because somebody removed the TAP device, which a new Router makes anew. */
+    [[nodiscard]] bool lost_tap() const { return lost_tap_; }
 
   private:
     static constexpr const char* kTooMany =
@@ -224,6 +229,8 @@ class Router {
     std::vector<std::unique_ptr<api::HttpServer>> http_;
     boost::asio::steady_timer tick_;
     std::string failure_;
+    bool lost_tap_ = false;
+    unsigned taps_lost_;
     /** Sentences about state files that were found damaged at start. */
     std::vector<std::string> notices_;
     /** Another node of this node's name. */

@@ -292,6 +292,10 @@ void Router::fill_drops(api::NodeReport& report) {
                             "announces no more of those",
                             learned_.refused(),
                             {}});
+    report.drops.push_back({"tap_removed",
+                            "somebody removed the TAP device; this weaved made it anew",
+                            taps_lost_,
+                            {}});
     for (const Refusal& refusal : refusals()) {
         std::uint64_t count = 0;
         for (const auto* counted :

@@ -46,6 +46,16 @@ goes_on "after it"
 step "the TAP device of host a is removed"
 goes_on "before that"
 pid=$(router_pid a)
+sleep 5 # one that was not there for as long is not made anew
+in_host a ip link delete weave-tap
+made_anew() { ctl a status drops | matches "^ *1 *tap_removed"; }
+expect "it is made anew, which is counted" eventually 5 made_anew
+[[ $(router_pid a) == "$pid" && -d /proc/$pid ]] || fail "it is another process"
+expect "and said" grep "event=tap_removed interface=weave-tap" "$folder/a/run/weaved.log"
+expect "pings pass again within 5 s" eventually 5 pings p1 10.32.0.2
+goes_on "after it"
+
+step "the TAP device is removed all the time"
 in_host a ip link delete weave-tap
 ended() { [[ ! -d /proc/$pid ]]; }
 expect "weaved ends" eventually 5 ended
