@@ -84,9 +84,8 @@ LaneDescriptors some_descriptors() {
 
 } // namespace
 
-TEST_CASE("what a router that crashed left is found by the next one of the same fit") {
+TEST_CASE("a holder that was given nothing leaves nothing, and ends with its router") {
     Scene scene;
-    const LaneDescriptors open = some_descriptors();
     {
         DescriptorHolder before(scene.folder, fit_of("1"));
         CHECK_FALSE(before.take()); // a holder that holds nothing is let go of

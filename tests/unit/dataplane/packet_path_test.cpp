@@ -175,6 +175,18 @@ void strangers_talk(const os::UdpSocket& socket, const Node& to, std::mt19937& r
     }
 }
 
+/** A datagram that was seen before: as it was, altered, and to a session that nobody has. */
+void replay(const os::UdpSocket& socket, const Node& to, const Bytes& seen, int round) {
+    send(socket, to, seen);
+    Bytes altered = seen;
+    altered.back() ^= 1;
+    altered[8] = static_cast<std::uint8_t>(200 + round); // a counter that was not seen
+    send(socket, to, altered);
+    Bytes unknown = seen;
+    unknown[7] ^= 0x40; // of the receiver index
+    send(socket, to, unknown);
+}
+
 Injection about_pending(Injection::Kind kind, PeerIndex peer) {
     Injection out;
     out.kind = kind;
@@ -221,17 +233,21 @@ TEST_CASE(
     join(a, c);
     join(a, relay);
     join(c, relay);
-    const PeerIndex late_at_a = a.add_peer(late); // no session: frames for it wait
+    // No session before the last rounds: frames for it wait.
+    const PeerIndex late_at_a = a.add_peer(late);
+    const PeerIndex a_at_late = late.add_peer(a);
     // a and c reach each other through the relay only.
     a.peers[1].path = {Path::Kind::relay, {}, {}, 2};
     c.peers[0].path = {Path::Kind::relay, {}, {}, 1};
     const Bytes repeated = intercepted(a, 0, b);
     c.publish();
+    late.publish();
     const os::UdpSocket thief = stranger();
     std::mt19937 random{7};
-    Crowd crowd{{&a, &b, &c, &relay}};
+    Crowd crowd{{&a, &b, &c, &relay, &late}};
     {
         WatchedLane lane_a{*a.lane}, lane_b{*b.lane}, lane_c{*c.lane}, lane_r{*relay.lane};
+        WatchedLane lane_l{*late.lane};
         for (int round = 0; round < 20; ++round) {
             pods_talk(crowd, 0, a, b);
             pods_talk(crowd, 1, b, a);
@@ -241,14 +257,10 @@ TEST_CASE(
             for (const Node* node : {&a, &b, &c, &relay}) {
                 strangers_talk(thief, *node, random);
             }
-            send(thief, b, repeated);
-            Bytes altered = repeated;
-            altered.back() ^= 1;
-            altered[8] = static_cast<std::uint8_t>(200 + round); // a counter that was not seen
-            send(thief, b, altered);
-            Bytes unknown = repeated;
-            unknown[7] ^= 0x40; // of the receiver index
-            send(thief, b, unknown);
+            replay(thief, b, repeated, round);
+            if (round == 18) {
+                give_session(a, late_at_a, late, a_at_late);
+            }
             for (const auto kind : {Injection::Kind::flush_pending,
                                     Injection::Kind::drop_stale,
                                     Injection::Kind::drop_pending}) {
@@ -262,7 +274,7 @@ TEST_CASE(
             b.publish(); // the tables change under way
             crowd.settle();
         }
-        for (WatchedLane* lane : {&lane_a, &lane_b, &lane_c, &lane_r}) {
+        for (WatchedLane* lane : {&lane_a, &lane_b, &lane_c, &lane_r, &lane_l}) {
             lane->check();
         }
     }
@@ -279,6 +291,7 @@ TEST_CASE(
     CHECK(a.dropped(Drop::malformed_frame) > 0);
     CHECK(a.dropped(Drop::queue_full) > 0);
     CHECK(a.dropped(Drop::no_session) > 0);
+    CHECK(late.lane->counters().records_opened.value() > 0);
 }
 
 TEST_CASE("what passes from lane to lane is neither allocated nor locked for") {
