@@ -186,7 +186,6 @@ step "two at once, as when a service is reloaded twice"
 before=$(router_pid b)
 kill -HUP "$before"
 kill -HUP "$before"
-gone() { [[ ! -d /proc/$before ]]; }
 expect "it is taken over" eventually 10 gone
 alone() { [[ $(pgrep -c -f "^$build/src/daemon/weaved .*--run-dir $folder/b/run") == 1 ]]; }
 expect "by one of them" eventually 15 alone
