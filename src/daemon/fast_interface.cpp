@@ -97,7 +97,8 @@ FastProgress FastInterface::progress() const {
     sum.redirected = filter_.redirected();
     for (const auto& socket : sockets_) {
         const fastpath::SocketProgress one = socket->progress();
-        sum.submitted += one.submitted + one.refused;
+        sum.submitted += one.submitted;
+        sum.refused += one.refused;
         sum.completed += one.completed;
         sum.taken += one.received + one.dropped;
     }

@@ -15,7 +15,8 @@ bool StallWatch::Side::stalled(std::uint64_t now_given, std::uint64_t now_done, 
 }
 
 StallWatch::Verdict StallWatch::look(const FastProgress& progress, TimePoint now) {
-    if (sends_.stalled(progress.submitted, progress.completed, now)) {
+    // A line that stays full takes nothing, and is not idle.
+    if (sends_.stalled(progress.submitted + progress.refused, progress.completed, now)) {
         return Verdict::sends_stalled;
     }
     if (receives_.stalled(progress.redirected, progress.taken, now)) {

@@ -10,12 +10,11 @@ namespace weave::daemon {
 
 /** Sums over the sockets of one interface. */
 struct FastProgress {
-    /** Frames given to the kernel to send, or that found its line full: a line that stays full is
-     * not idle. */
-    std::uint64_t submitted = 0;
-    std::uint64_t completed = 0;  ///< frames that were sent and are back
+    std::uint64_t submitted = 0;  ///< frames given to the kernel to send
+    std::uint64_t completed = 0;  ///< of those, back
     std::uint64_t redirected = 0; ///< datagrams that the filter sent to the sockets
     std::uint64_t taken = 0;      ///< of those, received here or dropped for want of room
+    std::uint64_t refused = 0;    ///< how often the line of those to send had no place
 };
 
 /**

@@ -49,6 +49,16 @@ TEST_CASE("sixteen frames and then nothing is a stall of what is sent") {
     CHECK(it.after(250) == Verdict::works);
 }
 
+TEST_CASE("a line that stays full is a stall, not idle") {
+    Watched it;
+    it.progress = {1024, 0, 0, 0};
+    CHECK(it.after(250) == Verdict::works);
+    for (int i = 0; i < 4; ++i) {
+        it.progress.refused += 5;
+        CHECK(it.after(250) == (i < 3 ? Verdict::works : Verdict::sends_stalled));
+    }
+}
+
 TEST_CASE("what the filter sends to a socket and nobody takes is a stall") {
     Watched it;
     for (int i = 0; i < 5; ++i) {
