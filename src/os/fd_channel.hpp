@@ -51,6 +51,7 @@ class FdChannel {
 
     /** Whom the process at the other end ran as when it connected or began to listen. */
     [[nodiscard]] uid_t peer_user() const;
+    /** That process, as this one's namespace knows it. */
     [[nodiscard]] pid_t peer_pid() const;
 
     /** Readable once that process has ended and let go of all it had open (pidfd_open(2)). */

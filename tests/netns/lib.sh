@@ -46,7 +46,7 @@ begin() {
     export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$folder/sanitizer:quarantine_size_mb=8
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$folder/sanitizer
     export TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$folder/sanitizer
-    output=$(readlink "/proc/$$/fd/1")
+    said_to=$(readlink "/proc/$$/fd/1")
     trap cleanup EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
@@ -62,9 +62,8 @@ cleanup() {
     set +e
     # Bash may have ended this within a command whose output goes to a file (set -u): the shell keeps its own meanwhile.
     for fd in /proc/$$/fd/*; do
-        [[ $(readlink "$fd") != "$output" ]] || { exec >&"${fd##*/}" 2>&1 && break; }
+        [[ $(readlink "$fd") != "$said_to" ]] || { exec >&"${fd##*/}" 2>&1 && break; }
     done
-    [[ $status -eq 0 || $status -eq 77 ]] || [[ ! -s $folder/try.out ]] || { echo "---- the last try"; cat "$folder/try.out"; }
     [[ $status -eq 0 || $status -eq 77 ]] || show_logs
     for pid in "${background[@]}"; do
         kill "$pid" 2>/dev/null
@@ -98,6 +97,10 @@ before_cleanup() { :; }
 
 show_logs() {
     local name
+    if [[ -s $folder/try.out ]]; then
+        echo "---- what was tried last"
+        cat "$folder/try.out"
+    fi
     for name in "${!host_number[@]}"; do
         [[ -e $folder/$name/run/weaved.log ]] || continue
         echo "---- host $name: the end of weaved.log"
