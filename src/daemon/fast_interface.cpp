@@ -61,7 +61,7 @@ FastInterface::~FastInterface() {
 void FastInterface::take(bool takes) {
     // Every frame is too large for nothing.
     const auto largest = static_cast<std::uint32_t>(takes ? umem_->largest() : 0);
-    filter_.configure({link_.mac, udp_port_, largest});
+    filter_.configure({link_.mac, udp_port_, largest, lanes_.sparse_count() != 0});
 }
 
 void FastInterface::attach() {

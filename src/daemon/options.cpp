@@ -329,7 +329,7 @@ std::vector<IpAddress> listen_addresses(const Options& options) {
 }
 
 bool may_pair_lanes(const Options& options) {
-    return 2 * lane_count(options) <= kMostLanes && options.fast_path != "af_xdp";
+    return 2 * lane_count(options) <= kMostLanes && !options.no_sparse_lanes;
 }
 
 unsigned lane_count(const Options& options) {

@@ -46,8 +46,7 @@ CommandLine parse_command_line(int argc, char** argv);
 /** Where the router listens; empty: everywhere. */
 std::vector<IpAddress> listen_addresses(const Options& options);
 
-/** Each lane may have another beside it for sparse flows. Not where AF_XDP is asked for: one queue
- * of an interface brings all flows. */
+/** Each lane may have another beside it for sparse flows. */
 bool may_pair_lanes(const Options& options);
 /** How many lanes these options make on this host, without those for sparse flows. */
 unsigned lane_count(const Options& options);

@@ -69,7 +69,8 @@ HandoverFit handover_fit(const Options& options, const Cluster& cluster, unsigne
     out.listen = fmt::format("{}", fmt::join(options.listen, ","));
     out.bridge = options.bridge;
     out.tap = options.tap;
-    out.lanes = std::to_string(lanes);
+    out.lanes =
+        fmt::format("{}{}", lanes, options.no_sparse_lanes ? " with --no-sparse-lanes" : "");
     out.clear = options.clear ? "on" : "off";
     return out;
 }

@@ -3,7 +3,8 @@
 // The eBPF program on an underlay interface: UDP datagrams to our port at one of the interface's
 // own addresses go to the AF_XDP socket of their queue. Everything else passes, and so does
 // whatever it would take more than a look to be sure of: VLAN tags, IP options, extension headers,
-// fragments, frames that are larger than a socket takes.
+// fragments, frames that are larger than a socket takes. Datagrams for lanes of sparse flows pass,
+// too: a socket of AF_XDP has them wait behind all others of its queue.
 #include "filter.h"
 
 #include <bpf/bpf_endian.h>
@@ -49,13 +50,21 @@ static __always_inline int same_mac(const __u8* a, const __u8* b) {
            a[5] == b[5];
 }
 
-// Nothing behind the UDP header is looked at: `size` is what IP says of header and payload.
+static __always_inline int is_sparse(const struct udphdr* udp, void* end) {
+    const __u8* lane = (const __u8*)(udp + 1) + WEAVE_FILTER_LANE;
+    return (void*)(lane + 1) <= end && (*lane & 1) != 0;
+}
+
+// `size` is what IP says of header and payload.
 static __always_inline int is_ours(const struct udphdr* udp,
                                    void* end,
                                    __u32 size,
                                    const struct weave_filter_address* to,
                                    const struct weave_filter_settings* is) {
     if ((void*)(udp + 1) > end || udp->dest != is->port || bpf_ntohs(udp->len) != size) {
+        return 0;
+    }
+    if (is->sparse && is_sparse(udp, end)) {
         return 0;
     }
     return bpf_map_lookup_elem(&addresses, to) != 0;

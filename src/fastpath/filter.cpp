@@ -53,6 +53,7 @@ void Filter::configure(const FilterSettings& settings) {
     std::copy(settings.mac.octets.begin(), settings.mac.octets.end(), value.mac);
     value.port = htons(settings.port);
     value.largest = settings.largest;
+    value.sparse = settings.sparse ? 1 : 0;
     if (bpf_map_update_elem(program_.map("settings"), &kOnly, &value, BPF_ANY) != 0) {
         os::throw_errno("cannot set up the eBPF program");
     }

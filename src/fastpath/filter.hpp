@@ -18,6 +18,7 @@ struct FilterSettings {
     MacAddress mac;            ///< of the interface
     std::uint16_t port = 0;    ///< UDP
     std::uint32_t largest = 0; ///< bytes of the largest frame that a socket takes
+    bool sparse = false;       ///< odd lanes are for sparse flows: their datagrams pass
 };
 
 /** Where the kernel runs the program of an interface. */
@@ -28,9 +29,9 @@ enum class Hook : std::uint8_t {
 
 /**
  * The eBPF program of one interface with its maps: datagrams to our port at the interface's own
- * addresses go to AF_XDP sockets, everything else passes. It runs only while attached; program and
- * maps are gone with the last descriptor, so also when the process is killed. Control thread only.
- * Whatever fails throws std::system_error with a sentence.
+ * addresses go to AF_XDP sockets, everything else passes, what sparse flows send as well. It runs
+ * only while attached; program and maps are gone with the last descriptor, so also when the process
+ * is killed. Control thread only. Whatever fails throws std::system_error with a sentence.
  */
 class Filter {
   public:

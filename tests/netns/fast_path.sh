@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # AF_XDP on the underlay: all kinds of traffic pass by it, also to a host that has none; interfaces and neighbours change
 # under it; nothing of it stays behind, and what others put there is left alone.
+export WEAVE_NO_SPARSE_LANES=true # all of it past the kernel: sparse_flows.sh has both
 source "$(dirname "$0")/lib.sh"
 begin iperf3 python3 socat jq
 

@@ -22,6 +22,8 @@ build=${WEAVE_BUILD:-$repository/build}
 launch=$repository/packaging/weave-launch
 weavectl=$build/src/cli/weavectl
 export WEAVE_BUILD=$build
+# All of a story passes by AF_XDP then: what sparse flows send would keep to the kernel's sockets.
+[[ ${WEAVE_FAST_PATH:-} != af_xdp ]] || export WEAVE_NO_SPARSE_LANES=${WEAVE_NO_SPARSE_LANES:-true}
 
 prefix=wm$$             # of every namespace of this run
 underlay=${prefix}-wire # the namespace with the switch

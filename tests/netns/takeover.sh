@@ -124,7 +124,7 @@ step "options that can change do, others need a stop and are named"
 expect "another log level" restart b --lanes 2 --log-level debug
 log b | tail -n 50 | matches "event=handed_over" || fail "it was not taken over"
 expect "fewer lanes" restart b --lanes 1
-grep -q "weaved is stopped and started, as it cannot be taken over: --lanes is 1 and the weaved that runs has 2" \
+grep -q "weaved is stopped and started, as it cannot be taken over: --lanes is 1.* and the weaved that runs has 2" \
     "$folder/last.out" || { cat "$folder/last.out"; fail "it does not say why"; }
 expect "pings pass again" eventually 5 pings p1 10.32.0.2
 [[ $(field b lanes) == 1 ]] || fail "it has other lanes"
@@ -160,10 +160,10 @@ chmod o+x "$folder" "$folder/b" "$folder/b/run"
 in_host b setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 - "$folder/b/run/takeover.sock" format \
     <"$(dirname "$0")/tools/successor.py" >"$folder/knock.out" 2>&1 || true
 expect "another user is refused" grep -q "user 65534 may not take over from user 0" "$folder/knock.out"
-fit=(state_dir="$(realpath "$folder/b/state")" cluster="$(field b cluster_id)" port=6783 listen= bridge=weave tap=weave-tap lanes=1 clear=off)
+open=7 lanes=1 # the lock, and of each of two lanes a queue and two sockets
+[[ ${WEAVE_FAST_PATH:-} != af_xdp ]] || open=4 lanes="1 with --no-sparse-lanes"
+fit=(state_dir="$(realpath "$folder/b/state")" cluster="$(field b cluster_id)" port=6783 listen= bridge=weave tap=weave-tap lanes="$lanes" clear=off)
 knock vanish "${fit[@]}" || true
-open=7 # the lock, and of each of two lanes a queue and two sockets
-[[ ${WEAVE_FAST_PATH:-} != af_xdp ]] || open=4
 expect "one that goes when it has the state" grep -q "^state [0-9]* $open$" "$folder/knock.out"
 pings_end
 for name in takeover_malformed takeover_of_other_format takeover_of_other_user takeover_refused takeover_failed; do

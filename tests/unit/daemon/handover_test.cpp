@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crypto/init.hpp"
 #include "daemon/handover.hpp"
+#include "daemon/takeover.hpp"
 
 #include <doctest/doctest.h>
 
@@ -180,4 +181,14 @@ TEST_CASE("options that cannot change are named") {
     CHECK(one.difference(other) ==
           "--listen is none and the weaved that runs has 192.0.2.1: that cannot change without a "
           "stop");
+}
+
+TEST_CASE("lanes for sparse flows cannot come or go") {
+    Options without;
+    without.no_sparse_lanes = true;
+    const HandoverFit running = handover_fit(Options{}, {}, 2);
+    CHECK(handover_fit(Options{}, {}, 2).difference(running).empty());
+    CHECK(handover_fit(without, {}, 2).difference(running) ==
+          "--lanes is 2 with --no-sparse-lanes and the weaved that runs has 2: that cannot change "
+          "without a stop");
 }

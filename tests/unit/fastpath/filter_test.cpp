@@ -164,6 +164,21 @@ TEST_CASE("everything else passes") {
     CHECK(tried.filter_.redirected() == 0);
 }
 
+TEST_CASE("datagrams for lanes of sparse flows pass, where there are such lanes") {
+    Tried tried;
+    constexpr std::size_t lane4 = 14 + 20 + 8 + 4;
+    constexpr std::size_t lane6 = 14 + 40 + 8 + 4;
+    CHECK(tried.verdict(v4_frame(), {{lane4, 0x01}}) == XDP_REDIRECT);
+    tried.filter_.configure({kMac, kPort, 1792, true});
+    CHECK(tried.verdict(v4_frame(), {{lane4, 0x01}}) == XDP_PASS);
+    CHECK(tried.verdict(v6_frame(), {{lane6, 0x01}}) == XDP_PASS);
+    CHECK(tried.verdict(v4_frame(), {{lane4, 0xff}}) == XDP_PASS);
+    CHECK(tried.verdict(v4_frame(), {{lane4, 0x02}}) == XDP_REDIRECT);
+    CHECK(tried.verdict(v6_frame(), {{lane6, 0xfe}}) == XDP_REDIRECT);
+    CHECK(tried.verdict(v4_frame(5), {{lane4, 0x01}}) == XDP_PASS);
+    CHECK(tried.verdict(v4_frame(4)) == XDP_REDIRECT); // no lane is in it
+}
+
 TEST_CASE("frames whose lengths lie pass") {
     Tried tried;
     const Bytes v4 = v4_frame();
