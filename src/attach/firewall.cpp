@@ -134,6 +134,17 @@ void Firewall::remove_port(const std::string& host_ifname) {
     }
 }
 
+void Firewall::masquerade() {
+    if (!std::exchange(settings_.masquerade, true)) {
+        try {
+            load();
+        } catch (...) {
+            settings_.masquerade = false;
+            throw;
+        }
+    }
+}
+
 bool Firewall::intact() {
     return !skeleton_.empty() && listing() == Listing{skeleton_, expected_elements(ports())};
 }

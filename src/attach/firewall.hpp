@@ -33,6 +33,8 @@ class Firewall {
     void set_port(const PortRules& port);
     /** A port that is not there is no error. */
     void remove_port(const std::string& host_ifname);
+    /** From now on, if it did not begin with that: FirewallSettings::masquerade. */
+    void masquerade();
 
     /** Whether our tables are as we left them. */
     bool intact();

@@ -21,7 +21,8 @@ struct FirewallSettings {
     std::string port_prefix = "wv";
     /** Where pods' addresses are from, both families. */
     std::vector<Prefix> ranges;
-    /** What leaves the ranges has the host's source address. */
+    /** What leaves the ranges has the host's source address. Takes connection tracking, which,
+     * where br_netfilter is loaded, sees all that passes between pods as well. */
     bool masquerade = true;
 };
 

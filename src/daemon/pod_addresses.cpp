@@ -127,12 +127,25 @@ bool Router::is_on_bridge(const MacAddress& mac) {
     }
 }
 
+/** Something can leave the mesh through this host: it has an address that pods may take for their
+ * gateway, or is the gateway of some. */
+bool Router::masquerades(const Pods::List& pods) {
+    const auto is_routed = [](const attach::Attachment& pod) {
+        return pod.mode == attach::Mode::routed;
+    };
+    return !options_.no_masquerade && (!state_.exposed().empty() || !host_.exposed().empty() ||
+                                       std::ranges::any_of(pods, is_routed));
+}
+
 /** Tells the mesh and the lanes what is attached, exposed and held here now; false when the mesh
  * cannot be told, as it is too much for a record. */
 bool Router::publish_addresses() {
     const Pods::List pods = pods_.list();
     converge_routes(pods);
     try {
+        if (masquerades(pods)) {
+            ports_->masquerade();
+        }
         ports_->converge(pods, host_.ports());
     } catch (const std::system_error& error) {
         if (rate_.allow("ports_failed", Clock::now())) {

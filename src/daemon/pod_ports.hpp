@@ -37,6 +37,10 @@ class PodPorts {
      * while its link is there, or pods could get rid of them. Throws std::system_error. */
     void converge(const std::vector<attach::Attachment>& pods, const std::vector<os::Link>& links);
 
+    /** From now on what pods send out of the mesh through this host has its address. Throws
+     * std::system_error. */
+    void masquerade() { firewall_.masquerade(); }
+
     /** Some tools change the filter and tell nobody: to be called often, looks seldom. */
     void review(TimePoint now);
 

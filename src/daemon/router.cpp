@@ -220,9 +220,10 @@ void Router::make_ports() {
     attach::FirewallSettings settings;
     settings.table = options_.bridge;
     settings.bridge = options_.bridge;
-    settings.masquerade = !options_.no_masquerade;
+    const Pods::List pods = pods_.list();
+    settings.masquerade = masquerades(pods);
     settings.ranges = ranges_of(allocations_->plan());
-    ports_ = std::make_unique<PodPorts>(io_, std::move(settings), pods_.list());
+    ports_ = std::make_unique<PodPorts>(io_, std::move(settings), pods);
 }
 
 /** What earlier starts, with other settings perhaps, left on this host. */

@@ -111,6 +111,7 @@ class Router {
     void add_learned(wire::Addresses& own);
     void add_reserved(wire::Addresses& own);
     bool is_on_bridge(const MacAddress& mac);
+    [[nodiscard]] bool masquerades(const Pods::List& pods);
     bool publish_addresses();
     void look_again(TimePoint now);
     std::optional<api::Reply> refuse_addresses(const std::vector<Prefix>& addresses,

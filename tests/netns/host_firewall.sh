@@ -28,8 +28,18 @@ start a --ipalloc-range6 fd32::/108
 start b --ipalloc-range6 fd32::/108 "$(address a)"
 grep -q "warning:.* drops" "$folder/a/launch.out" && fail "it warns of a chain that lets us through"
 
+step "connections are followed only where something can leave"
+translates() { in_host "$1" nft list table inet weave | matches masquerade; }
+for one in a b; do
+    translates $one && fail "host $one translates, and is nobody's gateway"
+done
+expect "an address on the bridge of host b, made by hand" in_host b ip address add 10.32.9.9/12 dev weave
+expect "it translates" eventually 3 translates b
+in_host b ip address delete 10.32.9.9/12 dev weave
+
 step "pods reach each other"
 expect "an address of host a" ctl a expose 10.32.9.1/12 fd32::91/64
+expect "it translates" translates a
 pod a l1 10.32.1.1/12 fd32::11/64
 pod b l2 10.32.1.2/12 fd32::12/64
 pod a r1 10.32.2.1/12 fd32::21/64 --mode routed

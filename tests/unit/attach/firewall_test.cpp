@@ -45,8 +45,13 @@ TEST_CASE("without masquerading pods keep their addresses") {
     const TestPod pod = world.bridged(2);
     FirewallSettings settings = world.settings();
     settings.masquerade = false;
-    world.firewall(settings)->apply({pod.rules});
+    const auto firewall = world.firewall(settings);
+    firewall->apply({pod.rules});
     CHECK(seen_outside(world, pod) == "10.32.0.2 fd32::2 ");
+    firewall->masquerade();
+    CHECK(seen_outside(world, pod) == "192.0.2.1 2001:db8::1 ");
+    firewall->masquerade(); // nothing new
+    CHECK(firewall->intact());
 }
 
 TEST_CASE("between pods, and from outside, addresses stay as they are") {
