@@ -143,10 +143,10 @@ bool Router::publish_addresses() {
     const Pods::List pods = pods_.list();
     converge_routes(pods);
     try {
+        ports_->converge(pods, host_.ports());
         if (masquerades(pods)) {
             ports_->masquerade();
         }
-        ports_->converge(pods, host_.ports());
     } catch (const std::system_error& error) {
         if (rate_.allow("ports_failed", Clock::now())) {
             log::error("event=port_rules_failed reason={}", log::quoted(error.what()));
