@@ -13,22 +13,8 @@ using api::Reply;
 
 } // namespace
 
-/** Failures that are not the caller's are logged as well, for who runs this node. */
-Reply Router::logged(const std::string& method, const std::function<Reply()>& call) {
-    try {
-        return call();
-    } catch (const std::system_error& error) {
-        if (rate_.allow("request_failed", Clock::now())) {
-            log::error("event=request_failed method={} reason={}",
-                       log::quoted(method),
-                       log::quoted(error.what()));
-        }
-        throw;
-    }
-}
-
 Reply Router::handle(api::Request& request) {
-    return logged(request.method, [&] { return answer(request); });
+    return requests_.watch(request.method, [&] { return answer(request); });
 }
 
 Reply Router::answer(api::Request& request) {
@@ -64,23 +50,23 @@ Reply Router::answer(api::Request& request) {
         return handle_forget(request);
     }
     if (method == "attach") {
-        return handle_attach(request);
+        return pod_requests_->attach(request);
     }
     if (method == "detach") {
-        return handle_detach(request);
+        return pod_requests_->detach(request);
     }
     if (method == "expose") {
-        return handle_expose(request);
+        return host_addresses_->expose(request);
     }
     if (method == "hide") {
-        return handle_hide(request);
+        return host_addresses_->hide(request);
     }
     if (method == "ready") {
         const std::string reason = allocations_->not_ready();
         return Reply::ok({{"ready", reason.empty()}, {"reason", reason}});
     }
     if (method.starts_with("ipam_") || method == "rmpeer") {
-        return handle_ipam(request);
+        return ipam_api_->handle(request);
     }
     return Reply::error(
         "unknown_method",

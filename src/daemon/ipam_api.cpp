@@ -1,10 +1,9 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// The control API's requests about the address range itself.
+#include "daemon/ipam_api.hpp"
+
 #include "daemon/address_requests.hpp"
 #include "daemon/holder.hpp"
-#include "daemon/router.hpp"
-#include "os/boot_time.hpp"
 
 #include <algorithm>
 
@@ -46,18 +45,18 @@ IpAddress address_param(const nlohmann::json& params) {
 
 } // namespace
 
-Reply Router::handle_ipam(const api::Request& request) {
-    using Handler = Reply (Router::*)(const nlohmann::json&);
+Reply IpamApi::handle(const api::Request& request) {
+    using Handler = Reply (IpamApi::*)(const nlohmann::json&);
     static const std::map<std::string, Handler> handlers{
-        {"ipam_allocate", &Router::ipam_allocate},
-        {"ipam_release", &Router::ipam_release},
-        {"ipam_check", &Router::ipam_check},
-        {"ipam_claim", &Router::ipam_claim},
-        {"ipam_lookup", &Router::ipam_lookup},
-        {"ipam_gc", &Router::ipam_gc},
-        {"ipam_status", &Router::ipam_status},
-        {"ipam_conflicts", &Router::ipam_conflicts},
-        {"rmpeer", &Router::remove_peer},
+        {"ipam_allocate", &IpamApi::allocate},
+        {"ipam_release", &IpamApi::release},
+        {"ipam_check", &IpamApi::check},
+        {"ipam_claim", &IpamApi::claim},
+        {"ipam_lookup", &IpamApi::lookup},
+        {"ipam_gc", &IpamApi::gc},
+        {"ipam_status", &IpamApi::status},
+        {"ipam_conflicts", &IpamApi::conflicts},
+        {"rmpeer", &IpamApi::remove_peer},
     };
     const auto handler = handlers.find(request.method);
     if (handler == handlers.end()) {
@@ -69,17 +68,17 @@ Reply Router::handle_ipam(const api::Request& request) {
     return (this->*handler->second)(request.params);
 }
 
-Reply Router::ipam_allocate(const nlohmann::json& params) {
+Reply IpamApi::allocate(const nlohmann::json& params) {
     const auto name = std::string{holder::kProgram} + holder_param(params);
     const auto netns = params.value("netns", std::uint64_t{0});
-    const UseGrant use = [this, name, netns](const Grant& grant) {
-        if (!publish_addresses()) {
-            return Reply::error("conflict", kTooMany);
+    const LocalAddresses::UseGrant use = [this, name, netns](const Grant& grant) {
+        if (!local_.publish()) {
+            return Reply::error("conflict", LocalAddresses::kTooMany);
         }
-        programs_->keep(name, {os::boot_id(), netns, grant.addresses});
+        programs_.keep(name, netns, grant.addresses);
         nlohmann::json gateways = nlohmann::json::array();
         for (const Prefix& prefix : grant.addresses) {
-            const auto gateway = gateways_of({prefix});
+            const auto gateway = host_addresses_.gateways_of({prefix});
             gateways.push_back(gateway.empty() ? std::string{} : gateway.front().text());
         }
         return Reply::ok({{"addresses", texts(grant.addresses)}, {"gateways", gateways}});
@@ -87,63 +86,20 @@ Reply Router::ipam_allocate(const nlohmann::json& params) {
     return Reply::deferred(
         [=,
          this,
-         requests = without_partners(address_requests(params), allocations_->plan()),
+         requests = without_partners(address_requests(params), parts_.allocations.plan()),
          patience = patience_of(params)](const Reply::Send& send) {
-            with_addresses("ipam_allocate", name, requests, patience, use, send);
+            local_.obtain("ipam_allocate", name, requests, patience, use, send);
         });
-}
-
-/** Before the first allocation: programs' containers that are there have what they had, whatever
- * was written down; those that are gone give it back. */
-void Router::settle_programs() {
-    const auto all = programs_->all();
-    for (const auto& [holder, use] : all) {
-        if (programs_->is_gone(holder)) {
-            log::info("event=addresses_released holder={}", log::quoted(holder::shown(holder)));
-            release_program(holder);
-        } else {
-            allocations_->claim_in_use(holder, use.addresses);
-        }
-    }
-    // Where the file was lost, nobody knows their namespaces: after the next boot they are gone.
-    for (const std::string& holder : allocations_->holders()) {
-        if (holder.starts_with(holder::kProgram) && !programs_->all().contains(holder)) {
-            programs_->keep(holder, {os::boot_id(), 0, allocations_->held_by(holder)});
-        }
-    }
-}
-
-void Router::release_program(const std::string& holder) {
-    allocations_->release(holder);
-    programs_->forget(holder);
-}
-
-/** One of a program's or person's: a container that runs does not claim it at the next start. */
-void Router::release_place(const std::string& holder, ipam::Index place) {
-    allocations_->give_back(holder, {place});
-    const auto entry = programs_->all().find(holder);
-    if (entry == programs_->all().end()) {
-        return;
-    }
-    Programs::Use use = entry->second;
-    std::erase_if(use.addresses, [&](const Prefix& each) {
-        return allocations_->plan().place_of(each.address) == place;
-    });
-    if (use.addresses.empty()) {
-        programs_->forget(holder);
-    } else {
-        programs_->keep(holder, std::move(use));
-    }
 }
 
 /** What a program or a person holds; what pods and the host have is given back by detaching them.
  */
-Reply Router::ipam_release(const nlohmann::json& params) {
+Reply IpamApi::release(const nlohmann::json& params) {
     nlohmann::json released = nlohmann::json::array();
     std::vector<std::string> names;
     if (params.contains("address")) {
         const IpAddress address = address_param(params);
-        const std::string* const name = allocations_->holder_of(address);
+        const std::string* const name = parts_.allocations.holder_of(address);
         if (name == nullptr) {
             return Reply::ok({{"released", released}});
         }
@@ -153,21 +109,20 @@ Reply Router::ipam_release(const nlohmann::json& params) {
                                             address.text(),
                                             holder::shown(*name)));
         }
-        const auto place = allocations_->plan().place_of(address);
-        release_place(std::string{*name}, *place);
+        const auto place = parts_.allocations.plan().place_of(address);
+        programs_.release_place(std::string{*name}, *place);
         released.push_back(address.text());
     } else {
         const std::string name = holder_param(params);
         names = {std::string{holder::kProgram} + name, std::string{holder::kPerson} + name};
     }
     for (const std::string& name : names) {
-        for (const IpAddress& address : allocations_->release(name)) {
+        for (const IpAddress& address : programs_.release(name)) {
             released.push_back(address.text());
         }
-        programs_->forget(name);
     }
-    publish_addresses();
-    if (const std::string why = allocations_->not_saved(); !why.empty()) {
+    local_.publish();
+    if (const std::string why = parts_.allocations.not_saved(); !why.empty()) {
         return Reply::error("internal", why); // who hears that repeats it
     }
     return Reply::ok({{"released", released}});
@@ -175,29 +130,29 @@ Reply Router::ipam_release(const nlohmann::json& params) {
 
 /** What a pod holds is told as it was given, with the lengths that its interface got; of what
  * others hold the range's lengths are known. */
-std::vector<Prefix> Router::held_by(const std::string& holder) {
-    const std::vector<Prefix> held = allocations_->held_by(holder);
+std::vector<Prefix> IpamApi::held_by(const std::string& holder) {
+    const std::vector<Prefix> held = parts_.allocations.held_by(holder);
     const auto pods =
-        holder.starts_with(holder::kPod) ? host_.known() : std::vector<attach::Attachment>{};
+        holder.starts_with(holder::kPod) ? parts_.host.known() : std::vector<attach::Attachment>{};
     const auto pod = std::ranges::find_if(pods, [&](const attach::Attachment& each) {
         return holder::of_pod(each.id, each.netns_inode, each.ifname) == holder;
     });
-    const auto given =
-        pod != pods.end() ? state_.given().find(pod->host_ifname) : state_.given().end();
-    if (given == state_.given().end() || given->second.host_mac != pod->host_mac) {
+    const auto given = pod != pods.end() ? parts_.state.given().find(pod->host_ifname)
+                                         : parts_.state.given().end();
+    if (given == parts_.state.given().end() || given->second.host_mac != pod->host_mac) {
         return held;
     }
     std::vector<Prefix> out = given->second.addresses;
     std::erase_if(out, [&](const Prefix& each) {
-        const bool ours = allocations_->plan().place_of(each.address).has_value();
+        const bool ours = parts_.allocations.plan().place_of(each.address).has_value();
         return ours && std::ranges::find(held, each.address, &Prefix::address) == held.end();
     });
     return out;
 }
 
-Reply Router::ipam_check(const nlohmann::json& params) {
+Reply IpamApi::check(const nlohmann::json& params) {
     const std::string name = holder_param(params);
-    for (const std::string& holder : allocations_->holders()) {
+    for (const std::string& holder : parts_.allocations.holders()) {
         if (holder::shown(holder) == name) {
             return Reply::ok({{"addresses", texts(held_by(holder))}});
         }
@@ -205,85 +160,87 @@ Reply Router::ipam_check(const nlohmann::json& params) {
     return Reply::error("not_found", fmt::format("{} holds no address on this node", name));
 }
 
-Reply Router::ipam_claim(const nlohmann::json& params) {
+Reply IpamApi::claim(const nlohmann::json& params) {
     const IpAddress address = address_param(params);
     ipam::Request place{ipam::Request::Kind::place,
                         Prefix{address, static_cast<std::uint8_t>(address.bits())}};
-    const UseGrant use = [this](const Grant& grant) {
-        return publish_addresses() ? Reply::ok({{"addresses", texts(grant.addresses)}})
-                                   : Reply::error("conflict", kTooMany);
+    const LocalAddresses::UseGrant use = [this](const Grant& grant) {
+        return local_.publish() ? Reply::ok({{"addresses", texts(grant.addresses)}})
+                                : Reply::error("conflict", LocalAddresses::kTooMany);
     };
     return Reply::deferred([=,
                             this,
                             name = std::string{holder::kPerson} + holder_param(params),
                             patience = patience_of(params)](const Reply::Send& send) {
-        with_addresses("ipam_claim", name, {place}, patience, use, send);
+        local_.obtain("ipam_claim", name, {place}, patience, use, send);
     });
 }
 
-Reply Router::ipam_lookup(const nlohmann::json& params) {
+Reply IpamApi::lookup(const nlohmann::json& params) {
     if (!params.contains("address")) {
-        return ipam_check(params);
+        return check(params);
     }
     const IpAddress address = address_param(params);
-    const auto place = allocations_->plan().place_of(address);
+    const auto place = parts_.allocations.plan().place_of(address);
     if (!place) {
         return Reply::error("not_found",
                             fmt::format("{} is outside the range {}",
                                         address.text(),
-                                        allocations_->plan().range().text()));
+                                        parts_.allocations.plan().range().text()));
     }
-    const ipam::Claim& claim = allocations_->allocator().ring().at(*place);
+    const ipam::Claim& claim = parts_.allocations.allocator().ring().at(*place);
     nlohmann::json out{{"address", address.text()}, {"owner", nullptr}, {"holder", nullptr}};
     if (claim.stamp != ipam::Stamp{}) {
-        out["owner"] = name_of(claim.owner);
+        out["owner"] = parts_.mesh.name_of(claim.owner);
     }
-    if (const std::string* const name = allocations_->holder_of(address)) {
+    if (const std::string* const name = parts_.allocations.holder_of(address)) {
         out["holder"] = holder::shown(*name);
-        out["node"] = name_;
-    } else if (const auto user = owners_.table()->owner(address); user != dataplane::kNoPeer) {
-        const auto* peer = snapshot_.peers->peer(user);
-        out["node"] = peer != nullptr ? name_of(peer->node) : name_;
+        out["node"] = parts_.mesh.own_name();
+    } else if (const auto user = parts_.owners.table()->owner(address);
+               user != dataplane::kNoPeer) {
+        const auto* peer = parts_.peers.table()->peer(user);
+        out["node"] = peer != nullptr ? parts_.mesh.name_of(peer->node) : parts_.mesh.own_name();
     }
     return Reply::ok(out);
 }
 
 /** Whoever has an address and is none of "valid", of those whose names begin with "prefix". */
-Reply Router::ipam_gc(const nlohmann::json& params) {
+Reply IpamApi::gc(const nlohmann::json& params) {
     const auto prefix = params.value("prefix", std::string{});
     const auto valid = params.value("valid", std::vector<std::string>{});
     const bool dry = params.value("dry_run", false);
     if (!dry) {
-        settle_deleted();
+        pods_.settle_deleted();
     }
-    const std::set<std::string> live = live_holders();
+    const std::set<std::string> live = local_.live_holders();
     nlohmann::json released = nlohmann::json::array();
     std::string failed;
-    for (const std::string& each : allocations_->holders()) {
+    for (const std::string& each : parts_.allocations.holders()) {
         const std::string name = holder::shown(each);
         const bool collected = each.starts_with(holder::kPod) || each.starts_with(holder::kProgram);
         const bool gone =
-            each.starts_with(holder::kPod) ? !live.contains(each) : programs_->is_gone(each);
+            each.starts_with(holder::kPod) ? !live.contains(each) : programs_.is_gone(each);
         const bool stale = prefix.empty() ? gone
                                           : name.starts_with(prefix) &&
                                                 std::ranges::find(valid, name) == valid.end();
         if (!collected || !stale) {
             continue;
         }
-        released.push_back({{"holder", name}, {"addresses", texts(allocations_->held_by(each))}});
+        released.push_back(
+            {{"holder", name}, {"addresses", texts(parts_.allocations.held_by(each))}});
         if (dry) {
             continue;
         }
         try {
-            detach_holder(each);
-            release_program(each);
+            pods_.detach_holder(each);
+            programs_.release(each);
         } catch (const std::system_error& error) {
             failed = error.what(); // the others all the same
         }
     }
     if (!dry) {
-        publish_addresses();
-        failed = failed.empty() ? allocations_->not_saved() : failed;
+        local_.publish();
+        failed = failed.empty() ? parts_.allocations.not_saved() : failed;
     }
     if (!failed.empty()) {
         return Reply::error("internal", failed);
@@ -291,33 +248,34 @@ Reply Router::ipam_gc(const nlohmann::json& params) {
     return Reply::ok({{"released", released}, {"dry_run", dry}});
 }
 
-Reply Router::ipam_status(const nlohmann::json& /*params*/) {
-    const ipam::Plan& plan = allocations_->plan();
-    nlohmann::json out = allocations_->status();
+Reply IpamApi::status(const nlohmann::json& /*params*/) {
+    const ipam::Plan& plan = parts_.allocations.plan();
+    nlohmann::json out = parts_.allocations.status();
     out["range"] = plan.range().text();
     out["range6"] = plan.range6() ? plan.range6()->text() : "off";
     out["default_subnet"] = plan.subnets().front().text();
     return Reply::ok(out);
 }
 
-Reply Router::ipam_conflicts(const nlohmann::json& /*params*/) {
+Reply IpamApi::conflicts(const nlohmann::json& /*params*/) {
     std::vector<nlohmann::json> rows;
-    for (const ipam::Conflict& each : allocations_->allocator().conflicts()) {
-        rows.push_back({{"address", allocations_->plan().address(each.index).text()},
-                        {"holder", holder::shown(each.holder)},
-                        {"other", name_of(each.other)},
-                        {"keeps", each.ours ? name_ : name_of(each.other)},
-                        {"renumber", !each.ours}});
+    for (const ipam::Conflict& each : parts_.allocations.allocator().conflicts()) {
+        rows.push_back(
+            {{"address", parts_.allocations.plan().address(each.index).text()},
+             {"holder", holder::shown(each.holder)},
+             {"other", parts_.mesh.name_of(each.other)},
+             {"keeps", each.ours ? parts_.mesh.own_name() : parts_.mesh.name_of(each.other)},
+             {"renumber", !each.ours}});
     }
     return Reply::rows(std::move(rows));
 }
 
 /** The operator knows that the node is gone for good; this node alone acts on it. */
-Reply Router::remove_peer(const nlohmann::json& params) {
+Reply IpamApi::remove_peer(const nlohmann::json& params) {
     const auto wanted = params.value("node", std::string{});
     std::vector<NodeId> found;
-    for (const ipam::Report::Owner& owner : allocations_->allocator().report().owners) {
-        if (name_of(owner.node) == wanted || owner.node.text() == wanted ||
+    for (const ipam::Report::Owner& owner : parts_.allocations.allocator().report().owners) {
+        if (parts_.mesh.name_of(owner.node) == wanted || owner.node.text() == wanted ||
             owner.node.fingerprint() == wanted) {
             found.push_back(owner.node);
         }
@@ -329,16 +287,16 @@ Reply Router::remove_peer(const nlohmann::json& params) {
                                         wanted,
                                         found.empty() ? "no node" : "more than one node"));
     }
-    if (found.front() == state_.identity().id()) {
+    if (found.front() == parts_.state.identity().id()) {
         return Reply::error("invalid", "that is this node: stop it, and remove it on another one");
     }
-    if (allocations_->reaches(found.front())) {
+    if (parts_.allocations.reaches(found.front())) {
         return Reply::error("conflict",
                             fmt::format("node {} is alive: stop it first, or its pods would share "
                                         "their addresses with others",
                                         wanted));
     }
-    const std::size_t count = allocations_->remove(found.front());
+    const std::size_t count = parts_.allocations.remove(found.front());
     log::warning("event=peer_removed node={} addresses={}", found.front().fingerprint(), count);
     return Reply::ok(
         {{"addresses", count},

@@ -92,6 +92,14 @@ class MeshPlane {
 
     [[nodiscard]] mesh::Mesh& mesh() { return mesh_; }
 
+    /** As people know it; the fingerprint of one that is not known. */
+    [[nodiscard]] std::string name_of(const NodeId& node) {
+        const auto info = mesh_.node(node);
+        return info ? info->shown_name : node.fingerprint();
+    }
+
+    [[nodiscard]] const std::string& own_name() const { return settings_.name; }
+
     [[nodiscard]] std::vector<mesh::ConnectionStatus> connections(TimePoint now) const {
         return connector_.status(now);
     }

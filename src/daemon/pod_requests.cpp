@@ -1,10 +1,11 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// The control API's requests that give interfaces and addresses to pods and to the host.
+#include "daemon/pod_requests.hpp"
+
+#include "api/status.hpp"
 #include "daemon/address_requests.hpp"
 #include "daemon/attachment_row.hpp"
 #include "daemon/holder.hpp"
-#include "daemon/router.hpp"
 #include "daemon/tombstones.hpp"
 #include "os/netns.hpp"
 
@@ -76,53 +77,15 @@ ipam::Request beside(const std::vector<ipam::Request>& pods, const ipam::Plan& p
     return {};
 }
 
-/** What fails after addresses were given gives them back. */
-template <class Call> Reply or_give_back(Call call, const std::function<void()>& give_back) {
-    Reply reply;
-    try {
-        reply = call();
-    } catch (...) {
-        give_back();
-        throw;
-    }
-    if (!reply.code.empty()) {
-        give_back();
-    }
-    return reply;
-}
-
 } // namespace
 
-/** Answers when the addresses are there, with what `use` makes of them. */
-void Router::with_addresses(const std::string& method,
-                            const std::string& holder,
-                            const std::vector<ipam::Request>& requests,
-                            Duration patience,
-                            const UseGrant& use,
-                            const Reply::Send& send) {
-    obtaining_.insert(holder);
-    allocations_->obtain(holder, requests, patience, [=, this](Allocations::Obtained obtained) {
-        obtaining_.erase(obtaining_.find(holder));
-        if (const auto* refused = std::get_if<NoAddress>(&obtained)) {
-            send(Reply::error(refused->code, refused->sentence));
-            return;
-        }
-        const auto& grant = std::get<Grant>(obtained);
-        send(api::reply_of([&] {
-            return logged(method, [&] {
-                return or_give_back([&] { return use(grant); },
-                                    [&] { allocations_->give_back(holder, grant.fresh); });
-            });
-        }));
-    });
-}
-
 /** What speaks against a pod like that at that host end; nullopt when nothing does. */
-std::optional<Reply> Router::refuse_pod(const attach::PodSpec& spec, const std::string& own) {
-    if (auto refusal = refuse_addresses(spec.addresses, own)) {
+std::optional<Reply> PodRequests::refuse_pod(const attach::PodSpec& spec, const std::string& own) {
+    if (auto refusal = local_.refuse(spec.addresses, own)) {
         return refusal;
     }
-    if (spec.mac && (pods_.has_mac(*spec.mac, own) || owners_.is_attached_elsewhere(*spec.mac))) {
+    if (spec.mac &&
+        (local_.pods().has_mac(*spec.mac, own) || parts_.owners.is_attached_elsewhere(*spec.mac))) {
         return Reply::error(
             "conflict",
             fmt::format("the MAC address {} is in use: choose another", spec.mac->text()));
@@ -138,7 +101,7 @@ std::optional<Reply> Router::refuse_pod(const attach::PodSpec& spec, const std::
     return std::nullopt;
 }
 
-Reply Router::handle_attach(api::Request& request) {
+Reply PodRequests::attach(api::Request& request) {
     if (!request.fd) {
         return Reply::error("invalid",
                             "attach needs a network namespace's descriptor with the request");
@@ -147,7 +110,8 @@ Reply Router::handle_attach(api::Request& request) {
     attach::PodSpec& spec = task->spec;
     spec = pod_spec(request.params);
     const bool routed = spec.mode == attach::Mode::routed;
-    task->requests = without_partners(pod_address_requests(request.params), allocations_->plan());
+    task->requests =
+        without_partners(pod_address_requests(request.params), parts_.allocations.plan());
     spec.addresses = fixed_addresses(task->requests);
     if (routed) {
         spec.addresses = on_no_network(spec.addresses);
@@ -168,23 +132,24 @@ Reply Router::handle_attach(api::Request& request) {
     task->patience = patience_of(request.params);
     task->routes = !routed && request.params.value("routes", false);
     task->gateway = !routed && request.params.value("gateway", task->routes);
-    const UseGrant use = [this, task, routed](const Grant& grant) {
+    const LocalAddresses::UseGrant use = [this, task, routed](const Grant& grant) {
         attach::PodSpec& pod = task->spec;
         pod.addresses = routed ? on_no_network(grant.addresses) : grant.addresses;
-        pod.gateways = task->routes ? gateways_of(pod.addresses) : std::vector<IpAddress>{};
+        pod.gateways =
+            task->routes ? host_addresses_.gateways_of(pod.addresses) : std::vector<IpAddress>{};
         return attach_pod(std::move(task->netns),
                           pod,
                           task->gateway,
                           [this, holder = task->holder, fresh = grant.fresh] {
-                              allocations_->give_back(holder, fresh);
+                              parts_.allocations.give_back(holder, fresh);
                           });
     };
     return Reply::deferred([this, task, use, routed](const Reply::Send& send) {
         preparing_.insert(task->holder);
-        obtaining_.insert(task->holder);
+        local_.expect(task->holder);
         const auto attach = [this, task, use, send](Reply host) {
             preparing_.erase(preparing_.find(task->holder));
-            obtaining_.erase(obtaining_.find(task->holder));
+            local_.expect_no_more(task->holder);
             if (unwanted_.erase(task->holder) > 0) {
                 host = Reply::error("not_found", "the pod was deleted meanwhile");
             }
@@ -192,11 +157,11 @@ Reply Router::handle_attach(api::Request& request) {
                 send(std::move(host));
                 return;
             }
-            with_addresses("attach", task->holder, task->requests, task->patience, use, send);
+            local_.obtain("attach", task->holder, task->requests, task->patience, use, send);
         };
         if (routed || task->gateway) {
-            with_host_address(
-                routed, beside(task->requests, allocations_->plan()), task->patience, attach);
+            host_addresses_.ensure(
+                routed, beside(task->requests, parts_.allocations.plan()), task->patience, attach);
         } else {
             attach(Reply::ok());
         }
@@ -204,8 +169,8 @@ Reply Router::handle_attach(api::Request& request) {
 }
 
 /** The id that an interface of ours was attached with; nullopt when there is none. */
-std::optional<std::string> Router::known_as(const std::string& host_ifname) {
-    for (const attach::Attachment& pod : host_.known()) {
+std::optional<std::string> PodRequests::known_as(const std::string& host_ifname) {
+    for (const attach::Attachment& pod : parts_.host.known()) {
         if (pod.host_ifname == host_ifname) {
             return pod.id;
         }
@@ -215,30 +180,30 @@ std::optional<std::string> Router::known_as(const std::string& host_ifname) {
 
 /** All of it, or nothing is left. Whoever called gives the addresses back then, unless it fails
  * when all was answered for: `give_back` does it. */
-Reply Router::attach_pod(api::Descriptor netns,
-                         const attach::PodSpec& spec,
-                         bool gateway,
-                         const std::function<void()>& give_back) {
-    const attach::PreparedPod prepared = host_.prepare_pod(netns.get(), spec);
+Reply PodRequests::attach_pod(api::Descriptor netns,
+                              const attach::PodSpec& spec,
+                              bool gateway,
+                              const std::function<void()>& give_back) {
+    const attach::PreparedPod prepared = parts_.host.prepare_pod(netns.get(), spec);
     attach::Attachment pod = prepared.pod;
     const auto undo = [this, prepared](int netns_fd) {
-        host_.undo(netns_fd, prepared);
-        publish_addresses();
+        parts_.host.undo(netns_fd, prepared);
+        local_.publish();
     };
     try {
         // First: what cannot be kept is not acknowledged, nor what could send under any name.
-        pods_.remember(pod, spec.addresses);
-        const Pods::List pods = pods_.list();
-        ports_->converge(pods, host_.ports());
-        if (!MeshPlane::publishable(own_addresses(pods))) {
+        local_.pods().remember(pod, spec.addresses);
+        const Pods::List pods = local_.pods().list();
+        local_.ports().converge(pods, parts_.host.ports());
+        if (!MeshPlane::publishable(local_.own_addresses(pods))) {
             undo(netns.get());
-            return Reply::error("conflict", kTooMany);
+            return Reply::error("conflict", LocalAddresses::kTooMany);
         }
-        pods_.keep_given(pod);
+        local_.pods().keep_given(pod);
         if (spec.mode == attach::Mode::routed || gateway) {
             forward_for(spec.addresses);
         }
-        publish_addresses();
+        local_.publish();
     } catch (const std::system_error&) {
         undo(netns.get());
         throw;
@@ -246,16 +211,16 @@ Reply Router::attach_pod(api::Descriptor netns,
     log::info("event=attached interface={} mac={}", pod.host_ifname, pod.mac.text());
     // Of a port of the bridge the kernel is not asked for routes: it has those it was given.
     if (spec.mode == attach::Mode::bridge) {
-        pod.gateways = gateway ? gateways_of(spec.addresses) : spec.gateways;
+        pod.gateways = gateway ? host_addresses_.gateways_of(spec.addresses) : spec.gateways;
     }
     Reply reply = Reply::ok(row_of(pod));
     // Peers drop what comes from an address they have not heard of: the pod starts when they have.
-    reply.after =
-        mesh_->until_known(Clock::now(), [this](const NodeId& node) { return peers_->rtt(node); });
+    reply.after = parts_.mesh.until_known(
+        Clock::now(), [this](const NodeId& node) { return parts_.peers.rtt(node); });
     reply.finish =
         [this, kept = std::make_shared<api::Descriptor>(std::move(netns)), spec, undo, give_back] {
             try {
-                host_.start_pod(kept->get(), spec);
+                parts_.host.start_pod(kept->get(), spec);
             } catch (const std::system_error&) {
                 give_back();
                 undo(kept->get());
@@ -267,7 +232,7 @@ Reply Router::attach_pod(api::Descriptor netns,
 
 /** By the namespace, or by the name that the caller gave the pod: who detaches may have no
  * namespace any more. */
-Reply Router::handle_detach(api::Request& request) {
+Reply PodRequests::detach(api::Request& request) {
     const auto ifname = request.params.value("ifname", std::string{});
     const auto id = request.params.value("id", std::string{});
     if (!request.fd && id.empty()) {
@@ -278,10 +243,10 @@ Reply Router::handle_detach(api::Request& request) {
     const std::uint64_t inode = request.fd ? os::netns_inode(request.fd.get()) : 0;
     cancel_waiting(request.fd ? std::string{} : id, inode, ifname);
     std::vector<std::string> detached;
-    for (const attach::Attachment& pod : host_.known()) {
+    for (const attach::Attachment& pod : parts_.host.known()) {
         const bool same = (request.fd ? pod.netns_inode == inode : pod.id == id) &&
                           (ifname.empty() || pod.ifname == ifname);
-        if (same && host_.detach_pod(pod.netns_inode, pod.ifname)) {
+        if (same && parts_.host.detach_pod(pod.netns_inode, pod.ifname)) {
             detached.push_back(pod.ifname);
         }
     }
@@ -294,17 +259,19 @@ Reply Router::handle_detach(api::Request& request) {
                               "status attachments'",
                               ifname));
     }
-    publish_addresses();
+    local_.publish();
     return Reply::ok({{"detached", detached}});
 }
 
 /** Nobody makes an interface of it later, when its addresses come. */
-void Router::cancel_waiting(const std::string& id, std::uint64_t inode, const std::string& ifname) {
+void PodRequests::cancel_waiting(const std::string& id,
+                                 std::uint64_t inode,
+                                 const std::string& ifname) {
     const std::string start = holder::of_pod(id, inode, ifname);
-    const std::multiset<std::string> waiting = obtaining_;
+    const std::multiset<std::string> waiting = local_.expected();
     for (const std::string& each : waiting) {
         if (ifname.empty() ? each.starts_with(start) : each == start) {
-            allocations_->cancel(each);
+            parts_.allocations.cancel(each);
             if (preparing_.contains(each)) {
                 unwanted_.insert(each);
             }
@@ -312,35 +279,33 @@ void Router::cancel_waiting(const std::string& id, std::uint64_t inode, const st
     }
 }
 
-/** Its interface too, whatever the allocator knows of it. */
-void Router::detach_holder(const std::string& holder) {
-    for (const attach::Attachment& pod : host_.known()) {
+void PodRequests::detach_holder(const std::string& holder) {
+    for (const attach::Attachment& pod : parts_.host.known()) {
         if (holder::of_pod(pod.id, pod.netns_inode, pod.ifname) == holder) {
-            host_.detach_pod(pod.netns_inode, pod.ifname);
+            parts_.host.detach_pod(pod.netns_inode, pod.ifname);
         }
     }
 }
 
-void Router::review_deleted(TimePoint now) {
+void PodRequests::tick(TimePoint now) {
     if (now >= next_tombstones_) {
         next_tombstones_ = now + kReviewDeleted;
         settle_deleted();
     }
 }
 
-/** What container runtimes deleted while this node did not answer. */
-void Router::settle_deleted() {
+void PodRequests::settle_deleted() {
     const auto settle = [this](const Tombstone& gone) {
-        publish_due_ = true;
-        if (const auto pod = host_.find(gone.id, gone.ifname)) {
-            host_.detach_pod(pod->netns_inode, pod->ifname);
+        local_.look_soon();
+        if (const auto pod = parts_.host.find(gone.id, gone.ifname)) {
+            parts_.host.detach_pod(pod->netns_inode, pod->ifname);
         }
         for (const std::string_view kind : {holder::kPod, holder::kProgram}) {
-            release_program(std::string{kind} + gone.holder);
+            programs_.release(std::string{kind} + gone.holder);
         }
         log::info("event=tombstone_settled holder={}", log::quoted(gone.holder));
     };
-    for (const std::string& why : settle_tombstones(options_.state_dir, settle)) {
+    for (const std::string& why : settle_tombstones(parts_.options.state_dir, settle)) {
         if (rate_.allow("tombstone", Clock::now())) {
             log::warning("event=tombstone_not_settled reason={}", log::quoted(why));
         }

@@ -69,20 +69,10 @@ Router::Router(boost::asio::io_context& io,
     , state_(open_state(options_, predecessor_.get()))
     , cluster_(read_cluster_file(cluster_path(options_)))
     , host_(host_settings(options_, state_, cluster_))
-    , pods_(host_,
-            state_,
-            {[this](const std::string& name) {
-                 return ports_ ? ports_->mac(name) : std::optional<MacAddress>{};
-             },
-             [this](const MacAddress& mac) { return owners_.is_others(mac); }})
     , descriptor_holder_(options_.run_dir, handover_fit(options_, cluster_, lane_count(options_)))
     , remembered_(options_.run_dir)
     , tick_(io)
-    , taps_lost_(taps_lost)
-    , learned_({[this](const MacAddress& mac) { return is_on_bridge(mac); },
-                [this](const MacAddress& mac) {
-                    return owners_.is_elsewhere(mac, state_.identity().id());
-                }}) {
+    , taps_lost_(taps_lost) {
     notices_ = state_.take_notices();
     for (const std::string& notice : notices_) {
         log::error("event=state_file_damaged detail={}", log::quoted(notice));
@@ -129,8 +119,9 @@ void Router::start() {
     host_.ensure_bridge();
     keep_pods_off_http();
     make_lanes();
-    take_over_pods();
-    make_ports(); // the rules of an earlier start stand until then
+    make_services();
+    local_->adopt();
+    local_->guard(io_); // the rules of an earlier start stand until then
     underlay_ = std::make_unique<Underlay>(
         io_,
         options_,
@@ -141,7 +132,7 @@ void Router::start() {
         },
         // A pod that is gone without being detached takes its link with it.
         [this] {
-            publish_addresses();
+            local_->publish();
             fit_checksums();
         });
     if (predecessor_) {
@@ -150,11 +141,11 @@ void Router::start() {
         mesh_->recall(remembered_.recall(), Clock::now());
     }
     publish_topology();
-    claim_what_runs();
-    settle_programs();
+    local_->claim_what_runs();
+    programs_->settle();
     allocations_->start();
-    settle_deleted();
-    publish_addresses();
+    pod_requests_->settle_deleted();
+    local_->publish();
     publish_snapshot();
     start_lanes();
     if (predecessor_) {
@@ -195,7 +186,7 @@ void Router::start_lanes() {
         if (punt.kind == dataplane::Punt::Kind::too_big) {
             answer_too_big(punt);
         } else if (punt.kind == dataplane::Punt::Kind::new_source) {
-            publish_due_ |= learned_.on_source(dataplane::mac_at(punt.bytes.data()));
+            local_->on_source(dataplane::mac_at(punt.bytes.data()));
         }
         peers_->on_punt(punt, Clock::now());
     });
@@ -204,8 +195,9 @@ void Router::start_lanes() {
 /** Pods whose addresses this host already reaches elsewhere would be lost to it. Where pods run, as
  * after a crash, it is said, but they are not cut off. */
 void Router::check_ranges() {
+    os::Netlink netlink = os::Netlink::open();
     std::string overlap =
-        attach::find_overlap(netlink_, ranges_of(allocations_->plan()), options_.bridge);
+        attach::find_overlap(netlink, ranges_of(allocations_->plan()), options_.bridge);
     if (overlap.empty()) {
         return;
     }
@@ -216,28 +208,18 @@ void Router::check_ranges() {
     notices_.push_back(std::move(overlap));
 }
 
-void Router::make_ports() {
-    attach::FirewallSettings settings;
-    settings.table = options_.bridge;
-    settings.bridge = options_.bridge;
-    const Pods::List pods = pods_.list();
-    settings.masquerade = masquerades(pods);
-    settings.ranges = ranges_of(allocations_->plan());
-    ports_ = std::make_unique<PodPorts>(io_, std::move(settings), pods);
-}
-
-/** What earlier starts, with other settings perhaps, left on this host. */
-void Router::take_over_pods() {
-    for (const std::string& interface : host_.adopt_pods()) {
-        log::warning("event=pod_not_adapted interface={} remedy={}",
-                     interface,
-                     log::quoted("detach and attach the pod for the settings of this start"));
-    }
-    host_.leave_old_bridges(state_.exposed());
-    for (const Prefix& prefix : state_.exposed()) {
-        host_.expose(prefix);
-    }
-    pods_.adopt();
+/** What gives pods, programs and the host their addresses. */
+void Router::make_services() {
+    const NodeParts parts{
+        options_, state_, host_, owners_, *mesh_, *peers_, *allocations_, requests_};
+    LocalEvents events;
+    events.on_changed = [this] { publish_soon(); };
+    events.on_bridge_pods = [this] { publish_topology(); };
+    local_ = std::make_unique<LocalAddresses>(parts, std::move(events));
+    host_addresses_ = std::make_unique<HostAddresses>(parts, *local_);
+    pod_requests_ = std::make_unique<PodRequests>(parts, *local_, *host_addresses_, *programs_);
+    ipam_api_ =
+        std::make_unique<IpamApi>(parts, *local_, *host_addresses_, *programs_, *pod_requests_);
 }
 
 void Router::make_mesh() {
@@ -289,9 +271,9 @@ void Router::make_allocations() {
     events.publish = [this](std::uint16_t kind, Bytes tlvs) {
         mesh_->set_own(kind, std::move(tlvs));
     };
-    events.name_of = [this](const NodeId& node) { return name_of(node); };
+    events.name_of = [this](const NodeId& node) { return mesh_->name_of(node); };
     allocations_ = std::make_unique<Allocations>(std::move(settings), std::move(events));
-    programs_ = std::make_unique<Programs>(options_.state_dir + "/programs");
+    programs_ = std::make_unique<ProgramLeases>(options_.state_dir + "/programs", *allocations_);
     if (!programs_->notice().empty()) {
         log::error("event=state_file_damaged detail={}", log::quoted(programs_->notice()));
         notices_.push_back(programs_->notice());
@@ -383,7 +365,7 @@ bool Router::is_pods(const IpAddress& address) {
     const auto contains = [&](const Prefix& prefix) { return prefix.contains(address); };
     return contains(*Prefix::parse(options_.ipalloc_range)) ||
            owners_.table()->owner(address) != dataplane::kNoPeer ||
-           std::any_of(exposed_.begin(), exposed_.end(), contains);
+           std::ranges::any_of(local_->exposed(), contains);
 }
 
 void Router::serve() {

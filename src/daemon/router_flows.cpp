@@ -40,12 +40,10 @@ void Router::schedule_tick() {
         peers_->tick(now);
         mesh_->tick(now);
         allocations_->tick();
-        ports_->review(now);
         tick_fast_path(now);
         check_name(now);
-        publish_due_ |= learned_.review(now);
-        review_deleted(now);
-        look_again(now);
+        pod_requests_->tick(now);
+        local_->tick(now);
         notice_programs(now);
         lanes_->cell().reclaim();
         remembered_.review(mesh_->mesh().store(), now);
@@ -59,7 +57,7 @@ void Router::publish_topology() {
     topology.name = name_;
     topology.endpoints = underlay_->endpoints();
     topology.static_key = state_.identity().static_public();
-    topology.flags = bridge_pods_ ? wire::Topology::kBridgePods : 0;
+    topology.flags = local_->has_bridge_pods() ? wire::Topology::kBridgePods : 0;
     topology.lanes = static_cast<std::uint8_t>(lanes_->count());
     topology.grace = options_.grace;
     topology.software = WEAVE_VERSION;

@@ -56,7 +56,8 @@ Handover Router::describe() {
             out.records.push_back(record->raw);
         }
     }
-    out.learned.assign(learned_.all().begin(), learned_.all().end());
+    const std::set<MacAddress>& learned = local_->learned().all();
+    out.learned.assign(learned.begin(), learned.end());
     peers_->describe(out);
     return out;
 }
@@ -83,7 +84,7 @@ void Router::take_over() {
     peers_->take_over(std::move(handover), now);
     mesh_->take_over(version, records, now);
     for (const MacAddress& mac : learned) {
-        learned_.on_source(mac);
+        local_->on_source(mac);
     }
 }
 

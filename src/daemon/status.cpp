@@ -52,11 +52,6 @@ int rank(mesh::ConnectionStatus::State state) {
 
 } // namespace
 
-std::string Router::name_of(const NodeId& node) {
-    const auto info = mesh_->mesh().node(node);
-    return info ? info->shown_name : node.fingerprint();
-}
-
 std::string Router::path_text(const session::Use& use) {
     switch (use.kind) {
     case session::Use::Kind::none:
@@ -64,7 +59,7 @@ std::string Router::path_text(const session::Use& use) {
     case session::Use::Kind::direct:
         return "direct";
     case session::Use::Kind::relay:
-        return "relay via " + name_of(use.relay);
+        return "relay via " + mesh_->name_of(use.relay);
     }
     return "unknown";
 }
@@ -118,7 +113,7 @@ void Router::fill_status(api::NodeReport& report, TimePoint now) {
 void Router::fill_warnings(NodeStatus& status, TimePoint now) {
     status.warnings = notices_;
     show_ciphers(ciphers_, status);
-    for (const std::string& problem : ports_->problems()) {
+    for (const std::string& problem : local_->ports().problems()) {
         status.warnings.push_back(problem);
     }
     if (const std::string why = allocations_->not_ready(); !why.empty()) {
@@ -149,19 +144,19 @@ void Router::fill_warnings(NodeStatus& status, TimePoint now) {
             "the identity of {} is used twice ({}): on the copy, stop weaved, remove identity.key "
             "from "
             "its state folder and start it again",
-            node == state_.identity().id() ? "this node" : "node " + name_of(node),
+            node == state_.identity().id() ? "this node" : "node " + mesh_->name_of(node),
             copy.places().empty() ? "at an unknown address" : "seen at " + copy.places()));
     }
     for (const auto& [holder, other] : mesh_->relay_collisions()) {
         status.warnings.push_back(fmt::format(
             "the ids of {} and {} start alike, so that relays cannot tell them apart: on one of "
             "them, stop weaved, remove identity.key from its state folder and start it again",
-            name_of(holder),
-            name_of(other)));
+            mesh_->name_of(holder),
+            mesh_->name_of(other)));
     }
     for (const Owners::Contest& contest : owners_.contests()) {
         const auto who = [this](const NodeId& node) {
-            return node == NodeId{} ? std::string{"this node"} : name_of(node);
+            return node == NodeId{} ? std::string{"this node"} : mesh_->name_of(node);
         };
         status.warnings.push_back(fmt::format(
             "{} is in use on {} and on {}: packets go to the first of them; detach one of the pods",
@@ -178,7 +173,7 @@ void Router::fill_warnings(NodeStatus& status, TimePoint now) {
 void Router::fill_peers(api::NodeReport& report, TimePoint now) {
     for (const PeerView& view : peers_->view(now)) {
         PeerRow row;
-        row.name = name_of(view.node);
+        row.name = mesh_->name_of(view.node);
         row.id = view.node.text();
         if (const auto info = mesh_->mesh().node(view.node)) {
             for (const Endpoint& endpoint : info->endpoints) {
@@ -221,7 +216,7 @@ void Router::fill_connections(api::NodeReport& report, TimePoint now) {
         row.state = state_text(status.state);
         row.reason = status.reason;
         if (status.node) {
-            row.peer = name_of(*status.node);
+            row.peer = mesh_->name_of(*status.node);
             if (const auto peer = peers.find(status.node->text()); peer != peers.end()) {
                 row.path = peer->second->path;
                 row.cipher = peer->second->cipher;
@@ -255,7 +250,7 @@ void Router::fill_targets(api::NodeReport& report, TimePoint now) {
         if (best != nullptr) {
             using State = mesh::ConnectionStatus::State;
             row.state = best->state == State::established ? "connected" : state_text(best->state);
-            row.peer = best->node ? name_of(*best->node) : "";
+            row.peer = best->node ? mesh_->name_of(*best->node) : "";
             row.reason = best->reason.empty() ? target.reason : best->reason;
             row.next_attempt_ms =
                 best->next_retry_in ? static_cast<std::uint32_t>(milliseconds(*best->next_retry_in))
@@ -281,7 +276,7 @@ void Router::fill_drops(api::NodeReport& report) {
                             "thread was dropped",
                             lanes_->injections_lost(),
                             {}});
-    const attach::PortDrops at_ports = ports_->counters();
+    const attach::PortDrops at_ports = local_->ports().counters();
     for (std::size_t i = 0; i < attach::kPortDrops; ++i) {
         const auto reason = static_cast<attach::PortDrop>(i);
         report.drops.push_back(
@@ -290,7 +285,7 @@ void Router::fill_drops(api::NodeReport& report) {
     report.drops.push_back({"learned_full",
                             "a MAC address that was not attached spoke here, and this node "
                             "announces no more of those",
-                            learned_.refused(),
+                            local_->learned().refused(),
                             {}});
     report.drops.push_back({"tap_removed",
                             "somebody removed the TAP device; this weaved made it anew",
@@ -360,7 +355,7 @@ api::NodeReport Router::report() {
     fill_connections(out, now);
     fill_targets(out, now);
     fill_drops(out);
-    for (const attach::Attachment& pod : pods_.list()) {
+    for (const attach::Attachment& pod : local_->pods().list()) {
         out.attachments.push_back(row_of(pod));
     }
     fill_status(out, now);
