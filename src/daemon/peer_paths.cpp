@@ -11,11 +11,6 @@ namespace {
 using dataplane::Injection;
 using dataplane::kNoPeer;
 
-/** Without a direct path for this long the mesh is told, so that others can relay. */
-constexpr auto kTellAfter = std::chrono::milliseconds(1200);
-/** We send and hear nothing for this long: the peer may have lost its keys. */
-constexpr auto kSuspectAfter = std::chrono::seconds(10);
-
 /** Each datagram of them is answered, and rings between threads have room for some hundred
  * answers. */
 constexpr unsigned kTrainsPerTick = 12;
@@ -133,6 +128,7 @@ void Peers::fit_to_interface(Peer& peer, TimePoint now) {
 }
 
 void Peers::run_path(Peer& peer, TimePoint now) {
+    peer.look_at = {};
     auto actions = peer.path->take_actions();
     for (std::size_t i = 0; i < actions.size(); ++i) {
         const session::PathAction action = actions[i];
@@ -172,33 +168,6 @@ void Peers::watch_direct(Peer& peer, TimePoint now) {
     if (sure && peer.told_unreachable != !direct) {
         peer.told_unreachable = !direct;
         events_.on_direct(peer.node, !direct);
-    }
-}
-
-void Peers::feed_traffic(Peer& peer, TimePoint now) {
-    const auto totals = peer.state->totals();
-    peer.path->on_traffic(totals.last_rx, totals.last_tx);
-    if (std::exchange(peer.seen_large, totals.tx_large) != totals.tx_large) {
-        peer.path->on_large_packets(now);
-    }
-    watch_session(peer, totals, now);
-}
-
-/** What lanes see of a session and only the session machine can mend. */
-void Peers::watch_session(const Peer& peer,
-                          const dataplane::PeerState::Totals& totals,
-                          TimePoint now) {
-    for (const auto& [index, data] : peer.receiving) {
-        sessions_.on_failed_opens(index, data->failures(), now);
-    }
-    if (!peer.sending) {
-        return;
-    }
-    sessions_.on_key_usage(peer.sending->local_index(), peer.sending->most_sealed(), now);
-    // A peer that has the keys answers probes at least.
-    const TimePoint heard = std::max({totals.last_rx, *peer.installed, peer.listening_since});
-    if (totals.last_tx > heard && now - heard >= kSuspectAfter) {
-        sessions_.suspect(peer.node, now);
     }
 }
 

@@ -66,6 +66,7 @@ void Peers::on_published() {
             out.record = wire::RecordKind::padding;
         });
         peer->flush_owed = true;
+        peer->look_at = {};
         flush(*peer);
     }
 }

@@ -87,6 +87,7 @@ Peers::Peer& Peers::make(const NodeId& node) {
 
 void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
     Peer& peer = make(node.id);
+    peer.look_at = {};
     const bool restarted = peer.epoch != 0 && peer.epoch < node.epoch;
     peer.epoch = node.epoch;
     if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
@@ -112,7 +113,7 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
  * mesh: rings between threads have room for some hundred answers. */
 void Peers::open(Peer& peer, TimePoint now) {
     if (opened_ >= kOpensPerTick) {
-        peer.open_again = {};
+        peer.open_again = peer.look_at = {};
         return;
     }
     opened_ += sessions_.open(peer.node, now) ? 1U : 0U;
@@ -178,6 +179,9 @@ dataplane::PeerIndex Peers::index_of(const NodeId& node) const {
 void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
     using Kind = dataplane::Punt::Kind;
     Peer* peer = find(punt.peer);
+    if (peer != nullptr) {
+        peer->look_at = {};
+    }
     switch (punt.kind) {
     case Kind::handshake:
         // Of a stranger, perhaps: good for the answer and no longer.
@@ -373,6 +377,7 @@ void Peers::perform(const session::Promote& action, TimePoint now) {
     if (entry != peer->receiving.end()) {
         peer->sending = entry->second;
         peer->installed = now;
+        peer->look_at = {};
         touch();
         peer->path->on_session(now);
         say_hello(*peer);
@@ -402,15 +407,6 @@ void Peers::say_hello(const Peer& peer) {
     greeting_.push_back(peer.node);
 }
 
-void Peers::flush(Peer& peer) {
-    if (peer.flush_owed) {
-        peer.flush_owed = !lanes_.inject_all([&](Injection& out) {
-            out.kind = Injection::Kind::flush_pending;
-            out.peer = peer.index;
-        });
-    }
-}
-
 void Peers::perform(const session::Retire& action) {
     Peer* peer = find(action.peer);
     if (peer == nullptr) {
@@ -418,7 +414,7 @@ void Peers::perform(const session::Retire& action) {
     }
     if (peer->sending && peer->sending->local_index() == action.local_index) {
         peer->sending.reset();
-        peer->open_again = {};
+        peer->open_again = peer->look_at = {};
     }
     peer->receiving.erase(action.local_index);
     touch();
@@ -441,45 +437,13 @@ void Peers::perform(const session::SessionDown& action) {
     peer->sending.reset();
     touch();
     if (action.reason != session::DownReason::gave_up) {
-        peer->open_again = {};
+        peer->open_again = peer->look_at = {};
     } else {
         lanes_.inject_all([&](Injection& out) {
             out.kind = Injection::Kind::drop_pending;
             out.peer = peer->index;
         });
     }
-}
-
-/** A lane that is idle does not look at what waits in it, and all lanes share the room. */
-void Peers::drop_stale(Peer& peer, TimePoint now) {
-    if (!peer.state->waiting().occupied() || now < peer.next_drop) {
-        return;
-    }
-    peer.next_drop = now + std::chrono::seconds(1);
-    lanes_.inject_all([&](Injection& out) {
-        out.kind = Injection::Kind::drop_stale;
-        out.peer = peer.index;
-    });
-}
-
-void Peers::tick(TimePoint now) {
-    for (const dataplane::PeerIndex index : std::exchange(releasing_, {})) {
-        release_slot(index);
-    }
-    opened_ = trains_sent_ = 0;
-    for (auto& [node, peer] : peers_) {
-        flush(peer);
-        feed_traffic(peer, now);
-        peer.path->tick(now);
-        run_path(peer, now);
-        run_trains(peer, now);
-        if (!sessions_.usable(node) && now >= peer.open_again) {
-            open(peer, now);
-        }
-        drop_stale(peer, now);
-    }
-    sessions_.tick(now);
-    run_sessions(now);
 }
 
 } // namespace weave::daemon

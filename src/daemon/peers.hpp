@@ -112,6 +112,9 @@ class Peers {
     [[nodiscard]] const EventCounts& counted() const { return counted_; }
 
   private:
+    /** Without a direct path for this long the mesh is told, so that others can relay. */
+    static constexpr Duration kTellAfter = std::chrono::milliseconds(1200);
+
     struct Peer {
         NodeId node;
         dataplane::PeerIndex index = dataplane::kNoPeer;
@@ -125,6 +128,9 @@ class Peers {
         std::optional<session::Origin> heard;
         std::vector<Endpoint> candidates;
         std::optional<NodeId> next_hop;
+        /** Ticks before this pass it by, unless a lane sent to it: with many peers most ticks
+         * would find nothing to do at most of them. */
+        TimePoint look_at{};
         TimePoint open_again{};
         TimePoint next_drop{};
         std::uint64_t epoch = 0;
@@ -179,6 +185,8 @@ class Peers {
     void touch();
     void say_hello(const Peer& peer);
     void flush(Peer& peer);
+    void look(Peer& peer, TimePoint now);
+    [[nodiscard]] TimePoint next_look(const Peer& peer, TimePoint now) const;
     void drop_stale(Peer& peer, TimePoint now);
     [[nodiscard]] dataplane::Path path_of(const Peer& peer) const;
     void remember_local(const dataplane::Origin& origin);

@@ -11,7 +11,7 @@
 #include <cstdint>
 
 /**
- * What the errors of the kernel mean on the packet path, in one place (dataplane.md A.2, B.3): what
+ * What the errors of the kernel mean on the packet path, in one place: what
  * an errno value says differs by operation, and by whether many packets were handed over as one.
  */
 namespace weave::dataplane {

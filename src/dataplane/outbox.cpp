@@ -212,6 +212,7 @@ void Outbox::note_sent(const Route& route, std::size_t frames, std::size_t bytes
     part.tx_packets.add(frames);
     part.tx_bytes.add(bytes);
     part.last_tx.set(nanoseconds(now_));
+    route.peer->state->note_sent();
 }
 
 void Outbox::put_frame(const Route& route, ByteSpan frame, std::uint8_t flags) {

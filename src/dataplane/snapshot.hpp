@@ -99,6 +99,20 @@ class PeerState {
 
     [[nodiscard]] WaitingRoom& waiting() { return waiting_; }
 
+    /** A lane, after LanePart::last_tx: so that the control thread need not look at every peer to
+     * find those that are sent to. */
+    void note_sent() {
+        if (!sent_.load(std::memory_order_relaxed)) {
+            sent_.store(true, std::memory_order_release);
+        }
+    }
+
+    /** The control thread: whether a lane has sent since the last call. */
+    bool take_sent() {
+        return sent_.load(std::memory_order_relaxed) &&
+               sent_.exchange(false, std::memory_order_acquire);
+    }
+
     struct Totals {
         std::uint64_t tx_bytes = 0, tx_packets = 0, rx_bytes = 0, rx_packets = 0, tx_large = 0;
         TimePoint last_tx{}, last_rx{};
@@ -110,6 +124,7 @@ class PeerState {
   private:
     std::vector<LanePart> parts_;
     std::atomic<TrainShape> trains_{TrainShape::any};
+    std::atomic<bool> sent_{false};
     WaitingRoom waiting_;
 };
 

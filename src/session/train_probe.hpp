@@ -46,7 +46,7 @@ struct SendTrain {
 
 /**
  * Finds out whether the hosts and networks on the way to one peer mangle trains, as some drivers
- * and hypervisors do without an error (dataplane.md A.2): sends authenticated probes in trains with
+ * and hypervisors do without an error: sends authenticated probes in trains with
  * an equal, a short and the least possible tail, and one alone to compare with, and looks which are
  * answered. Each new way is tested, and each way again once an hour. Sans-I/O, one thread, bounded.
  */
@@ -63,6 +63,9 @@ class TrainProbe {
      */
     void tick(std::uint16_t mtu, TimePoint now);
     std::vector<SendTrain> take_trains();
+
+    /** When tick() has something to do; max() while there is no way. */
+    [[nodiscard]] TimePoint next_deadline() const { return way_ ? next_ : TimePoint::max(); }
 
     [[nodiscard]] Trains verdict() const { return verdict_; }
 

@@ -329,6 +329,36 @@ TEST_CASE("a peer that is sent to and not heard for ten seconds is suspected") {
     }
 }
 
+TEST_CASE("a peer that was quiet is probed at once when what is sent to it is not answered") {
+    crypto::init();
+    for (const bool sent : {false, true}) {
+        Two hosts;
+        REQUIRE(until({&hosts.a, &hosts.b},
+                      [&] { return hosts.a.peers->reaches(hosts.b.identity.id()); }));
+        // Until nothing is searched for any more: what is due then is a probe every other second.
+        for (int i = 0; i < 400; ++i) {
+            hosts.a.ahead += 50ms;
+            hosts.a.turn();
+            hosts.b.turn();
+            std::this_thread::sleep_for(1ms);
+        }
+        REQUIRE(hosts.a.peers->reaches(hosts.b.identity.id()));
+        hosts.b.lanes.stop(); // it answers nothing any more
+        if (sent) {
+            hosts.a.send_frame();
+            REQUIRE(until({&hosts.a}, [&] {
+                return hosts.a.peers->view(hosts.a.now()).front().totals.tx_packets == 1;
+            }));
+        }
+        // Three probes 130 ms apart, of which none is answered, are enough to know.
+        for (int i = 0; i < 9; ++i) {
+            hosts.a.ahead += 50ms;
+            hosts.a.turn();
+        }
+        CHECK(hosts.a.peers->reaches(hosts.b.identity.id()) == !sent);
+    }
+}
+
 TEST_CASE("too many forged records bring new keys") {
     crypto::init();
     session::Settings few;
