@@ -130,7 +130,7 @@ Reply IpamApi::release(const nlohmann::json& params) {
 
 /** What a pod holds is told as it was given, with the lengths that its interface got; of what
  * others hold the range's lengths are known. */
-std::vector<Prefix> IpamApi::held_by(const std::string& holder) {
+std::vector<Prefix> IpamApi::addresses_of(const std::string& holder) {
     const std::vector<Prefix> held = parts_.allocations.held_by(holder);
     const auto pods =
         holder.starts_with(holder::kPod) ? parts_.host.known() : std::vector<attach::Attachment>{};
@@ -154,7 +154,7 @@ Reply IpamApi::check(const nlohmann::json& params) {
     const std::string name = holder_param(params);
     for (const std::string& holder : parts_.allocations.holders()) {
         if (holder::shown(holder) == name) {
-            return Reply::ok({{"addresses", texts(held_by(holder))}});
+            return Reply::ok({{"addresses", texts(addresses_of(holder))}});
         }
     }
     return Reply::error("not_found", fmt::format("{} holds no address on this node", name));

@@ -35,7 +35,7 @@ class IpamApi {
     api::Reply status(const nlohmann::json& params);
     api::Reply conflicts(const nlohmann::json& params);
     api::Reply remove_peer(const nlohmann::json& params);
-    std::vector<Prefix> held_by(const std::string& holder);
+    std::vector<Prefix> addresses_of(const std::string& holder);
 
     NodeParts parts_;
     LocalAddresses& local_;
