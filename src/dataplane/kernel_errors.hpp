@@ -11,8 +11,8 @@
 #include <cstdint>
 
 /**
- * What the errors of the kernel mean on the packet path, in one place: an errno value says something
- * else by operation, and by whether many packets were handed over as one.
+ * What the errors of the kernel mean on the packet path, in one place: an errno value says
+ * something else by operation, and by whether many packets were handed over as one.
  */
 namespace weave::dataplane {
 
