@@ -15,7 +15,10 @@ namespace {
 mesh::Ports make_ports(const crypto::Identity& identity) {
     mesh::Ports ports;
     ports.sign = [&identity](ByteView message) { return identity.sign(message); };
-    ports.verify = crypto::verify;
+    ports.verify = [](const wire::Record& record) {
+        return wire::verify_record(record, crypto::verify);
+    };
+    ports.decode = [](ByteView raw) { return wire::decode_shared(raw, crypto::node_id); };
     ports.identify = crypto::node_id;
     ports.random = [](ByteSpan out) { crypto::random_bytes(out); };
     return ports;

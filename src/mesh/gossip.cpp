@@ -148,9 +148,9 @@ void Mesh::on_records(LinkId id, Link& link, ByteView body, TimePoint now) {
         return;
     }
     for (const ByteView raw : *batch) {
-        auto record = wire::decode_record(raw, ports_.identify);
+        const auto record = ports_.decode(raw);
         if (record) {
-            ingest(id, link, std::move(*record), now);
+            ingest(id, link, *record, now);
         } else {
             count(record.error() == std::errc::message_size ? "mesh_record_too_long"
                                                             : "mesh_malformed_record");
@@ -171,27 +171,26 @@ void Mesh::on_request(Link& link, ByteView body, TimePoint now) {
     }
 }
 
-void Mesh::ingest(LinkId id, Link& link, wire::Record record, TimePoint now) {
-    if (record.node == self_) {
-        requested_.erase(record.id());
-        heard_own(record, now);
+void Mesh::ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now) {
+    if (record->node == self_) {
+        requested_.erase(record->id());
+        heard_own(*record, now);
         return;
     }
-    const auto held = store_.find(record.id());
-    if (held && held->stamp == record.stamp) {
-        link.records.erase(record.id());
-        link.lines.erase(record.id());
+    const auto held = store_.find(record->id());
+    if (held && held->stamp == record->stamp) {
+        link.records.erase(record->id());
+        link.lines.erase(record->id());
     }
-    if (!store_.is_newer(record.id(), record.stamp)) {
+    if (!store_.is_newer(record->id(), record->stamp)) {
         count("mesh_record_not_newer");
         return;
     }
-    if (!wire::verify_record(record, ports_.verify)) {
+    if (!ports_.verify(*record)) {
         count("mesh_bad_signature");
         return;
     }
-    const bool from_owner = link.peer == record.node;
-    store_record(std::make_shared<wire::Record>(std::move(record)), id, from_owner, now);
+    store_record(record, id, link.peer == record->node, now);
 }
 
 void Mesh::store_record(wire::RecordPtr record,

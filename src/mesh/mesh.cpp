@@ -198,7 +198,7 @@ void Mesh::heard_own(const wire::Record& record, TimePoint now) {
     if (!above && (ours || own_.contains(record.kind))) {
         return; // an earlier life of ours, already superseded
     }
-    if (!wire::verify_record(record, ports_.verify)) {
+    if (!ports_.verify(record)) {
         count("mesh_bad_signature");
         return;
     }
@@ -218,13 +218,12 @@ void Mesh::suspect_copy(const wire::Record& record, TimePoint now) {
     if (record.kind != wire::kTopologyKind) {
         return; // an earlier life may have left each of its kinds with another epoch
     }
-    const auto topology = wire::decode_topology(record.tlvs());
     const bool again = outbid_at_ != TimePoint::min() && now - outbid_at_ < kOutbidAgain;
     outbid_at_ = now;
     if (again) {
         count("mesh_own_id_elsewhere");
         actions_.emplace_back(
-            IdentityElsewhere{topology ? topology->endpoints : std::vector<Endpoint>{}});
+            IdentityElsewhere{record.topology ? record.topology->endpoints : std::vector<Endpoint>{}});
     }
 }
 
@@ -254,11 +253,9 @@ void Mesh::take_over(std::uint64_t version,
         store_record(record, std::nullopt, false, now);
     }
     const auto own = store_.find({self_, wire::kTopologyKind});
-    const auto topology = own ? wire::decode_topology(own->tlvs())
-                              : Result<wire::Topology>{make_error_code(std::errc::bad_message)};
-    if (topology) {
-        holds_name_ = (topology->flags & wire::Topology::kHoldsName) != 0;
-        for (const NodeId& node : topology->unreachable) {
+    if (own && own->topology) {
+        holds_name_ = (own->topology->flags & wire::Topology::kHoldsName) != 0;
+        for (const NodeId& node : own->topology->unreachable) {
             unreachable_.emplace(node, TimePoint::max());
         }
     }

@@ -28,7 +28,10 @@ namespace weave::mesh {
 /** What the mesh cannot do itself: it never calls a cryptographic library. */
 struct Ports {
     wire::Signer sign;
-    wire::Verifier verify;
+    /** True when the owner's signature holds. */
+    std::function<bool(const wire::Record&)> verify;
+    /** wire::decode_shared(), or whatever returns what it would: equal bytes may share one object. */
+    std::function<Result<wire::RecordPtr>(ByteView raw)> decode;
     wire::Identify identify;
     std::function<void(ByteSpan)> random;
 };
@@ -186,7 +189,7 @@ class Mesh {
     void offer_missing(Link& link, const wire::LineDigest& digest, TimePoint now);
     void on_records(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_request(Link& link, ByteView body, TimePoint now);
-    void ingest(LinkId id, Link& link, wire::Record record, TimePoint now);
+    void ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now);
     void store_record(wire::RecordPtr record,
                       std::optional<LinkId> from,
                       bool from_owner,

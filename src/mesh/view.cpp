@@ -15,8 +15,8 @@ constexpr unsigned kLingerFactor = 3;
 } // namespace
 
 void Mesh::decode_node(const wire::Record& record) {
-    const auto topology = wire::decode_topology(record.tlvs());
-    if (!topology) {
+    const wire::Topology* topology = record.topology.get();
+    if (topology == nullptr) {
         count("mesh_malformed_topology");
         infos_.erase(record.node);
         return;

@@ -115,6 +115,16 @@ bool read_topology_tlv(const Tlv& tlv, Topology& out, ByteWriter& unknown) {
     }
 }
 
+/** What all who hold the record would decode otherwise. */
+void decode_body(Record& record) {
+    if (record.kind != kTopologyKind) {
+        return;
+    }
+    if (auto topology = decode_topology(record.tlvs())) {
+        record.topology = std::make_shared<const Topology>(std::move(*topology));
+    }
+}
+
 bool read_addresses_tlv(const Tlv& tlv, Addresses& out, ByteWriter& unknown) {
     MacAddress mac;
     switch (tlv.type) {
@@ -240,7 +250,16 @@ Result<Record> decode_record(ByteView raw, const Identify& identify) {
     }
     record.node = identify(record.key);
     record.raw.assign(raw.begin(), raw.end());
+    decode_body(record);
     return record;
+}
+
+Result<RecordPtr> decode_shared(ByteView raw, const Identify& identify) {
+    auto record = decode_record(raw, identify);
+    if (!record) {
+        return record.error();
+    }
+    return RecordPtr(std::make_shared<const Record>(std::move(*record)));
 }
 
 Result<Record> sign_record(const NodeId& node,
@@ -252,13 +271,14 @@ Result<Record> sign_record(const NodeId& node,
     if (tlvs.size() > kMaxTlvBytes) {
         return too_long();
     }
-    Record record{node, key, stamp, kind, {}};
+    Record record{node, key, stamp, kind, {}, nullptr};
     ByteWriter out;
     put_header(out, record, tlvs.size());
     out.bytes(tlvs);
     const RecordSignature signature = sign(out.view());
     out.bytes(signature);
     record.raw = out.take();
+    decode_body(record);
     return record;
 }
 

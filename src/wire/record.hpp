@@ -54,13 +54,18 @@ struct RecordId {
     auto operator<=>(const RecordId&) const = default;
 };
 
-/** One signed record: the bytes its owner signed and the decoded header. Immutable once shared. */
+struct Topology;
+
+/** One signed record: the bytes its owner signed and what of it is decoded once for all who hold it.
+ * Immutable once shared. */
 struct Record {
     NodeId node;
     RecordKey key{};
     Stamp stamp;
     std::uint16_t kind = 0;
     Bytes raw;
+    /** Of kind kTopologyKind; null when it does not decode. */
+    std::shared_ptr<const Topology> topology = nullptr;
 
     [[nodiscard]] RecordId id() const { return {node, kind}; }
 
@@ -83,6 +88,8 @@ using Verifier = std::function<bool(const RecordKey&, ByteView message, const Re
  * message_size (longer than kMaxRecordSize), bad_message (anything else).
  */
 Result<Record> decode_record(ByteView raw, const Identify& identify);
+/** The same, to be shared. */
+Result<RecordPtr> decode_shared(ByteView raw, const Identify& identify);
 
 /** Builds and signs a record. Error: message_size when `tlvs` do not fit. */
 Result<Record> sign_record(const NodeId& node,

@@ -56,11 +56,10 @@ inline mesh::Ports fake_ports(const wire::RecordKey& key, std::mt19937_64& rando
     return {
         .sign = [key](ByteView message) { return fake_sign(key, message); },
         .verify =
-            [](const wire::RecordKey& signer,
-               ByteView message,
-               const wire::RecordSignature& signature) {
-                return fake_sign(signer, message) == signature;
+            [](const wire::Record& record) {
+                return fake_sign(record.key, record.signed_part()) == record.signature();
             },
+        .decode = [](ByteView raw) { return wire::decode_shared(raw, fake_identify); },
         .identify = fake_identify,
         .random =
             [&random](ByteSpan out) {
