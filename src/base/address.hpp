@@ -7,6 +7,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -97,7 +98,11 @@ struct Prefix {
 struct NodeId {
     std::array<std::uint8_t, 16> octets{};
 
-    auto operator<=>(const NodeId&) const = default;
+    bool operator==(const NodeId&) const = default;
+
+    std::strong_ordering operator<=>(const NodeId& other) const {
+        return std::memcmp(octets.data(), other.octets.data(), octets.size()) <=> 0;
+    }
 
     /** 32 hexadecimal characters. */
     [[nodiscard]] std::string text() const { return to_hex(octets); }

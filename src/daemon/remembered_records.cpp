@@ -18,8 +18,8 @@ constexpr auto kInterval = std::chrono::seconds(1);
 
 Bytes encode(const mesh::Store& store) {
     wire::ByteWriter out;
-    for (const auto& [node, kinds] : store.nodes()) {
-        for (const auto& [kind, record] : kinds) {
+    for (const mesh::Store::Bucket& bucket : store.buckets()) {
+        for (const wire::RecordPtr& record : bucket) {
             out.u32(static_cast<std::uint32_t>(record->raw.size())).bytes(record->raw);
         }
     }
@@ -31,8 +31,8 @@ std::vector<wire::RecordPtr> decode(ByteView bytes) {
     wire::ByteReader in{bytes};
     while (in.ok() && in.remaining() != 0) {
         const ByteView raw = in.take(in.u32());
-        if (auto record = wire::decode_record(raw, crypto::node_id); in.ok() && record) {
-            out.push_back(std::make_shared<wire::Record>(std::move(*record)));
+        if (const auto record = wire::decode_shared(raw, crypto::node_id); in.ok() && record) {
+            out.push_back(*record);
         }
     }
     return out;

@@ -51,8 +51,8 @@ Handover Router::describe() {
     out.boot_epoch = mesh_->mesh().epoch();
     out.mesh_version = mesh_->mesh().version();
     out.lanes = shape_of(lanes_->descriptors());
-    for (const auto& [node, kinds] : mesh_->mesh().store().nodes()) {
-        for (const auto& [kind, record] : kinds) {
+    for (const mesh::Store::Bucket& bucket : mesh_->mesh().store().buckets()) {
+        for (const wire::RecordPtr& record : bucket) {
             out.records.push_back(record->raw);
         }
     }

@@ -121,20 +121,19 @@ void Mesh::on_line(
 
 /** Offers what the digest covers and has no line for. */
 void Mesh::offer_missing(Link& link, const wire::LineDigest& digest, TimePoint now) {
-    std::set<wire::RecordId> listed;
+    std::vector<wire::RecordId> listed;
+    listed.reserve(digest.lines.size());
     for (const wire::DigestLine& line : digest.lines) {
-        listed.insert(line.id);
+        listed.push_back(line.id);
     }
-    const auto& nodes = store_.nodes();
-    for (auto node = nodes.lower_bound(digest.from); node != nodes.end(); ++node) {
-        if (node->first > digest.to) {
-            break;
-        }
-        if (!digest.covers(node->first)) {
+    std::sort(listed.begin(), listed.end());
+    for (std::size_t bucket = 0; bucket < wire::kDigestBuckets; ++bucket) {
+        if (((digest.mask >> bucket) & 1) == 0) {
             continue;
         }
-        for (const auto& [kind, record] : node->second) {
-            if (!listed.contains(record->id())) {
+        for (const wire::RecordPtr& record : store_.buckets()[bucket]) {
+            if (digest.covers(record->node) &&
+                !std::binary_search(listed.begin(), listed.end(), record->id())) {
                 offer_record(link, record->id(), now);
             }
         }
@@ -267,18 +266,22 @@ void Mesh::offer_record(Link& link, const wire::RecordId& id, TimePoint at) {
 void Mesh::send_lines(LinkId id, std::uint64_t mask) {
     wire::LineDigest digest;
     digest.mask = mask;
-    for (const auto& [node, kinds] : store_.nodes()) {
-        if (((mask >> wire::digest_bucket(node)) & 1) == 0) {
+    for (std::size_t bucket = 0; bucket < wire::kDigestBuckets; ++bucket) {
+        if (((mask >> bucket) & 1) == 0) {
             continue;
         }
-        if (digest.lines.size() + kinds.size() > wire::kMaxLinesPerMessage) {
-            // The next message starts at this node; what lies between the two has no records.
-            digest.to = digest.lines.back().id.node;
-            send(id, wire::encode_digest(digest));
-            digest.lines.clear();
-            digest.from = node;
-        }
-        for (const auto& [kind, record] : kinds) {
+        for (const wire::RecordPtr& record : store_.buckets()[bucket]) {
+            const bool next_node =
+                digest.lines.empty() || digest.lines.back().id.node != record->node;
+            // A node's records are in one message: there may be as many as it is allowed.
+            if (next_node && digest.lines.size() + settings_.limits.records_per_node >
+                                 wire::kMaxLinesPerMessage) {
+                // The next one starts at this node; what lies between the two has no records.
+                digest.to = digest.lines.back().id.node;
+                send(id, wire::encode_digest(digest));
+                digest.lines.clear();
+                digest.from = record->node;
+            }
             digest.lines.push_back({record->id(), record->stamp});
         }
     }

@@ -32,6 +32,21 @@ std::uint64_t line_hash(const wire::Record& record) {
     return mix(mix(hash ^ record.stamp.epoch) ^ record.stamp.version);
 }
 
+/** Orders records before ids and nodes. */
+struct ById {
+    bool operator()(const wire::RecordPtr& record, const wire::RecordId& id) const {
+        return record->node != id.node ? record->node < id.node : record->kind < id.kind;
+    }
+
+    bool operator()(const wire::RecordPtr& record, const NodeId& node) const {
+        return record->node < node;
+    }
+
+    bool operator()(const NodeId& node, const wire::RecordPtr& record) const {
+        return node < record->node;
+    }
+};
+
 } // namespace
 
 const Store::Channel& Store::channel(std::uint16_t kind) const {
@@ -47,12 +62,27 @@ std::size_t Store::bytes() const {
 }
 
 wire::RecordPtr Store::find(const wire::RecordId& id) const {
-    const auto node = nodes_.find(id.node);
-    if (node == nodes_.end()) {
-        return nullptr;
+    const Bucket& bucket = buckets_[wire::digest_bucket(id.node)];
+    const auto at = std::lower_bound(bucket.begin(), bucket.end(), id, ById{});
+    return at == bucket.end() || (*at)->node != id.node || (*at)->kind != id.kind ? nullptr : *at;
+}
+
+std::span<const wire::RecordPtr> Store::of(const NodeId& node) const {
+    const Bucket& bucket = buckets_[wire::digest_bucket(node)];
+    const auto [begin, end] = std::equal_range(bucket.begin(), bucket.end(), node, ById{});
+    return {begin, end};
+}
+
+const wire::RecordPtr& Store::at(std::size_t number) const {
+    std::size_t bucket = 0;
+    while (number >= buckets_[bucket].size()) {
+        number -= buckets_[bucket++].size();
     }
-    const auto record = node->second.find(id.kind);
-    return record == node->second.end() ? nullptr : record->second;
+    return buckets_[bucket][number];
+}
+
+Store::Bucket& Store::bucket_of(const NodeId& node) {
+    return buckets_[wire::digest_bucket(node)];
 }
 
 bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
@@ -74,12 +104,11 @@ bool Store::is_newer(const wire::RecordId& id, wire::Stamp stamp) const {
 
 bool Store::has_room(const wire::RecordId& id) const {
     const bool free = channel(id.kind).bytes < channel(id.kind).limit;
-    const auto node = nodes_.find(id.node);
-    if (node == nodes_.end()) {
-        return nodes_.size() < limits_.nodes && free;
+    const auto held = of(id.node);
+    if (held.empty()) {
+        return nodes_ < limits_.nodes && free;
     }
-    return node->second.contains(id.kind) ||
-           (node->second.size() < limits_.records_per_node && free);
+    return find(id) != nullptr || (held.size() < limits_.records_per_node && free);
 }
 
 /** Why it cannot be taken; nothing when it can. What replaces a record and is no longer always can.
@@ -88,12 +117,12 @@ std::optional<Store::Put> Store::refused(const wire::Record& record) const {
 #ifdef WEAVE_BREAK_STORE_LIMIT // the simulator proves that it notices this missing
     return std::nullopt;
 #endif
-    const auto node = nodes_.find(record.node);
-    if (node == nodes_.end() && nodes_.size() >= limits_.nodes) {
+    const auto all = of(record.node);
+    if (all.empty() && nodes_ >= limits_.nodes) {
         return Put::too_many_nodes;
     }
     const auto held = find(record.id());
-    if (!held && node != nodes_.end() && node->second.size() >= limits_.records_per_node) {
+    if (!held && all.size() >= limits_.records_per_node) {
         return Put::too_many_records;
     }
     const std::size_t freed = held ? held->raw.size() : 0;
@@ -111,14 +140,18 @@ Store::Put Store::put(wire::RecordPtr record, bool ours) {
     if (const auto reason = refused(*record); reason && !ours) {
         return *reason;
     }
-    wire::RecordPtr& slot = nodes_[record->node][record->kind];
-    if (slot) {
-        drop(*slot);
-    }
     toggle(*record);
     ++size_;
     channel(record->kind).bytes += record->raw.size();
-    slot = std::move(record);
+    Bucket& bucket = bucket_of(record->node);
+    const auto at = std::lower_bound(bucket.begin(), bucket.end(), record->id(), ById{});
+    if (at != bucket.end() && (*at)->id() == record->id()) {
+        drop(**at);
+        *at = std::move(record);
+    } else {
+        nodes_ += of(record->node).empty() ? 1U : 0U;
+        bucket.insert(at, std::move(record));
+    }
     return Put::stored;
 }
 
@@ -129,8 +162,8 @@ void Store::drop(const wire::Record& record) {
 }
 
 void Store::forget(const NodeId& node, TimePoint until) {
-    const auto found = nodes_.find(node);
-    if (found == nodes_.end()) {
+    const auto records = of(node);
+    if (records.empty()) {
         return;
     }
     const auto [entry, inserted] = tombstones_.try_emplace(node);
@@ -143,12 +176,15 @@ void Store::forget(const NodeId& node, TimePoint until) {
     if (stone.kinds.size() > limits_.records_per_node) {
         stone.kinds.clear(); // it came and went with ever new kinds
     }
-    for (const auto& [kind, record] : found->second) {
+    for (const wire::RecordPtr& record : records) {
         stone.greatest = std::max(stone.greatest, record->stamp);
-        stone.kinds[kind] = record->stamp;
+        stone.kinds[record->kind] = record->stamp;
         drop(*record);
     }
-    nodes_.erase(found);
+    Bucket& bucket = bucket_of(node);
+    const auto first = bucket.begin() + (records.data() - bucket.data());
+    bucket.erase(first, first + static_cast<std::ptrdiff_t>(records.size()));
+    --nodes_;
     while (tombstones_.size() > limits_.tombstones) {
         tombstones_.erase(tombstone_order_.front());
         tombstone_order_.pop_front();

@@ -12,7 +12,9 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 namespace weave::mesh {
 
@@ -29,13 +31,16 @@ struct StoreLimits {
 };
 
 /**
- * The newest record of each (node, kind), with the digest over all of them kept up to date.
+ * The newest record of each (node, kind), with the digest over all of them kept up to date: an
+ * index to shared records, a pointer each, in order of id within each bucket of the digest.
  * A stamp never goes down: not while a record is held, nor, for a while, after it was forgotten.
  */
 class Store {
   public:
     enum class Put { stored, not_newer, too_many_nodes, too_many_records, too_many_bytes };
-    using Kinds = std::map<std::uint16_t, wire::RecordPtr>;
+    /** In order of id. A bucket is a range of ids, so one after the other they are in order too. */
+    using Bucket = std::vector<wire::RecordPtr>;
+    using Buckets = std::array<Bucket, wire::kDigestBuckets>;
 
     explicit Store(StoreLimits limits)
         : limits_(limits)
@@ -51,6 +56,8 @@ class Store {
     /** Keeps the record if it is newer than what is held or was forgotten, and fits; `ours` always
      * does. The signature was verified by the caller. */
     Put put(wire::RecordPtr record, bool ours = false);
+    /** The records of one node, in order of kind; valid until the next change. */
+    [[nodiscard]] std::span<const wire::RecordPtr> of(const NodeId& node) const;
     /** Drops a node and remembers its stamps until `until`: only a greater one than all of them
      * brings it back. */
     void forget(const NodeId& node, TimePoint until);
@@ -65,7 +72,13 @@ class Store {
         return std::max(tombstones_.size(), tombstone_order_.size());
     }
 
-    [[nodiscard]] const std::map<NodeId, Kinds>& nodes() const { return nodes_; }
+    [[nodiscard]] const Buckets& buckets() const { return buckets_; }
+
+    /** How many. */
+    [[nodiscard]] std::size_t nodes() const { return nodes_; }
+
+    /** The record with this number, below size(): whatever order that is. */
+    [[nodiscard]] const wire::RecordPtr& at(std::size_t number) const;
 
     [[nodiscard]] std::size_t size() const { return size_; }
 
@@ -89,12 +102,14 @@ class Store {
 
     [[nodiscard]] Channel& channel(std::uint16_t kind);
     [[nodiscard]] const Channel& channel(std::uint16_t kind) const;
+    [[nodiscard]] Bucket& bucket_of(const NodeId& node);
     void toggle(const wire::Record& record);
     void drop(const wire::Record& record);
     [[nodiscard]] std::optional<Put> refused(const wire::Record& record) const;
 
     StoreLimits limits_;
-    std::map<NodeId, Kinds> nodes_;
+    Buckets buckets_;
+    std::size_t nodes_ = 0;
     std::size_t size_ = 0;
     std::array<Channel, 3> channels_; ///< topologies, addresses, all other kinds
     wire::BucketDigest digest_;

@@ -67,12 +67,14 @@ void Mesh::update_reachability() {
             actions_.emplace_back(NodeChanged{id});
         }
     }
-    for (const auto& [id, kinds] : store_.nodes()) {
-        const auto info = infos_.find(id);
-        if (info != infos_.end() && info->second.reachable) {
-            dead_since_.erase(id);
-        } else {
-            dead_since_.try_emplace(id, now_);
+    for (const auto& bucket : store_.buckets()) {
+        for (const wire::RecordPtr& record : bucket) {
+            const auto info = infos_.find(record->node);
+            if (info != infos_.end() && info->second.reachable) {
+                dead_since_.erase(record->node);
+            } else {
+                dead_since_.try_emplace(record->node, now_);
+            }
         }
     }
 }

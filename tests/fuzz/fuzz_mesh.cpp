@@ -163,15 +163,15 @@ class World {
      * known. */
     void check_store(Mesh& mesh) {
         const Store& store = mesh.store();
-        const auto own = store.nodes().find(mesh.self());
-        const bool held = own != store.nodes().end();
-        FUZZ_CHECK(store.nodes().size() <= kLimits.nodes + (held ? 1 : 0));
-        FUZZ_CHECK(store.size() - (held ? own->second.size() : 0) <=
+        const auto own = store.of(mesh.self());
+        const bool held = !own.empty();
+        FUZZ_CHECK(store.nodes() <= kLimits.nodes + (held ? 1 : 0));
+        FUZZ_CHECK(store.size() - own.size() <=
                    kLimits.nodes * kLimits.records_per_node);
         FUZZ_CHECK(mesh.waiting() <= 2 * store.size());
         std::map<wire::RecordId, wire::Stamp> stamps;
-        for (const auto& [id, kinds] : store.nodes()) {
-            for (const auto& [kind, record] : kinds) {
+        for (const Store::Bucket& bucket : store.buckets()) {
+            for (const wire::RecordPtr& record : bucket) {
                 const auto before = stamps_.find(record->id());
                 FUZZ_CHECK(before == stamps_.end() || before->second <= record->stamp);
                 stamps[record->id()] = record->stamp;
@@ -212,9 +212,9 @@ void check_order(Input input) {
     }
     FUZZ_CHECK(forth.size() == back.size());
     FUZZ_CHECK(forth.digest().hashes == back.digest().hashes);
-    for (const auto& [node, kinds] : forth.nodes()) {
-        for (const auto& [kind, record] : kinds) {
-            const auto twin = back.find({node, kind});
+    for (const Store::Bucket& bucket : forth.buckets()) {
+        for (const wire::RecordPtr& record : bucket) {
+            const auto twin = back.find(record->id());
             FUZZ_CHECK(twin && twin->stamp == record->stamp);
         }
     }

@@ -63,7 +63,7 @@ void World::check_mesh(std::size_t index) {
     bound(mesh.waiting, store.size(), "records for a link");
     bound(mesh.requested, mesh::MeshSizes::kMaxRequested, "requests");
     bound(mesh.sends, mesh::MeshSizes::kMaxSends, "messages");
-    bound(mesh.dead, store.nodes().size(), "dead nodes");
+    bound(mesh.dead, store.nodes(), "dead nodes");
     bound(mesh.unreachable, wire::kMaxUnreachable, "unreachable nodes");
     bound(mesh.tombstones, mesh::StoreLimits{}.tombstones, "tombstones");
     bound(connector.targets, node.targets.size(), "targets");
@@ -73,7 +73,7 @@ void World::check_mesh(std::size_t index) {
     bound(connector.processes, node_limit_, "nodes with processes");
     bound(connector.most_processes, mesh::Processes::kMaxOfNode, "processes of a node");
     bound(connector.self_endpoints, mesh::ConnectorSizes::kMaxSelfEndpoints, "own addresses");
-    if (store.nodes().size() > node_limit_) {
+    if (store.nodes() > node_limit_) {
         violate("bounded_store", node.name + " knows more nodes than the limit");
     }
 }

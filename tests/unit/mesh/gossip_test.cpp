@@ -70,7 +70,7 @@ TEST_CASE("bad input is counted, and changes nothing") {
     CHECK(solo.counts["mesh_bad_signature"] == 1);
     CHECK(solo.counts["mesh_malformed_message"] == 6);
     CHECK(solo.counts["mesh_unknown_message"] == 1);
-    CHECK(solo.mesh.store().nodes().size() == 1);
+    CHECK(solo.mesh.store().nodes() == 1);
     CHECK(solo.mesh.links().size() == 1);
     CHECK(solo.sent.empty());
 }
@@ -85,10 +85,10 @@ TEST_CASE("every altered byte of a record is noticed") {
         Bytes altered = message;
         altered[at] ^= 0x10;
         solo.mesh.on_message(2, altered, solo.now);
-        CHECK(solo.mesh.store().nodes().size() == 1);
+        CHECK(solo.mesh.store().nodes() == 1);
     }
     solo.mesh.on_message(2, message, solo.now);
-    CHECK(solo.mesh.store().nodes().size() == 2);
+    CHECK(solo.mesh.store().nodes() == 2);
 }
 
 TEST_CASE("only greater stamps are accepted, whoever brings them") {
@@ -408,9 +408,9 @@ TEST_CASE("a member that floods fills a bounded store, and its own share goes fi
     for (std::uint64_t i = 100; i < 400; ++i) {
         solo.hears(2, {record_of(i, {1, 1}, 50, filler(800))});
     }
-    CHECK(solo.mesh.store().nodes().size() <= 40);
+    CHECK(solo.mesh.store().nodes() <= 40);
     CHECK(solo.mesh.store().bytes() <= 31000); // topologies have a budget of their own
-    CHECK(solo.mesh.store().nodes().at(node_of(3)).size() <= 4);
+    CHECK(solo.mesh.store().of(node_of(3)).size() <= 4);
     CHECK(solo.counts["mesh_too_many_bytes"] > 200);
     CHECK(solo.counts["mesh_too_many_records"] > 40);
     CHECK(solo.mesh.waiting() <= solo.mesh.store().size());
@@ -421,7 +421,7 @@ TEST_CASE("a member that floods fills a bounded store, and its own share goes fi
     solo.pass(6min);
     CHECK(solo.mesh.store().find({node_of(1), 9}) != nullptr);
     CHECK(solo.left.size() > 25);
-    CHECK(solo.mesh.store().nodes().size() == 2);
+    CHECK(solo.mesh.store().nodes() == 2);
 }
 
 TEST_CASE("announcements of records that never come are bounded, and forgotten") {

@@ -156,3 +156,22 @@ TEST_CASE("nodes that come and go with ever new kinds do not make a tombstone gr
     }
     CHECK(store.put(record_of(1, {1, 50}, 1)) == Put::not_newer);
 }
+
+TEST_CASE("records are found by node and number, in order, whatever order they came in") {
+    Store store{{}};
+    for (std::uint64_t i = 0; i < 200; ++i) {
+        store.put(record_of(i * 7919 % 200, {1, 1}, 12));
+        store.put(record_of(i, {1, 1}, static_cast<std::uint16_t>(10 + i % 2)));
+    }
+    store.forget(node_of(5), kNow);
+    CHECK(store.nodes() == 199);
+    CHECK(store.size() == 398);
+    CHECK(store.of(node_of(5)).empty());
+    const auto both = store.of(node_of(6));
+    REQUIRE(both.size() == 2);
+    CHECK(both[0]->kind == 10);
+    CHECK(both[1]->kind == 12);
+    for (std::size_t i = 1; i < store.size(); ++i) {
+        CHECK(store.at(i - 1)->id() < store.at(i)->id());
+    }
+}

@@ -13,10 +13,8 @@ namespace {
 
 std::vector<wire::RecordPtr> records_of(const Mesh& mesh) {
     std::vector<wire::RecordPtr> out;
-    for (const auto& [node, kinds] : mesh.store().nodes()) {
-        for (const auto& [kind, record] : kinds) {
-            out.push_back(record);
-        }
+    for (const Store::Bucket& bucket : mesh.store().buckets()) {
+        out.insert(out.end(), bucket.begin(), bucket.end());
     }
     return out;
 }

@@ -173,6 +173,9 @@ TEST_CASE("nodes whose ids start alike are reported: relays could not tell them 
         std::fill_n(node.octets.begin(), 6, std::uint8_t{7});
         return node;
     };
+    ports.decode = [identify = ports.identify](ByteView raw) {
+        return wire::decode_shared(raw, identify);
+    };
     TimePoint now = TimePoint{} + 1h;
     Mesh mesh(fake_key(1), 1, ports, now);
     wire::Topology topology;
