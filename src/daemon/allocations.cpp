@@ -213,21 +213,12 @@ std::vector<ipam::Index> Allocations::places_of(const wire::Addresses& said) con
     return out;
 }
 
-void Allocations::on_routes(const mesh::Routes& routes) {
-    std::set<NodeId> now;
-    for (const auto& [node, route] : routes) {
-        now.insert(node);
-        if (!reachable_.contains(node)) {
-            manager_.on_reachable(node, true, settings_.clock());
-        }
+void Allocations::on_reachable(const NodeId& node, bool reachable) {
+    const bool changed = reachable ? reachable_.insert(node).second : reachable_.erase(node) > 0;
+    if (changed) {
+        manager_.on_reachable(node, reachable, settings_.clock());
+        settle();
     }
-    for (const NodeId& node : reachable_) {
-        if (!now.contains(node)) {
-            manager_.on_reachable(node, false, settings_.clock());
-        }
-    }
-    reachable_ = std::move(now);
-    settle();
 }
 
 void Allocations::tick() {

@@ -5,7 +5,6 @@
 #include "daemon/log.hpp"
 #include "ipam/manager.hpp"
 #include "ipam/plan.hpp"
-#include "mesh/routes.hpp"
 #include "os/boot_time.hpp"
 #include "wire/record.hpp"
 
@@ -109,7 +108,7 @@ class Allocations {
     std::size_t remove(const NodeId& node);
 
     void on_record(const wire::Record& record);
-    void on_routes(const mesh::Routes& routes);
+    void on_reachable(const NodeId& node, bool reachable);
     void tick();
 
     /** A sentence why no address can be had now; empty when one can, as far as this node knows. */

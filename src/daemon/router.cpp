@@ -227,13 +227,13 @@ void Router::make_mesh() {
     events.on_node = [this](const mesh::NodeInfo& node) {
         peers_->on_node(node, Clock::now());
         owners_.set_index(node.id, peers_->index_of(node.id));
+        allocations_->on_reachable(node.id, node.reachable);
         publish_soon();
     };
     events.on_gone = [this](const NodeId& node) { on_node_gone(node); };
     events.on_record = [this](const wire::RecordPtr& record) { on_record(record); };
     events.on_routes = [this](const mesh::Routes& routes) {
         peers_->set_routes(routes, Clock::now());
-        allocations_->on_routes(routes);
     };
     events.on_epoch = [this](std::uint64_t epoch) {
         try {

@@ -80,6 +80,7 @@ void Router::on_record(const wire::RecordPtr& record) {
 
 void Router::on_node_gone(const NodeId& node) {
     owners_.forget(node);
+    allocations_->on_reachable(node, false);
     peers_->on_node_gone(node);
     publish_soon();
 }

@@ -197,6 +197,7 @@ void Mesh::store_record(wire::RecordPtr record,
                         bool from_owner,
                         TimePoint now) {
     requested_.erase(record->id());
+    const auto before = store_.find(record->id());
     switch (store_.put(record, record->node == self_)) {
     case Store::Put::stored:
         break;
@@ -219,9 +220,11 @@ void Mesh::store_record(wire::RecordPtr record,
         schedule_reissue(now);
     }
     actions_.emplace_back(RecordChanged{record});
-    view_dirty_ = true;
     if (record->kind == wire::kTopologyKind) {
-        decode_node(*record);
+        look_at_topology(record, before);
+    } else if (described(record->node) == nullptr) {
+        undescribed_.insert(record->node);
+        dead_since_.try_emplace(record->node, now_);
     }
     spread(*record, from, from_owner, now);
 }

@@ -44,6 +44,7 @@ void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
         claim_name_at_ = std::min(claim_name_at_, now + settings_.claim_name_after);
     }
     links_[link] = Link{.peer = peer, .records = {}, .lines = {}};
+    note_newcomer(peer);
     const auto dead = dead_since_.find(peer);
     if (store_.tombstone(peer) || (dead != dead_since_.end() && now - dead->second >= kLongApart)) {
         // Others on the peer's side may have forgotten us: only a newer record gets past that.
@@ -56,7 +57,12 @@ void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
 }
 
 void Mesh::on_link_down(LinkId link) {
-    links_.erase(link);
+    const auto found = links_.find(link);
+    if (found != links_.end()) {
+        const NodeId peer = found->second.peer;
+        links_.erase(found);
+        note_newcomer(peer);
+    }
 }
 
 void Mesh::set_link_blocked(LinkId link, bool blocked) {
@@ -68,7 +74,10 @@ void Mesh::set_link_blocked(LinkId link, bool blocked) {
 
 void Mesh::set_own_topology(const wire::Topology& topology, TimePoint now) {
     now_ = now;
+    auto neighbours =
+        own_topology_ ? std::exchange(own_topology_->neighbours, {}) : topology.neighbours;
     own_topology_ = topology;
+    own_topology_->neighbours = std::move(neighbours);
     refresh_own_topology(now);
 }
 
@@ -116,6 +125,23 @@ void Mesh::mark_unreachable(const NodeId& node, bool unreachable, TimePoint now)
         return;
     }
     unreachable_.emplace(node, TimePoint::max());
+    refresh_own_topology(now);
+}
+
+void Mesh::set_neighbours(const std::optional<std::set<NodeId>>& neighbours, TimePoint now) {
+    now_ = now;
+    if (!own_topology_) {
+        return;
+    }
+    std::optional<std::vector<NodeId>> named;
+    if (neighbours) {
+        named.emplace(neighbours->begin(), neighbours->end());
+    }
+    if (own_topology_->neighbours == named) {
+        return;
+    }
+    const auto before = std::exchange(own_topology_->neighbours, std::move(named));
+    note_watched(before);
     refresh_own_topology(now);
 }
 
@@ -222,8 +248,8 @@ void Mesh::suspect_copy(const wire::Record& record, TimePoint now) {
     outbid_at_ = now;
     if (again) {
         count("mesh_own_id_elsewhere");
-        actions_.emplace_back(
-            IdentityElsewhere{record.topology ? record.topology->endpoints : std::vector<Endpoint>{}});
+        actions_.emplace_back(IdentityElsewhere{record.topology ? record.topology->endpoints
+                                                                : std::vector<Endpoint>{}});
     }
 }
 
@@ -294,6 +320,9 @@ void Mesh::tick(TimePoint now) {
 
 TimePoint Mesh::next_deadline() const {
     TimePoint next = std::min({publish_at_, reissue_at_, next_gossip_, next_forget_});
+    if (routes_dirty_) {
+        next = std::min(next, next_routes_);
+    }
     if (!holds_name_) {
         next = std::min(next, claim_name_at_);
     }

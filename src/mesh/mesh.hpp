@@ -7,14 +7,16 @@
 #include "base/time.hpp"
 #include "mesh/actions.hpp"
 #include "mesh/link_id.hpp"
+#include "mesh/names.hpp"
+#include "mesh/node_info.hpp"
 #include "mesh/routes.hpp"
+#include "mesh/settings.hpp"
 #include "mesh/sizes.hpp"
 #include "mesh/store.hpp"
 #include "wire/link_message.hpp"
 #include "wire/record.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,63 +26,6 @@
 #include <vector>
 
 namespace weave::mesh {
-
-/** What the mesh cannot do itself: it never calls a cryptographic library. */
-struct Ports {
-    wire::Signer sign;
-    /** True when the owner's signature holds. */
-    std::function<bool(const wire::Record&)> verify;
-    /** wire::decode_shared(), or whatever returns what it would: equal bytes may share one object. */
-    std::function<Result<wire::RecordPtr>(ByteView raw)> decode;
-    wire::Identify identify;
-    std::function<void(ByteSpan)> random;
-};
-
-struct MeshSettings {
-    /** A record of ours is not replaced sooner than this after the last time. */
-    Duration publish_interval = std::chrono::milliseconds(100);
-    /** Nor sooner than it takes to send it on all links at this many bytes a second, a message
-     * costing as much as `message_cost` more: while a large mesh forms the list of unreachable
-     * nodes is long and changes all the time. */
-    std::size_t publish_rate = std::size_t{8} << 20;
-    std::size_t message_cost = 2048;
-    /** The first of the two for addresses: pods wait until peers know theirs. */
-    Duration addresses_interval = std::chrono::milliseconds(20);
-    Duration digest_interval = std::chrono::seconds(10);
-    /** A node that lost its last link and announced no grace time is forgotten after this. */
-    Duration forget_after = std::chrono::minutes(5);
-    /** No announcement makes it shorter or longer than these. */
-    Duration least_grace = std::chrono::seconds(10);
-    Duration most_grace = std::chrono::hours(1);
-    /** Records handed to one link per flush; the rest follows every flush_interval. */
-    std::size_t flush_bytes = 512 * 1024;
-    Duration flush_interval = std::chrono::milliseconds(50);
-    /** From the first link on: until then the mesh has told who has our name. */
-    Duration claim_name_after = std::chrono::seconds(2);
-    /** Without any link, and after another holder of our name was last reachable. */
-    Duration claim_name_late = std::chrono::seconds(20);
-    StoreLimits limits;
-};
-
-/** What is known of one node. */
-struct NodeInfo {
-    NodeId id;
-    wire::RecordKey key{};
-    std::string name;
-    /** `name`, or name~fingerprint while another reachable node has a better claim to it. */
-    std::string shown_name;
-    std::vector<Endpoint> endpoints;
-    std::array<std::uint8_t, 32> static_key{};
-    std::vector<NodeId> unreachable;
-    std::uint32_t flags = 0;
-    std::uint8_t lanes = 1;
-    /** How long its records are kept after its last link. */
-    Duration grace{};
-    std::string software;
-    std::uint64_t epoch = 0;
-    bool reachable = false;
-    bool self = false;
-};
 
 /**
  * The gossip machine: keeps the newest signed record of each (node, kind), spreads changes over the
@@ -121,14 +66,24 @@ class Mesh {
      */
     void mark_unreachable(const NodeId& node, bool unreachable, TimePoint now);
 
+    /**
+     * Whom our record names as those we watch, as they do us: nullopt in a mesh so small that all
+     * watch all. At most wire::kMaxNeighbours.
+     */
+    void set_neighbours(const std::optional<std::set<NodeId>>& neighbours, TimePoint now);
+
     /** Publishes, flushes, gossips, forgets; call at next_deadline() and after any input. */
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
     std::vector<MeshAction> take_actions();
 
-    /** All known nodes, ourselves included, in order of id. Recomputed at most once per change. */
+    /** All known nodes, ourselves included, in order of id: made from the records, so not cheap. */
     std::vector<NodeInfo> nodes();
     std::optional<NodeInfo> node(const NodeId& id);
+
+    /** Those whose records name us as one that they watch. */
+    [[nodiscard]] const std::set<NodeId>& named_by() const { return named_by_; }
+
     /** Cached; a new object after a change. Never null. */
     RoutesPtr routes();
 
@@ -205,15 +160,25 @@ class Mesh {
     void flush_records(LinkId id, Link& link, TimePoint now);
     void flush_lines(LinkId id, Link& link);
     // view.cpp: what follows from the records
+    [[nodiscard]] const wire::Record* described(const NodeId& node) const;
+    [[nodiscard]] NodeInfo info_of(const wire::Record& record) const;
+    [[nodiscard]] bool is_linked(const NodeId& node) const;
+    void look_at_topology(const wire::RecordPtr& record, const wire::RecordPtr& before);
+    void count_in(const wire::Record& record);
+    void count_out(const wire::Record& record);
     void refresh_view();
-    void decode_node(const wire::Record& record);
-    void update_reachability();
-    void update_names();
-    void claim_name(TimePoint now);
-    void report_collisions();
+    void update_routes();
+    void note_reachable(const Routes& before);
+    void note_watched(const std::optional<std::vector<NodeId>>& before);
+    void note_newcomer(const NodeId& node);
+    [[nodiscard]] bool has_double(const NodeId& node) const;
     [[nodiscard]] Duration grace_of(const NodeId& node) const;
     void forget_dead(TimePoint now);
     void forget(const NodeId& node, TimePoint now);
+    // naming.cpp: names, and ids that look alike
+    void update_names();
+    void claim_name(TimePoint now);
+    void report_alike();
 
     void count(const char* name) { actions_.emplace_back(Counted{name}); }
 
@@ -248,14 +213,26 @@ class Mesh {
     /** Asked for and not yet come: until when not to ask again. */
     std::unordered_map<wire::RecordId, TimePoint> requested_;
 
-    std::map<NodeId, NodeInfo> infos_;
+    // What the records say, as far as it is not what a node's own record says of it.
+    /** Nodes with records of which none describes them. */
+    std::set<NodeId> undescribed_;
+    /** Entries in all lists of unreachable nodes. */
+    std::size_t listings_ = 0;
+    std::set<NodeId> named_by_;
     std::map<NodeId, TimePoint> dead_since_;
     TimePoint next_forget_;
     RoutesPtr routes_ = std::make_shared<Routes>();
+    TimePoint next_routes_;
+    bool routes_dirty_ = true;
     bool view_dirty_ = true;
+    Names names_;
+    /** Shown as name~fingerprint. */
+    std::set<NodeId> suffixed_;
     /** Reported and still true. */
     std::set<std::pair<NodeId, NodeId>> name_collisions_;
     std::set<std::pair<NodeId, NodeId>> relay_collisions_;
+    /** Nodes that came when another one of the same relay address was there. */
+    std::set<NodeId> alike_;
     std::vector<MeshAction> actions_;
     std::size_t queued_sends_ = 0;
 };

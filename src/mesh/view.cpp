@@ -3,6 +3,7 @@
 #include "mesh/mesh.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace weave::mesh {
 namespace {
@@ -11,165 +12,218 @@ constexpr Duration kForgetCheck = std::chrono::seconds(5);
 /** A forgotten node stays in our unreachable list and among the tombstones until all have forgotten
  * it. */
 constexpr unsigned kLingerFactor = 3;
+/** In a mesh of more than kLarge nodes news of edges is gathered for so long before routes are
+ * computed again: each computation looks at all nodes. */
+constexpr std::size_t kLarge = 256;
+constexpr Duration kRoutesPause = std::chrono::milliseconds(50);
+
+bool contains(const std::optional<std::vector<NodeId>>& nodes, const NodeId& node) {
+    return nodes && std::find(nodes->begin(), nodes->end(), node) != nodes->end();
+}
+
+bool same_edges(const wire::RecordPtr& before, const wire::RecordPtr& after) {
+    return before && before->topology && after->topology &&
+           before->topology->unreachable == after->topology->unreachable &&
+           before->topology->neighbours == after->topology->neighbours;
+}
 
 } // namespace
 
-void Mesh::decode_node(const wire::Record& record) {
-    const wire::Topology* topology = record.topology.get();
-    if (topology == nullptr) {
-        count("mesh_malformed_topology");
-        infos_.erase(record.node);
-        return;
-    }
-    NodeInfo& info = infos_[record.node];
+const wire::Record* Mesh::described(const NodeId& node) const {
+    const auto record = store_.find({node, wire::kTopologyKind});
+    return record && record->topology ? record.get() : nullptr;
+}
+
+bool Mesh::is_linked(const NodeId& node) const {
+    return std::any_of(
+        links_.begin(), links_.end(), [&](const auto& entry) { return entry.second.peer == node; });
+}
+
+NodeInfo Mesh::info_of(const wire::Record& record) const {
+    const wire::Topology& topology = *record.topology;
+    NodeInfo info;
     info.id = record.node;
     info.key = record.key;
-    info.name = topology->name.empty() ? record.node.fingerprint() : topology->name;
-    info.endpoints = topology->endpoints;
-    info.static_key = topology->static_key;
-    info.unreachable = topology->unreachable;
-    info.flags = topology->flags;
-    info.lanes = std::max<std::uint8_t>(topology->lanes, 1);
-    info.grace = topology->grace == 0 ? settings_.forget_after
-                                      : std::clamp(Duration{std::chrono::seconds(topology->grace)},
-                                                   settings_.least_grace,
-                                                   settings_.most_grace);
-    info.software = topology->software;
+    info.name = topology.name.empty() ? record.node.fingerprint() : topology.name;
+    info.shown_name =
+        suffixed_.contains(info.id) ? info.name + "~" + info.id.fingerprint() : info.name;
+    info.endpoints = topology.endpoints;
+    info.static_key = topology.static_key;
+    info.unreachable = topology.unreachable;
+    info.neighbours = topology.neighbours;
+    info.flags = topology.flags;
+    info.lanes = std::max<std::uint8_t>(topology.lanes, 1);
+    info.grace = grace_of(info.id);
+    info.software = topology.software;
     info.epoch = record.stamp.epoch;
     info.self = record.node == self_;
-    actions_.emplace_back(NodeChanged{record.node});
+    info.reachable = info.self || routes_->reaches(info.id);
+    info.names_us = named_by_.contains(info.id);
+    const bool all = !own_topology_ || !own_topology_->neighbours;
+    const bool named = !all && contains(own_topology_->neighbours, info.id);
+    // Who has just come has no neighbours yet, only links.
+    const bool newcomer = !topology.neighbours || topology.neighbours->empty();
+    info.watched =
+        !info.self && (all || named || info.names_us || (newcomer && is_linked(info.id)));
+    info.leads = info.watched && (named != info.names_us ? named : self_ < info.id);
+    return info;
+}
+
+/** The record is in the store, in the place of `before` where there was one. */
+void Mesh::look_at_topology(const wire::RecordPtr& record, const wire::RecordPtr& before) {
+    const std::size_t listed = listings_;
+    if (before && before->topology) {
+        count_out(*before);
+    }
+    if (record->topology) {
+        undescribed_.erase(record->node);
+        if (routes_->reaches(record->node)) {
+            dead_since_.erase(record->node);
+        }
+        count_in(*record);
+        if (!before && has_double(record->node)) {
+            alike_.insert(record->node);
+        }
+        actions_.emplace_back(NodeChanged{record->node});
+    } else {
+        count("mesh_malformed_topology");
+        undescribed_.insert(record->node);
+        dead_since_.try_emplace(record->node, now_);
+    }
+    view_dirty_ = true;
+    const bool any = listed + listings_ > 0;
+    routes_dirty_ = routes_dirty_ || (any && !same_edges(before, record));
+}
+
+/** Whether another node has the same relay address: then it is next to it in the store. */
+bool Mesh::has_double(const NodeId& node) const {
+    const Store::Bucket& bucket = store_.buckets()[wire::digest_bucket(node)];
+    const auto records = store_.of(node);
+    const auto alike = [&](const wire::RecordPtr& other) {
+        return relay_address(other->node) == relay_address(node);
+    };
+    const wire::RecordPtr* first = bucket.data();
+    const wire::RecordPtr* end = first + bucket.size();
+    const wire::RecordPtr* after = records.data() + records.size();
+    return (records.data() != first && alike(*(records.data() - 1))) ||
+           (after != end && alike(*after));
+}
+
+void Mesh::count_in(const wire::Record& record) {
+    names_.add(record.topology->name);
+    listings_ += record.topology->unreachable.size();
+    if (contains(record.topology->neighbours, self_)) {
+        named_by_.insert(record.node);
+    }
+}
+
+void Mesh::count_out(const wire::Record& record) {
+    names_.remove(record.topology->name);
+    listings_ -= record.topology->unreachable.size();
+    named_by_.erase(record.node);
 }
 
 void Mesh::refresh_view() {
     if (!view_dirty_) {
         return;
     }
-    view_dirty_ = false;
-    update_reachability();
-    update_names();
-    report_collisions();
+    if (routes_dirty_) {
+        if (now_ < next_routes_) {
+            return;
+        }
+        next_routes_ = store_.nodes() > kLarge ? now_ + kRoutesPause : now_;
+        update_routes();
+    }
+    view_dirty_ = routes_dirty_ = false;
+    if (names_.any_shared() || !suffixed_.empty()) {
+        update_names();
+    }
+    report_alike();
 }
 
-void Mesh::update_reachability() {
-    std::vector<Adjacency> graph;
-    graph.reserve(infos_.size());
-    for (const auto& [id, info] : infos_) {
-        graph.push_back({id, &info.unreachable});
-    }
-    auto routes = compute_routes(self_, graph);
-    if (routes != *routes_) {
-        routes_ = std::make_shared<Routes>(std::move(routes));
-    }
-    for (auto& [id, info] : infos_) {
-        const bool reachable = info.self || routes_->contains(id);
-        if (reachable != info.reachable) {
-            info.reachable = reachable;
-            actions_.emplace_back(NodeChanged{id});
+void Mesh::update_routes() {
+    Routes routes;
+    if (listings_ > 0) {
+        std::vector<Adjacency> graph;
+        graph.reserve(store_.nodes());
+        for (const Store::Bucket& bucket : store_.buckets()) {
+            for (const wire::RecordPtr& record : bucket) {
+                if (record->topology) {
+                    const auto& neighbours = record->topology->neighbours;
+                    graph.push_back({record->node,
+                                     &record->topology->unreachable,
+                                     neighbours ? &*neighbours : nullptr});
+                }
+            }
         }
+        routes = compute_routes(self_, graph);
     }
-    for (const auto& bucket : store_.buckets()) {
+    if (routes != *routes_) {
+        const RoutesPtr before =
+            std::exchange(routes_, std::make_shared<Routes>(std::move(routes)));
+        note_reachable(*before);
+    }
+}
+
+/** Of whom it changed whether they can be reached. */
+void Mesh::note_reachable(const Routes& before) {
+    std::vector<NodeId> changed;
+    std::set_symmetric_difference(before.unreachable.begin(),
+                                  before.unreachable.end(),
+                                  routes_->unreachable.begin(),
+                                  routes_->unreachable.end(),
+                                  std::back_inserter(changed));
+    for (const NodeId& node : changed) {
+        if (described(node) == nullptr) {
+            continue; // forgotten since
+        }
+        if (routes_->reaches(node)) {
+            dead_since_.erase(node);
+        } else {
+            dead_since_.try_emplace(node, now_);
+        }
+        actions_.emplace_back(NodeChanged{node});
+    }
+}
+
+/** Our own list of neighbours was `before`. */
+void Mesh::note_watched(const std::optional<std::vector<NodeId>>& before) {
+    const auto& named = own_topology_->neighbours;
+    for (const Store::Bucket& bucket : store_.buckets()) {
         for (const wire::RecordPtr& record : bucket) {
-            const auto info = infos_.find(record->node);
-            if (info != infos_.end() && info->second.reachable) {
-                dead_since_.erase(record->node);
-            } else {
-                dead_since_.try_emplace(record->node, now_);
+            const bool changed = before.has_value() != named.has_value() ||
+                                 contains(before, record->node) != contains(named, record->node);
+            if (record->topology && changed) {
+                actions_.emplace_back(NodeChanged{record->node});
             }
         }
     }
 }
 
-void Mesh::update_names() {
-    // Reachable before unreachable, then who had it first, then the lower id, alike on all nodes:
-    // the first of a name shows it plainly.
-    const auto claim = [](const NodeInfo& info) {
-        return std::pair{info.reachable, (info.flags & wire::Topology::kHoldsName) != 0};
-    };
-    std::map<std::string, NodeInfo*> holders;
-    for (auto& [id, info] : infos_) {
-        NodeInfo*& holder = holders.try_emplace(info.name, &info).first->second;
-        if (claim(info) > claim(*holder)) {
-            holder = &info;
-        }
+/** A link to the node came or went: while it has no neighbours that decides who watches it. */
+void Mesh::note_newcomer(const NodeId& node) {
+    const wire::Record* record = described(node);
+    if (record != nullptr &&
+        (!record->topology->neighbours || record->topology->neighbours->empty())) {
+        actions_.emplace_back(NodeChanged{node});
     }
-    for (const auto& [id, info] : infos_) {
-        const NodeInfo& holder = *holders.at(info.name);
-        if (info.shown_name == info.name && &holder != &info && !info.reachable) {
-            actions_.emplace_back(NameTaken{info.name, holder.id, id});
-        }
-    }
-    for (auto& [id, info] : infos_) {
-        const bool holds = holders.at(info.name) == &info;
-        std::string shown = holds ? info.name : info.name + "~" + id.fingerprint();
-        if (shown != info.shown_name) {
-            info.shown_name = std::move(shown);
-            actions_.emplace_back(NodeChanged{id});
-        }
-    }
-}
-
-/** Says that the name is ours once nobody alive has it, so that no later namesake takes it away. */
-void Mesh::claim_name(TimePoint now) {
-    const auto self = infos_.find(self_);
-    if (self == infos_.end()) {
-        claim_name_at_ = std::max(claim_name_at_, now + settings_.claim_name_after);
-        return; // not said yet
-    }
-    const bool shown = self->second.shown_name == self->second.name;
-    if (!shown) {
-        claim_name_at_ = now + settings_.claim_name_late;
-    }
-    const bool holds = shown && (holds_name_ || now >= claim_name_at_);
-    if (std::exchange(holds_name_, holds) != holds) {
-        refresh_own_topology(now);
-    }
-}
-
-/** Tells of each pair once, and again only after it was gone in between. */
-void Mesh::report_collisions() {
-    std::set<std::pair<NodeId, NodeId>> names;
-    std::set<std::pair<NodeId, NodeId>> relays;
-    std::map<std::string, NodeId> holders;
-    std::map<RelayAddress, NodeId> addresses;
-    for (const auto& [id, info] : infos_) {
-        if (info.reachable && info.shown_name == info.name) {
-            holders.emplace(info.name, id);
-        }
-    }
-    for (const auto& [id, info] : infos_) {
-        if (!info.reachable) {
-            continue;
-        }
-        const NodeId& first = holders.at(info.name);
-        if (first != id && names.emplace(first, id).second &&
-            !name_collisions_.contains({first, id})) {
-            actions_.emplace_back(NameCollision{info.name, first, id});
-        }
-        const NodeId& same = addresses.try_emplace(relay_address(id), id).first->second;
-        if (same != id && relays.emplace(same, id).second &&
-            !relay_collisions_.contains({same, id})) {
-            actions_.emplace_back(RelayCollision{same, id});
-        }
-    }
-    name_collisions_.swap(names);
-    relay_collisions_.swap(relays);
 }
 
 Duration Mesh::grace_of(const NodeId& node) const {
-    const auto info = infos_.find(node);
-    return info == infos_.end() ? settings_.forget_after : info->second.grace;
+    const wire::Record* record = described(node);
+    return record == nullptr || record->topology->grace == 0
+               ? settings_.forget_after
+               : std::clamp(Duration{std::chrono::seconds(record->topology->grace)},
+                            settings_.least_grace,
+                            settings_.most_grace);
 }
 
 void Mesh::forget_dead(TimePoint now) {
     next_forget_ = now + kForgetCheck;
     refresh_view();
-    std::set<NodeId> linked;
-    for (const auto& [id, link] : links_) {
-        linked.insert(link.peer);
-    }
     std::vector<NodeId> dead;
     for (const auto& [node, since] : dead_since_) {
-        if (node != self_ && now - since >= grace_of(node) && !linked.contains(node)) {
+        if (node != self_ && now - since >= grace_of(node) && !is_linked(node)) {
             dead.push_back(node);
         }
     }
@@ -177,7 +231,7 @@ void Mesh::forget_dead(TimePoint now) {
         forget(node, now);
     }
     const auto gone = std::erase_if(unreachable_, [&](const auto& entry) {
-        return entry.second <= now && !infos_.contains(entry.first);
+        return entry.second <= now && described(entry.first) == nullptr;
     });
     if (gone > 0) {
         refresh_own_topology(now);
@@ -186,6 +240,9 @@ void Mesh::forget_dead(TimePoint now) {
 
 void Mesh::forget(const NodeId& node, TimePoint now) {
     const TimePoint until = now + kLingerFactor * grace_of(node);
+    if (const wire::Record* record = described(node)) {
+        count_out(*record);
+    }
     store_.forget(node, until);
 #ifndef WEAVE_BREAK_FORGET_PENDING // the simulator proves that it notices this missing
     for (auto& [id, link] : links_) {
@@ -194,31 +251,37 @@ void Mesh::forget(const NodeId& node, TimePoint now) {
         std::erase_if(link.lines, of_node);
     }
 #endif
-    infos_.erase(node);
+    undescribed_.erase(node);
+    suffixed_.erase(node);
+    alike_.erase(node);
     dead_since_.erase(node);
     // Unlisting at once would give the node a usable edge in the eyes of those who still know it.
     const auto listed = unreachable_.find(node);
     if (listed != unreachable_.end()) {
         listed->second = until;
     }
-    view_dirty_ = true;
+    view_dirty_ = routes_dirty_ = true;
     actions_.emplace_back(NodeGone{node});
 }
 
 std::vector<NodeInfo> Mesh::nodes() {
     refresh_view();
     std::vector<NodeInfo> out;
-    out.reserve(infos_.size());
-    for (const auto& [id, info] : infos_) {
-        out.push_back(info);
+    out.reserve(store_.nodes());
+    for (const Store::Bucket& bucket : store_.buckets()) {
+        for (const wire::RecordPtr& record : bucket) {
+            if (record->topology) {
+                out.push_back(info_of(*record));
+            }
+        }
     }
     return out;
 }
 
 std::optional<NodeInfo> Mesh::node(const NodeId& id) {
     refresh_view();
-    const auto found = infos_.find(id);
-    return found == infos_.end() ? std::nullopt : std::optional(found->second);
+    const wire::Record* record = described(id);
+    return record == nullptr ? std::nullopt : std::optional(info_of(*record));
 }
 
 RoutesPtr Mesh::routes() {

@@ -22,6 +22,7 @@ enum TopologyTlv : std::uint8_t {
     kLanes = 6,
     kSoftware = 7,
     kGrace = 8,
+    kNeighbours = 9, ///< all of them
 };
 
 enum AddressesTlv : std::uint8_t {
@@ -70,6 +71,18 @@ std::optional<Endpoint> read_endpoint(ByteView value) {
     return address ? std::optional(Endpoint{*address, port}) : std::nullopt;
 }
 
+bool read_neighbours(ByteReader& in, Topology& out) {
+    out.neighbours.emplace();
+    while (in.ok() && !in.at_end()) {
+        NodeId node;
+        node.octets = in.array<16>();
+        if (out.neighbours->size() < kMaxNeighbours) {
+            out.neighbours->push_back(node);
+        }
+    }
+    return in.ok();
+}
+
 /** One TLV into the topology; false when a known type has a wrong value. */
 bool read_topology_tlv(const Tlv& tlv, Topology& out, ByteWriter& unknown) {
     ByteReader in(tlv.value);
@@ -103,6 +116,8 @@ bool read_topology_tlv(const Tlv& tlv, Topology& out, ByteWriter& unknown) {
     case kGrace:
         out.grace = in.u16();
         return in.ok() && in.at_end();
+    case kNeighbours:
+        return read_neighbours(in, out);
     case kSoftware: {
         const ByteView shown = tlv.value.first(std::min(tlv.value.size(), kMaxNameSize));
         out.software = text_of(shown);
@@ -318,6 +333,14 @@ Bytes encode_topology(const Topology& topology) {
     const std::size_t unreachable = std::min(topology.unreachable.size(), kMaxUnreachable);
     for (std::size_t i = 0; i < unreachable; ++i) {
         put_tlv(out, kUnreachable, topology.unreachable[i].octets);
+    }
+    if (topology.neighbours) {
+        ByteWriter value;
+        const std::size_t named = std::min(topology.neighbours->size(), kMaxNeighbours);
+        for (std::size_t i = 0; i < named; ++i) {
+            value.bytes((*topology.neighbours)[i].octets);
+        }
+        put_tlv(out, kNeighbours, value.view());
     }
     out.bytes(topology.unknown);
     return out.take();

@@ -32,6 +32,7 @@ inline constexpr std::size_t kMaxNameSize = 63;
 /** Most entries decoded or encoded of one repeated TLV; what is beyond is left out. */
 inline constexpr std::size_t kMaxEndpoints = 32;
 inline constexpr std::size_t kMaxUnreachable = 1024;
+inline constexpr std::size_t kMaxNeighbours = 16;
 inline constexpr std::size_t kMaxLearned = 256;
 
 /** Kinds this version reads. Others are kept and passed on unread. */
@@ -56,8 +57,8 @@ struct RecordId {
 
 struct Topology;
 
-/** One signed record: the bytes its owner signed and what of it is decoded once for all who hold it.
- * Immutable once shared. */
+/** One signed record: the bytes its owner signed and what of it is decoded once for all who hold
+ * it. Immutable once shared. */
 struct Record {
     NodeId node;
     RecordKey key{};
@@ -122,6 +123,9 @@ struct Topology {
     std::array<std::uint8_t, 32> static_key{};
     /** Nodes this one has tried by UDP and cannot reach. */
     std::vector<NodeId> unreachable;
+    /** Nodes this one watches, as they do it: who is dead is what they say. Nullopt: it does not
+     * say, as in a mesh so small that all watch all. */
+    std::optional<std::vector<NodeId>> neighbours;
     std::uint32_t flags = 0;
     std::uint8_t lanes = 1;
     /** Seconds for which others keep its records after its last link; 0: it does not say. */

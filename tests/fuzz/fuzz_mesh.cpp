@@ -166,8 +166,7 @@ class World {
         const auto own = store.of(mesh.self());
         const bool held = !own.empty();
         FUZZ_CHECK(store.nodes() <= kLimits.nodes + (held ? 1 : 0));
-        FUZZ_CHECK(store.size() - own.size() <=
-                   kLimits.nodes * kLimits.records_per_node);
+        FUZZ_CHECK(store.size() - own.size() <= kLimits.nodes * kLimits.records_per_node);
         FUZZ_CHECK(mesh.waiting() <= 2 * store.size());
         std::map<wire::RecordId, wire::Stamp> stamps;
         for (const Store::Bucket& bucket : store.buckets()) {
@@ -179,9 +178,9 @@ class World {
         }
         stamps_ = std::move(stamps);
         const auto routes = mesh.routes();
-        FUZZ_CHECK(!routes->contains(mesh.self()));
-        for (const auto& [id, route] : *routes) {
-            FUZZ_CHECK(route.hops >= 1 && (route.hops > 1) == (route.next_hop != id));
+        FUZZ_CHECK(!routes->relayed.contains(mesh.self()));
+        for (const auto& [id, route] : routes->relayed) {
+            FUZZ_CHECK(route.hops > 1 && route.next_hop != id && routes->reaches(id));
         }
         FUZZ_CHECK(mesh.nodes().size() <= kLimits.nodes + (held ? 1 : 0));
     }

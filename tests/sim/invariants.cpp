@@ -197,63 +197,21 @@ void World::check_routes(std::size_t index) {
     }
     node.checked_routes = routes;
     node.view_changed = false;
-    const Distances distances = true_distances(index);
-    const auto reached = std::ranges::count_if(distances.hops, [](auto hops) { return hops > 0; });
-    if (static_cast<std::size_t>(reached) != routes->size()) {
-        violate("routes",
-                node.name + " has " + std::to_string(routes->size()) + " routes of " +
-                    std::to_string(reached));
-    }
-    for (const auto& [to, route] : *routes) {
-        const unsigned nearest = distances.to(to);
-        if (distances.to(route.next_hop) != 1 || nearest == 0 || route.hops < nearest) {
+    const Distances distances = true_distances(node.id, node.mesh->nodes());
+    for (std::size_t i = 0; i < distances.nodes.size(); ++i) {
+        const NodeId& to = distances.nodes[i];
+        const auto route = to == node.id ? std::nullopt : routes->to(to);
+        const unsigned nearest = distances.hops[i];
+        if (route.has_value() != (nearest != 0) && to != node.id) {
+            violate("routes",
+                    node.name + (route ? " has a route to " : " has no route to ") +
+                        to.fingerprint());
+        } else if (route && (distances.to(route->next_hop) != 1 || route->hops < nearest)) {
             violate("routes",
                     node.name + " goes to " + to.fingerprint() + " in " +
-                        std::to_string(route.hops) + " hops by " + route.next_hop.fingerprint());
+                        std::to_string(route->hops) + " hops by " + route->next_hop.fingerprint());
         }
     }
-}
-
-std::size_t Distances::number(const NodeId& node) const {
-    const auto at = std::lower_bound(nodes.begin(), nodes.end(), node);
-    return at == nodes.end() || *at != node ? nodes.size()
-                                            : static_cast<std::size_t>(at - nodes.begin());
-}
-
-unsigned Distances::to(const NodeId& node) const {
-    const std::size_t at = number(node);
-    return at == nodes.size() ? 0 : hops[at];
-}
-
-/** Plain breadth first by the definition, sharing no code with the router. */
-Distances World::true_distances(std::size_t index) {
-    const auto infos = nodes_[index].mesh->nodes();
-    const std::size_t count = infos.size();
-    Distances out;
-    for (const mesh::NodeInfo& info : infos) {
-        out.nodes.push_back(info.id);
-    }
-    out.hops.assign(count, 0);
-    std::vector<bool> missing(count * count);
-    for (std::size_t i = 0; i < count; ++i) {
-        for (const NodeId& other : infos[i].unreachable) {
-            if (const std::size_t to = out.number(other); to != count) {
-                missing[i * count + to] = missing[to * count + i] = true;
-            }
-        }
-    }
-    const std::size_t self = out.number(nodes_[index].id);
-    std::vector<std::size_t> queue(self != count ? 1 : 0, self);
-    for (std::size_t head = 0; head < queue.size(); ++head) {
-        const std::size_t at = queue[head];
-        for (std::size_t to = 0; to < count; ++to) {
-            if (to != self && out.hops[to] == 0 && !missing[at * count + to]) {
-                out.hops[to] = out.hops[at] + 1;
-                queue.push_back(to);
-            }
-        }
-    }
-    return out;
 }
 
 bool World::lacks(std::string why) {
@@ -378,19 +336,23 @@ void World::check_paths(bool at_rest) {
             continue;
         }
         const mesh::RoutesPtr routes = nodes_[from].mesh->routes();
-        for (const auto& [to, first] : *routes) {
+        for (const mesh::NodeInfo& info : nodes_[from].mesh->nodes()) {
+            const NodeId& to = info.id;
+            if (info.self || !routes->reaches(to)) {
+                continue;
+            }
             std::size_t at = from;
             unsigned steps = 0;
             while (nodes_[at].id != to && steps <= nodes_.size()) {
                 if (!nodes_[at].up || cut_.contains(at) != cut_.contains(from)) {
                     break; // nobody there, or somebody who knows other things
                 }
-                const auto at_routes = nodes_[at].mesh->routes();
-                const auto route = at_routes->find(to);
-                if (route == at_routes->end()) {
+                const auto route =
+                    nodes_[at].mesh->node(to) ? nodes_[at].mesh->routes()->to(to) : std::nullopt;
+                if (!route) {
                     break;
                 }
-                at = by_id_.at(route->second.next_hop);
+                at = by_id_.at(route->next_hop);
                 ++steps;
             }
             const bool circle = steps > nodes_.size();

@@ -4,6 +4,7 @@
 
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
+#include "sim/distances.hpp"
 #include "sim/plane.hpp"
 
 #include <cstdint>
@@ -103,15 +104,6 @@ struct Sent {
     std::size_t from = 0;
     std::optional<std::size_t> to;
     std::set<std::size_t> delivered;
-};
-
-/** Hops to each node, in order of id; 0: itself, or out of reach. */
-struct Distances {
-    std::vector<NodeId> nodes;
-    std::vector<unsigned> hops;
-
-    [[nodiscard]] std::size_t number(const NodeId& node) const;
-    [[nodiscard]] unsigned to(const NodeId& node) const;
 };
 
 struct Event {

@@ -101,9 +101,8 @@ void Plane::on_gone(const NodeId& node, TimePoint now) {
 
 void Plane::set_routes(const mesh::Routes& routes, TimePoint now) {
     for (auto& [node, peer] : peers_) {
-        const auto route = routes.find(node);
-        const bool relayed = route != routes.end() && route->second.hops > 1;
-        const auto hop = relayed ? std::optional(route->second.next_hop) : std::nullopt;
+        const auto route = routes.to(node);
+        const auto hop = route && route->hops > 1 ? std::optional(route->next_hop) : std::nullopt;
         if (hop != peer.next_hop) {
             peer.next_hop = hop;
             peer.path->set_relay(hop, now);

@@ -191,7 +191,6 @@ class World {
     void check_survivors(std::size_t a, std::size_t b);
     [[nodiscard]] bool holds_what_the_other_dropped(std::size_t a, std::size_t b);
     void check_routes(std::size_t node);
-    Distances true_distances(std::size_t node);
     void look();
     bool agree();
     void check_paths(bool at_rest);

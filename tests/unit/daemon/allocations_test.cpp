@@ -87,13 +87,11 @@ struct World {
         linked = true;
         cut_off = 0;
         for (auto& [number, node] : nodes) {
-            mesh::Routes routes;
             for (auto& [other, each] : nodes) {
                 if (other != number && each.allocations) {
-                    routes[each.id] = {each.id, 1};
+                    node.allocations->on_reachable(each.id, true);
                 }
             }
-            node.allocations->on_routes(routes);
             for (auto& [other, each] : nodes) {
                 for (const auto& [kind, record] : each.records) {
                     if (other != number) {
@@ -107,13 +105,12 @@ struct World {
     /** The node sees nobody, and nobody sees it. */
     void cut(std::uint8_t number) {
         for (auto& [other, node] : nodes) {
-            mesh::Routes routes;
             for (auto& [each, peer] : nodes) {
-                if (other != number && each != other && each != number) {
-                    routes[peer.id] = {peer.id, 1};
+                const bool apart = other == number || each == number;
+                if (each != other) {
+                    node.allocations->on_reachable(peer.id, !apart);
                 }
             }
-            node.allocations->on_routes(routes);
         }
         cut_off = number;
     }

@@ -195,10 +195,10 @@ TEST_CASE("whom we cannot reach is reached through others, and told to others") 
     Solo solo;
     solo.link(2);
     solo.hears(2, {topology_of(2, {1, 1}, "two"), topology_of(3, {1, 1}, "three")});
-    CHECK(solo.mesh.routes()->at(node_of(3)) == Route{node_of(3), 1});
+    CHECK(solo.mesh.routes()->to(node_of(3)) == Route{node_of(3), 1});
     solo.mesh.mark_unreachable(node_of(3), true, solo.now);
     solo.pass(1s);
-    CHECK(solo.mesh.routes()->at(node_of(3)) == Route{node_of(2), 2});
+    CHECK(solo.mesh.routes()->to(node_of(3)) == Route{node_of(2), 2});
     CHECK(solo.mesh.node(solo.mesh.self())->unreachable == std::vector{node_of(3)});
     const auto same = solo.mesh.routes();
     solo.mesh.mark_unreachable(node_of(3), true, solo.now);
@@ -206,7 +206,7 @@ TEST_CASE("whom we cannot reach is reached through others, and told to others") 
     CHECK(solo.mesh.routes() == same);
     solo.mesh.mark_unreachable(node_of(3), false, solo.now);
     solo.pass(1s);
-    CHECK(solo.mesh.routes()->at(node_of(3)).hops == 1);
+    CHECK(solo.mesh.routes()->to(node_of(3))->hops == 1);
 }
 
 TEST_CASE("we never list ourselves, nor more nodes than a record takes") {
