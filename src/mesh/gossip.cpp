@@ -9,14 +9,22 @@ namespace {
 
 /** Digests go to this many links per round, in turn: each peer hears from many others. */
 constexpr unsigned kDigestFanOut = 3;
-/** How long one request stands before another link is asked. */
-constexpr Duration kRequestPatience = std::chrono::seconds(2);
-/**
- * Whoever got a record from its owner announces it this much later, plus up to kAnnounceSpread: in
- * a full mesh everybody has it from the owner by then and most announcements are never sent.
- */
-constexpr Duration kAnnounceDelay = std::chrono::milliseconds(200);
-constexpr std::uint64_t kAnnounceSpreadMs = 300;
+/** Where records go along a tree, which loses little: to this many. */
+constexpr unsigned kPartialFanOut = 1;
+/** Of nodes of which so many are known the first link tells all there is; on a later one the
+ * difference is looked for a moment later, as most of it comes by itself. */
+constexpr std::size_t kFewNodes = 16;
+constexpr Duration kDigestDelay = std::chrono::milliseconds(500);
+constexpr std::uint64_t kDigestSpreadMs = 1000;
+
+/** Whether it tells of lost edges that were not known. */
+bool is_urgent(const wire::RecordPtr& before, const wire::RecordPtr& after) {
+    if (!after->topology || after->topology->unreachable.empty()) {
+        return false;
+    }
+    return !before || !before->topology ||
+           before->topology->unreachable != after->topology->unreachable;
+}
 
 NodeId all_ones() {
     NodeId out;
@@ -48,6 +56,9 @@ void Mesh::on_message(LinkId id, ByteView message, TimePoint now) {
     case wire::LinkMessageKind::request:
         on_request(found->second, body, now);
         return;
+    case wire::LinkMessageKind::prune:
+        on_prune(found->second, body);
+        return;
     }
     count("mesh_unknown_message");
 }
@@ -74,23 +85,28 @@ void Mesh::on_digest(LinkId id, Link& link, ByteView body, TimePoint now) {
         }
     }
     if (mask != 0 && !link.blocked) {
-        send_lines(id, mask);
+        send_lines(id, partial_ ? some_buckets(mask) : mask);
     }
 }
 
 void Mesh::on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now) {
     Wanted wanted;
     for (const wire::DigestLine& line : digest.lines) {
-        on_line(link, line, digest.mask == 0, wanted, now);
+        on_line(id, line, digest.mask == 0, wanted, now);
     }
     if (digest.mask != 0) {
         offer_missing(link, digest, now);
+        if (partial_ && !wanted.empty()) {
+            // There may be more: only so many lines come at once.
+            link.digest_at = std::min(link.digest_at, now + 2 * kDigestDelay);
+        }
     }
     send_requests(id, wanted);
 }
 
 void Mesh::on_line(
-    Link& link, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now) {
+    LinkId id, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now) {
+    Link& link = links_.at(id);
     const auto held = store_.find(line.id);
     if (held && held->stamp >= line.stamp) {
         link.lines.erase(line.id);
@@ -108,15 +124,12 @@ void Mesh::on_line(
     if (!store_.is_newer(line.id, line.stamp)) {
         return; // forgotten
     }
-    if (!store_.has_room(line.id) || requested_.size() >= MeshSizes::kMaxRequested) {
+    if (!store_.has_room(line.id) ||
+        requested_.size() + announced_.size() >= MeshSizes::kMaxRequested) {
         count("mesh_no_room");
         return;
     }
-    auto& until = requested_.try_emplace(line.id, TimePoint::min()).first->second;
-    if (until <= now) {
-        until = now + kRequestPatience;
-        wanted.push_back(line.id);
-    }
+    want(id, line.id, announced, wanted, now);
 }
 
 /** Offers what the digest covers and has no line for. */
@@ -146,14 +159,21 @@ void Mesh::on_records(LinkId id, Link& link, ByteView body, TimePoint now) {
         count("mesh_malformed_message");
         return;
     }
+    std::size_t news = 0;
+    std::size_t repeats = 0;
     for (const ByteView raw : *batch) {
         const auto record = ports_.decode(raw);
         if (record) {
-            ingest(id, link, *record, now);
+            const Taken taken = ingest(id, link, *record, now);
+            news += taken == Taken::news ? 1U : 0U;
+            repeats += taken == Taken::repeat ? 1U : 0U;
         } else {
             count(record.error() == std::errc::message_size ? "mesh_record_too_long"
                                                             : "mesh_malformed_record");
         }
+    }
+    if (repeats > news) {
+        prune(id, link);
     }
 }
 
@@ -163,6 +183,7 @@ void Mesh::on_request(Link& link, ByteView body, TimePoint now) {
         count("mesh_malformed_message");
         return;
     }
+    link.lazy = false;
     for (const wire::RecordId& id : *ids) {
         if (store_.find(id)) {
             offer_record(link, id, now);
@@ -170,49 +191,54 @@ void Mesh::on_request(Link& link, ByteView body, TimePoint now) {
     }
 }
 
-void Mesh::ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now) {
+Mesh::Taken Mesh::ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now) {
     if (record->node == self_) {
         requested_.erase(record->id());
         heard_own(*record, now);
-        return;
+        return Taken::neither;
     }
     const auto held = store_.find(record->id());
-    if (held && held->stamp == record->stamp) {
+    const bool same = held && held->stamp == record->stamp;
+    if (same) {
         link.records.erase(record->id());
         link.lines.erase(record->id());
     }
     if (!store_.is_newer(record->id(), record->stamp)) {
         count("mesh_record_not_newer");
-        return;
+        // News of lost edges come over all links: they say nothing of the tree.
+        const bool urgent = record->topology && !record->topology->unreachable.empty();
+        return same && !urgent ? Taken::repeat : Taken::neither;
     }
     if (!ports_.verify(*record)) {
         count("mesh_bad_signature");
-        return;
+        return Taken::neither;
     }
-    store_record(record, id, link.peer == record->node, now);
+    const bool news = store_record(record, id, link.peer == record->node, now);
+    return news ? Taken::news : Taken::neither;
 }
 
-void Mesh::store_record(wire::RecordPtr record,
+bool Mesh::store_record(wire::RecordPtr record,
                         std::optional<LinkId> from,
                         bool from_owner,
                         TimePoint now) {
     requested_.erase(record->id());
+    announced_.erase(record->id());
     const auto before = store_.find(record->id());
     switch (store_.put(record, record->node == self_)) {
     case Store::Put::stored:
         break;
     case Store::Put::not_newer:
         count("mesh_record_not_newer");
-        return;
+        return false;
     case Store::Put::too_many_nodes:
         count("mesh_too_many_nodes");
-        return;
+        return false;
     case Store::Put::too_many_records:
         count("mesh_too_many_records");
-        return;
+        return false;
     case Store::Put::too_many_bytes:
         count("mesh_too_many_bytes");
-        return;
+        return false;
     }
     if (store_.tombstone(record->node)) {
         // It came back from the dead: so may we have, in its eyes and its neighbours'.
@@ -226,44 +252,27 @@ void Mesh::store_record(wire::RecordPtr record,
         undescribed_.insert(record->node);
         dead_since_.try_emplace(record->node, now_);
     }
-    spread(*record, from, from_owner, now);
+    if (partial_) {
+        spread_on_tree(*record, from, is_urgent(before, record), now);
+    } else {
+        spread(*record, from, from_owner, now);
+    }
+    return true;
 }
 
-void Mesh::spread(const wire::Record& record,
-                  std::optional<LinkId> from,
-                  bool from_owner,
-                  TimePoint now) {
-    // Where the owner has links of its own it tells most nodes itself: announcing is enough.
-    const bool owner_near =
-        from_owner || std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-            return entry.second.peer == record.node;
-        });
-    const bool at_once = !from || !owner_near;
-    for (auto& [id, link] : links_) {
-        if (id == from || link.peer == record.node) {
-            continue;
-        }
-        if (at_once) {
-            offer_record(link, record.id(), now);
-        } else {
-            announce(link, record.id(), now);
+/** Of the buckets as many as lines_at_once has room for, from any one on. */
+std::uint64_t Mesh::some_buckets(std::uint64_t mask) {
+    std::uint64_t out = 0;
+    std::size_t lines = 0;
+    const std::size_t first = random_number(wire::kDigestBuckets);
+    for (std::size_t i = 0; i < wire::kDigestBuckets && lines < settings_.lines_at_once; ++i) {
+        const std::size_t bucket = (first + i) % wire::kDigestBuckets;
+        if (((mask >> bucket) & 1) != 0) {
+            out |= std::uint64_t{1} << bucket;
+            lines += store_.buckets()[bucket].size();
         }
     }
-}
-
-/** Says, in a while, that we have it; the peer asks if it does not. */
-void Mesh::announce(Link& link, const wire::RecordId& id, TimePoint now) {
-    if (!link.records.contains(id)) {
-        const auto spread = std::chrono::milliseconds(random_number(kAnnounceSpreadMs));
-        link.lines.insert(id);
-        link.lines_at = std::min(link.lines_at, now + kAnnounceDelay + spread);
-    }
-}
-
-void Mesh::offer_record(Link& link, const wire::RecordId& id, TimePoint at) {
-    link.lines.erase(id);
-    link.records.insert(id);
-    link.records_at = std::min(link.records_at, at);
+    return out;
 }
 
 void Mesh::send_lines(LinkId id, std::uint64_t mask) {
@@ -305,7 +314,8 @@ void Mesh::gossip(TimePoint now) {
     next_gossip_ = now + settings_.digest_interval;
     std::erase_if(requested_, [&](const auto& entry) { return entry.second <= now; });
     store_.expire_tombstones(now);
-    const std::size_t rounds = std::min<std::size_t>(kDigestFanOut, links_.size());
+    const std::size_t rounds =
+        std::min<std::size_t>(partial_ ? kPartialFanOut : kDigestFanOut, links_.size());
     auto next = links_.upper_bound(last_gossiped_);
     for (std::size_t i = 0; i < rounds; ++i, ++next) {
         if (next == links_.end()) {
@@ -318,9 +328,26 @@ void Mesh::gossip(TimePoint now) {
     }
 }
 
+/** What each of two nodes that have just met lacks. */
+void Mesh::compare(LinkId id, Link& link, TimePoint now) {
+    const bool first = links_.size() == 1;
+    if (!partial_ || first || store_.nodes() < kFewNodes) {
+        if (first || self_ < link.peer) {
+            send(id, wire::encode_digest(store_.digest()));
+        }
+    } else if (self_ < link.peer) {
+        link.digest_at =
+            now + kDigestDelay + std::chrono::milliseconds(random_number(kDigestSpreadMs));
+    }
+}
+
 void Mesh::flush(LinkId id, Link& link, TimePoint now) {
     if (link.blocked) {
         return;
+    }
+    if (now >= link.digest_at) {
+        link.digest_at = TimePoint::max();
+        send(id, wire::encode_digest(store_.digest()));
     }
     if (now >= link.records_at) {
         flush_records(id, link, now);

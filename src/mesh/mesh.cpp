@@ -51,9 +51,7 @@ void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
         store_.lift_tombstone(peer);
         schedule_reissue(now);
     }
-    if (self_ < peer) {
-        send(link, wire::encode_digest(store_.digest()));
-    }
+    compare(link, links_.at(link), now);
 }
 
 void Mesh::on_link_down(LinkId link) {
@@ -313,6 +311,7 @@ void Mesh::tick(TimePoint now) {
         forget_dead(now);
     }
     refresh_view();
+    ask_for_announced(now);
     for (auto& [id, link] : links_) {
         flush(id, link, now);
     }
@@ -320,6 +319,10 @@ void Mesh::tick(TimePoint now) {
 
 TimePoint Mesh::next_deadline() const {
     TimePoint next = std::min({publish_at_, reissue_at_, next_gossip_, next_forget_});
+    if (!to_ask_.empty()) {
+        const auto first = announced_.find(to_ask_.front());
+        next = std::min(next, first == announced_.end() ? now_ : first->second.ask_at);
+    }
     if (routes_dirty_) {
         next = std::min(next, next_routes_);
     }
@@ -328,7 +331,7 @@ TimePoint Mesh::next_deadline() const {
     }
     for (const auto& [id, link] : links_) {
         if (!link.blocked) {
-            next = std::min({next, link.records_at, link.lines_at});
+            next = std::min({next, link.records_at, link.lines_at, link.digest_at});
         }
     }
     return next;
@@ -370,7 +373,7 @@ MeshSizes Mesh::sizes() const {
     MeshSizes out;
     out.links = links_.size();
     out.waiting = waiting();
-    out.requested = requested_.size();
+    out.requested = requested_.size() + announced_.size();
     out.sends = queued_sends_;
     out.dead = dead_since_.size();
     out.unreachable = unreachable_.size();

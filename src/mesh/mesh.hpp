@@ -17,6 +17,7 @@
 #include "wire/record.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +46,9 @@ class Mesh {
 
     void on_link_up(LinkId link, const NodeId& peer, TimePoint now);
     void on_link_down(LinkId link);
+    /** Not everybody is linked with everybody: records go along a tree of links, and are announced
+     * on the others (Plumtree: Leitao, Pereira, Rodrigues, "Epidemic Broadcast Trees", 2007). */
+    void set_partial(bool partial, TimePoint now);
     /** A slow link: nothing but what is already out is handed to it until it is unblocked. */
     void set_link_blocked(LinkId link, bool blocked);
     /** One whole link message. Kinds notice and close are the driver's and are ignored here. */
@@ -110,12 +114,21 @@ class Mesh {
     struct Link {
         NodeId peer;
         bool blocked = false;
+        /** Not of the tree: records are announced. */
+        bool lazy = false;
         /** What the peer is to get, whole or as a line it may ask about; sets of ids never outgrow
          * the store. */
         std::set<wire::RecordId> records;
         std::set<wire::RecordId> lines;
         TimePoint records_at = TimePoint::max();
         TimePoint lines_at = TimePoint::max();
+        TimePoint digest_at = TimePoint::max();
+    };
+
+    /** Announced, and not here yet: on which link to ask for it, and when. */
+    struct Announced {
+        LinkId link = 0;
+        TimePoint ask_at;
     };
 
     struct Own {
@@ -123,6 +136,9 @@ class Mesh {
         bool dirty = true;
         TimePoint published = TimePoint::min();
     };
+
+    /** What a record on a link was. */
+    enum class Taken { news, repeat, neither };
 
     using Wanted = std::vector<wire::RecordId>;
 
@@ -139,26 +155,37 @@ class Mesh {
     // gossip.cpp: what goes over links
     void on_digest(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_lines(LinkId id, Link& link, const wire::LineDigest& digest, TimePoint now);
-    void on_line(
-        Link& link, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now);
+    void
+    on_line(LinkId id, const wire::DigestLine& line, bool announced, Wanted& wanted, TimePoint now);
     void offer_missing(Link& link, const wire::LineDigest& digest, TimePoint now);
     void on_records(LinkId id, Link& link, ByteView body, TimePoint now);
     void on_request(Link& link, ByteView body, TimePoint now);
-    void ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now);
-    void store_record(wire::RecordPtr record,
+    Taken ingest(LinkId id, Link& link, const wire::RecordPtr& record, TimePoint now);
+    bool store_record(wire::RecordPtr record,
                       std::optional<LinkId> from,
                       bool from_owner,
                       TimePoint now);
-    void
-    spread(const wire::Record& record, std::optional<LinkId> from, bool from_owner, TimePoint now);
-    void announce(Link& link, const wire::RecordId& id, TimePoint now);
-    static void offer_record(Link& link, const wire::RecordId& id, TimePoint at);
+    void compare(LinkId id, Link& link, TimePoint now);
+    [[nodiscard]] std::uint64_t some_buckets(std::uint64_t mask);
     void send_lines(LinkId id, std::uint64_t mask);
     void send_requests(LinkId id, const Wanted& wanted);
     void gossip(TimePoint now);
     void flush(LinkId id, Link& link, TimePoint now);
     void flush_records(LinkId id, Link& link, TimePoint now);
     void flush_lines(LinkId id, Link& link);
+    // spreading.cpp: which links a record goes over
+    void want(LinkId id, const wire::RecordId& record, bool announced, Wanted& out, TimePoint now);
+    void on_prune(Link& link, ByteView body);
+    void prune(LinkId id, Link& link);
+    void ask_for_announced(TimePoint now);
+    void
+    spread(const wire::Record& record, std::optional<LinkId> from, bool from_owner, TimePoint now);
+    void spread_on_tree(const wire::Record& record,
+                        std::optional<LinkId> from,
+                        bool urgent,
+                        TimePoint now);
+    void announce(Link& link, const wire::RecordId& id, TimePoint now);
+    static void offer_record(Link& link, const wire::RecordId& id, TimePoint at);
     // view.cpp: what follows from the records
     [[nodiscard]] const wire::Record* described(const NodeId& node) const;
     [[nodiscard]] NodeInfo info_of(const wire::Record& record) const;
@@ -212,6 +239,10 @@ class Mesh {
     TimePoint next_gossip_;
     /** Asked for and not yet come: until when not to ask again. */
     std::unordered_map<wire::RecordId, TimePoint> requested_;
+    std::unordered_map<wire::RecordId, Announced> announced_;
+    /** The same in the order in which they are to be asked for; some may have come since. */
+    std::deque<wire::RecordId> to_ask_;
+    bool partial_ = false;
 
     // What the records say, as far as it is not what a node's own record says of it.
     /** Nodes with records of which none describes them. */

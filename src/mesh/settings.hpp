@@ -45,6 +45,14 @@ struct MeshSettings {
     /** Records handed to one link per flush; the rest follows every flush_interval. */
     std::size_t flush_bytes = 512 * 1024;
     Duration flush_interval = std::chrono::milliseconds(50);
+    // Where not everybody is linked with everybody:
+    /** What is pushed on waits for so long for more that goes the same way. */
+    Duration gather = std::chrono::milliseconds(50);
+    /** What was announced is asked for when it has not come by itself after this. */
+    Duration ask_after = std::chrono::milliseconds(500);
+    /** Lines with which one digest is answered; those of the other buckets are told another time.
+     */
+    std::size_t lines_at_once = 1000;
     /** From the first link on: until then the mesh has told who has our name. */
     Duration claim_name_after = std::chrono::seconds(2);
     /** Without any link, and after another holder of our name was last reachable. */

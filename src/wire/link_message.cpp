@@ -43,6 +43,10 @@ ByteView link_message_body(ByteView message) {
     return message.empty() ? message : message.subspan(1);
 }
 
+Bytes encode_prune() {
+    return begin(LinkMessageKind::prune).take();
+}
+
 Bytes encode_notice(LinkMessageKind kind, const Notice& notice) {
     std::array<std::uint8_t, 16> address{};
     std::uint8_t family = 0;

@@ -22,6 +22,7 @@ enum class LinkMessageKind : std::uint8_t {
     records = 3, ///< A batch of signed records.
     request = 4, ///< Record ids the sender wants.
     close = 5,   ///< A Notice why the link ends: the last message.
+    prune = 6, ///< Empty: the sender gets by others what the receiver pushes; announce it instead.
 };
 
 enum class NoticeCode : std::uint8_t {
@@ -88,6 +89,8 @@ inline constexpr std::size_t kMaxIdsPerRequest = 3000;
 std::optional<LinkMessageKind> link_message_kind(ByteView message);
 /** What follows the kind byte. */
 ByteView link_message_body(ByteView message);
+
+Bytes encode_prune();
 
 /** `kind` is notice or close. A text that is too long is cut. */
 Bytes encode_notice(LinkMessageKind kind, const Notice& notice);
