@@ -291,3 +291,102 @@ TEST_CASE("a link to who was forgotten brings it back as it was, and makes us sp
     // It may have forgotten us as well: only a newer record gets past that.
     CHECK(solo.mesh.store().find({solo.mesh.self(), wire::kTopologyKind})->stamp > own);
 }
+
+namespace {
+
+/** Of node `number`, which names those as its neighbours. */
+wire::RecordPtr naming(std::uint64_t number,
+                       std::uint64_t version,
+                       const std::vector<NodeId>& neighbours,
+                       const std::vector<NodeId>& unreachable = {}) {
+    wire::Topology topology;
+    topology.neighbours = neighbours;
+    topology.unreachable = unreachable;
+    return record_of(number, {1, version}, wire::kTopologyKind, wire::encode_topology(topology));
+}
+
+} // namespace
+
+TEST_CASE("where nobody is named all watch all, and of each pair one leads") {
+    Solo solo;
+    solo.link(2);
+    solo.hears(2, {topology_of(2, {1, 1}, "two"), topology_of(3, {1, 1}, "three")});
+    for (const std::uint64_t other : {2U, 3U}) {
+        const auto info = *solo.mesh.node(node_of(other));
+        CHECK(info.watched);
+        CHECK(info.leads == (node_of(1) < node_of(other)));
+    }
+    CHECK_FALSE(solo.mesh.node(node_of(1))->watched);
+}
+
+TEST_CASE("who is named, who names us and who has only links yet is watched, nobody else") {
+    Solo solo;
+    solo.link(2);
+    solo.link(6);
+    solo.hears(2, {naming(2, 1, {node_of(9)}), naming(3, 1, {node_of(1)})});
+    solo.hears(2, {naming(4, 1, {node_of(1)}), naming(5, 1, {node_of(9)})});
+    solo.hears(2, {topology_of(6, {1, 1}, "six"), topology_of(7, {1, 1}, "seven")});
+    solo.mesh.set_neighbours(std::set{node_of(2), node_of(3)}, solo.now);
+    const auto info = [&](std::uint64_t number) { return *solo.mesh.node(node_of(number)); };
+    CHECK(info(2).watched);
+    CHECK(info(2).leads);
+    CHECK(info(3).watched);
+    CHECK(info(3).leads == (node_of(1) < node_of(3)));
+    CHECK(info(4).watched);
+    CHECK_FALSE(info(4).leads);
+    CHECK_FALSE(info(5).watched);
+    CHECK(info(6).watched);
+    CHECK_FALSE(info(7).watched);
+    CHECK(solo.mesh.named_by() == std::set{node_of(3), node_of(4)});
+    solo.pass(1s);
+    const auto own = solo.mesh.node(node_of(1));
+    CHECK(own->neighbours->size() == 2);
+    solo.hears(2, {naming(6, 2, {node_of(9)}), naming(4, 2, {})});
+    CHECK_FALSE(info(6).watched);
+    CHECK_FALSE(info(4).watched);
+    // A topology set anew says nothing of them.
+    solo.mesh.set_own_topology({}, solo.now);
+    solo.pass(1s);
+    CHECK(solo.mesh.node(node_of(1))->neighbours->size() == 2);
+}
+
+TEST_CASE("whoever is watched no more, or now, is told of") {
+    Solo solo;
+    solo.link(2);
+    solo.hears(2, {naming(2, 1, {node_of(9)}), naming(3, 1, {node_of(9)})});
+    const auto changed = [&] {
+        std::set<NodeId> out;
+        for (const MeshAction& action : solo.mesh.take_actions()) {
+            if (const auto* node = std::get_if<NodeChanged>(&action)) {
+                out.insert(node->node);
+            }
+        }
+        return out;
+    };
+    solo.mesh.set_neighbours(std::set{node_of(2)}, solo.now);
+    CHECK(changed().contains(node_of(3)));
+    solo.mesh.set_neighbours(std::set{node_of(2)}, solo.now);
+    CHECK(changed().empty());
+    solo.mesh.set_neighbours(std::set{node_of(3)}, solo.now);
+    CHECK(changed() == std::set{node_of(2), node_of(3)});
+}
+
+TEST_CASE("who is listed by all its neighbours is dead for those that never tried it") {
+    Solo solo;
+    solo.link(2);
+    for (std::uint64_t number = 2; number < 30; ++number) {
+        solo.hears(2, {naming(number, 1, {node_of(number == 2 ? 1 : number - 1)})});
+    }
+    solo.mesh.set_neighbours(std::set{node_of(2)}, solo.now);
+    solo.pass(1s);
+    CHECK(solo.mesh.node(node_of(29))->reachable);
+    solo.hears(2, {naming(28, 2, {node_of(27)}, {node_of(29)})});
+    CHECK_FALSE(solo.mesh.node(node_of(29))->reachable);
+    CHECK(solo.mesh.routes()->unreachable == std::vector{node_of(29)});
+    solo.hears(2, {naming(28, 3, {node_of(27)})});
+    CHECK(solo.mesh.node(node_of(29))->reachable);
+    // It is forgotten as dead nodes are.
+    solo.hears(2, {naming(28, 4, {node_of(27)}, {node_of(29)})});
+    solo.pass(6min);
+    CHECK(solo.left == std::vector{node_of(29)});
+}
