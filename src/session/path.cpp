@@ -47,16 +47,22 @@ PathMonitor::Way* PathMonitor::find(const std::optional<Endpoint>& endpoint) {
     return found == ways_.end() ? nullptr : &*found;
 }
 
-PathMonitor::Way* PathMonitor::active() {
+bool PathMonitor::in_use(const Way& way) const {
     switch (use_.kind) {
     case Use::Kind::direct:
-        return find(use_.direct);
+        return way.endpoint == use_.direct;
     case Use::Kind::relay:
-        return find(std::nullopt);
+        return !way.endpoint;
     case Use::Kind::none:
         break;
     }
-    return nullptr;
+    return false;
+}
+
+PathMonitor::Way* PathMonitor::active() {
+    const auto found =
+        std::find_if(ways_.begin(), ways_.end(), [&](const Way& way) { return in_use(way); });
+    return found == ways_.end() ? nullptr : &*found;
 }
 
 std::optional<Duration> PathMonitor::rtt() {
@@ -216,42 +222,54 @@ Duration PathMonitor::timeout(const Way& way) const {
     return way.rtt ? std::clamp(*way.rtt * 3, kShortestTimeout, kLongestTimeout) : fast;
 }
 
-bool PathMonitor::silent(TimePoint now) const {
-    return last_sent_ > last_received_ && last_received_ != TimePoint::min() &&
-           now - last_received_ >= settings_.silence;
+/** When probing starts because we send and hear nothing; max(): not before something changes. */
+TimePoint PathMonitor::silent_at() const {
+    const bool waiting = last_sent_ > last_received_ && last_received_ != TimePoint::min();
+    return waiting ? last_received_ + settings_.silence : TimePoint::max();
 }
 
-bool PathMonitor::dead(const Way& way, TimePoint now) const {
+/** When the next probe is due on the way: at its slow pace, or at the fast one where there is
+ * doubt. */
+TimePoint PathMonitor::probe_at(const Way& way) const {
+    if (!way.up) {
+        return way.next_probe;
+    }
+    TimePoint doubt = in_use(way) ? silent_at() : TimePoint::max();
+    if (way.unanswered > (in_use(way) ? 0 : 1)) {
+        doubt = std::min(doubt, way.unanswered_since + timeout(way));
+    }
+    return std::min(way.next_probe, std::max(doubt, way.paced + settings_.fast_probe));
+}
+
+/** When the missing answers make the way dead; max(): too few are missing. */
+TimePoint PathMonitor::dead_at(const Way& way) const {
     if (!way.up || way.unanswered < settings_.lost_limit) {
-        return false;
+        return TimePoint::max();
     }
     // The last of the probes has had half a pace, or what the path is known to take.
-    const Duration paces = settings_.fast_probe * settings_.lost_limit - settings_.fast_probe / 2;
-    Duration patience = std::max(paces, timeout(way));
-    TimePoint since = way.unanswered_since;
+    const Duration half = settings_.fast_probe / 2;
+    const Duration patience =
+        std::max(settings_.fast_probe * settings_.lost_limit - half, timeout(way));
+    TimePoint dead = way.unanswered_since + patience;
     if (last_received_ != TimePoint::min()) {
         const TimePoint silent_from = last_received_ + settings_.silence;
-        if (now < silent_from && now >= moved_until_) {
+        if (dead >= std::min(moved_until_, silent_from)) {
             // The peer is heard, only our probes are not answered: a busy peer, or one direction
             // is broken.
-            patience = std::max(patience * 2, settings_.idle_probe);
-        } else if (now >= silent_from) {
+            const TimePoint deaf = std::max(
+                moved_until_, way.unanswered_since + std::max(patience * 2, settings_.idle_probe));
             // Probes of the size search were under way before the silence: they do not shorten it.
-            since = std::max(since, silent_from);
+            dead = deaf < silent_from ? deaf : std::max(dead, silent_from + patience);
         }
     }
-    return now - since >= patience;
+    return std::max(dead, way.asked + half);
 }
 
+/** The slow pace. */
 void PathMonitor::schedule(Way& way, TimePoint now) {
-    const bool in_use = &way == active();
-    const bool worried = way.unanswered > 0 && now - way.unanswered_since >= timeout(way);
-    if (way.up && (worried || (in_use && (silent(now) || way.unanswered > 1)))) {
-        // From when it was due, not from now: a coarse tick must not slow the pace down.
-        const TimePoint paced = way.next_probe + settings_.fast_probe;
-        way.next_probe = paced > now ? paced : now + settings_.fast_probe;
-    } else if (way.up) {
-        way.next_probe = now + jittered(in_use ? settings_.idle_probe : settings_.candidate_probe);
+    if (way.up) {
+        const Duration pace = in_use(way) ? settings_.idle_probe : settings_.candidate_probe;
+        way.next_probe = now + jittered(pace);
     } else {
         way.next_probe = now + jittered(way.interval);
         const Duration slowest = up() ? settings_.candidate_probe : settings_.idle_probe;
@@ -260,27 +278,19 @@ void PathMonitor::schedule(Way& way, TimePoint now) {
 }
 
 void PathMonitor::tick_way(Way& way, TimePoint now) {
-    const bool in_use = &way == active();
-    const bool worried = way.up && way.unanswered > 0 && now - way.unanswered_since >= timeout(way);
-    const bool hurry = in_use && (silent(now) || worried);
-    if (hurry) {
-        way.next_probe = std::min(way.next_probe, now + settings_.fast_probe);
-        if (way.unanswered == 0) {
-            way.next_probe = now;
-        }
-    }
-    if (dead(way, now)) {
+    if (now >= dead_at(way)) {
         way.up = false;
         way.failed = true;
         way.rtt.reset();
         way.interval = settings_.eager_probe;
         way.next_probe = now + settings_.eager_probe;
-        if (in_use) {
+        if (in_use(way)) {
             probe_others(now);
         }
-        return;
-    }
-    if (now >= way.next_probe) {
+    } else if (const TimePoint due = probe_at(way); now >= due) {
+        // From when it was due, not from now: a coarse tick must not slow the pace down.
+        way.paced = due + settings_.fast_probe > now ? due : now;
+        way.asked = now;
         send_small(way, now);
         schedule(way, now);
     }
@@ -289,7 +299,7 @@ void PathMonitor::tick_way(Way& way, TimePoint now) {
 /** The way in use has died: find out at once which other works. */
 void PathMonitor::probe_others(TimePoint now) {
     for (Way& way : ways_) {
-        if (!way.up && &way != active()) {
+        if (!way.up && !in_use(way)) {
             way.interval = settings_.eager_probe;
             way.next_probe = std::min(way.next_probe, now);
         }
@@ -365,15 +375,7 @@ void PathMonitor::use(Way* way, TimePoint now) {
 TimePoint PathMonitor::next_deadline() const {
     TimePoint due = mtu_deadline();
     for (const Way& way : ways_) {
-        due = std::min(due, way.next_probe);
-        if (way.up && way.unanswered > 0) {
-            due = std::min(due,
-                           std::max(way.unanswered_since + timeout(way),
-                                    way.next_probe - settings_.fast_probe));
-        }
-    }
-    if (up() && last_sent_ > last_received_ && last_received_ != TimePoint::min()) {
-        due = std::min(due, last_received_ + settings_.silence);
+        due = std::min({due, probe_at(way), dead_at(way)});
     }
     return due;
 }

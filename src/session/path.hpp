@@ -119,6 +119,7 @@ class PathMonitor {
                       std::uint16_t size,
                       TimePoint now);
     void tick(TimePoint now);
+    /** When tick() has something to do, unless something is heard or sent before. */
     [[nodiscard]] TimePoint next_deadline() const;
     std::vector<PathAction> take_actions();
 
@@ -162,8 +163,12 @@ class PathMonitor {
         unsigned unanswered = 0;
         TimePoint unanswered_since;
         std::optional<Duration> rtt;
+        /** Between probes on a way that is down. */
         Duration interval{};
+        /** At the slow pace. Where there is doubt probe_at() is earlier. */
         TimePoint next_probe;
+        /** The last probe but those of the size search: when it was due, and when it was sent. */
+        TimePoint paced{}, asked{};
         std::vector<Probe> flying;
         /** Proved when it was last in use; 0: never was. */
         std::uint16_t mtu = 0;
@@ -194,8 +199,10 @@ class PathMonitor {
     void tick_way(Way& way, TimePoint now);
     void schedule(Way& way, TimePoint now);
     void probe_others(TimePoint now);
-    [[nodiscard]] bool silent(TimePoint now) const;
-    [[nodiscard]] bool dead(const Way& way, TimePoint now) const;
+    [[nodiscard]] bool in_use(const Way& way) const;
+    [[nodiscard]] TimePoint silent_at() const;
+    [[nodiscard]] TimePoint probe_at(const Way& way) const;
+    [[nodiscard]] TimePoint dead_at(const Way& way) const;
     [[nodiscard]] Duration timeout(const Way& way) const;
     Duration jittered(Duration duration);
     std::uint64_t fresh_id();

@@ -212,10 +212,8 @@ TimePoint PathMonitor::mtu_deadline() const {
     if (mtu_.probing == 0) {
         return mtu_.next;
     }
-    const auto way = std::find_if(ways_.begin(), ways_.end(), [&](const Way& candidate) {
-        return use_.kind == Use::Kind::direct ? candidate.endpoint == use_.direct
-                                              : !candidate.endpoint;
-    });
+    const auto way = std::find_if(
+        ways_.begin(), ways_.end(), [&](const Way& candidate) { return in_use(candidate); });
     return way == ways_.end() ? TimePoint::max() : mtu_.probe_sent + timeout(*way);
 }
 

@@ -342,6 +342,12 @@ TEST_CASE("a peer that was quiet is probed at once when what is sent to it is no
             hosts.b.turn();
             std::this_thread::sleep_for(1ms);
         }
+        // One of them has just been answered.
+        const auto heard = [&] { return hosts.a.peers->view(hosts.a.now()).front().totals.last_rx; };
+        REQUIRE(until({&hosts.a, &hosts.b}, [&, before = heard()] {
+            hosts.a.ahead += 50ms;
+            return heard() != before;
+        }));
         REQUIRE(hosts.a.peers->reaches(hosts.b.identity.id()));
         hosts.b.lanes.stop(); // it answers nothing any more
         if (sent) {

@@ -60,6 +60,53 @@ TEST_CASE("a driver that ticks every 50 ms notices a cut in time, too") {
     }
 }
 
+TEST_CASE(
+    "a path without traffic is dead once the answer is overdue, also where a driver looks only "
+    "when something is due") {
+    for (auto early = 0ms; early < 2300ms; early += 190ms) {
+        CAPTURE(early.count());
+        World world = settled();
+        world.sleep(2s + early);
+        world.roads[kNear].open = false;
+        const TimePoint cut = world.now;
+        world.probed.clear();
+        world.wakes = 0;
+        world.sleep(4s);
+        REQUIRE(world.downs.size() == 1);
+        REQUIRE_FALSE(world.probed.empty());
+        CHECK(world.downs[0] - world.probed[0] <= 330ms);
+        CHECK(world.downs[0] - cut <= 2630ms);
+        CHECK(world.wakes < 20);
+    }
+}
+
+TEST_CASE("a driver that looks only when something is due is not kept busy by traffic") {
+    World world = settled();
+    world.traffic = true;
+    world.two_way = false;
+    world.wakes = 0;
+    world.sleep(10s);
+    CHECK(world.wakes < 300); // each probe of 130 ms, its answer, and little more
+    CHECK(world.downs.empty());
+}
+
+TEST_CASE(
+    "a driver that looks late does not find a way dead before its last probe can be answered") {
+    World world = settled();
+    world.traffic = true;
+    world.two_way = false;
+    world.roads[kNear].open = false;
+    world.probes = 0;
+    while (world.probes < 2) {
+        world.pass(400ms, 400ms);
+    }
+    world.roads[kNear].open = true;
+    world.pass(400ms, 400ms);
+    REQUIRE(world.probes == 3);
+    world.sleep(100ms);
+    CHECK(world.downs.empty());
+}
+
 TEST_CASE("new keys make every way be probed at once") {
     World world;
     world.roads[kNear] = {false, 2ms, 1500};

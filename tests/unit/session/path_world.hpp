@@ -42,6 +42,7 @@ struct World {
         for (const PathAction& action : monitor.take_actions()) {
             if (const auto* probe = std::get_if<SendProbe>(&action)) {
                 ++probes;
+                probed.push_back(now);
                 sizes.push_back(probe->datagram_size);
                 const Road* way = road(probe->direct);
                 if (way != nullptr && way->open && probe->datagram_size <= way->mtu) {
@@ -62,40 +63,67 @@ struct World {
         }
     }
 
+    /** Looks every `step`, whether something is due or not. */
     void pass(Duration duration, Duration step = 1ms) {
         const TimePoint end = now + duration;
         while (now < end) {
             now += step;
-            for (std::size_t i = 0; i < flying.size();) {
-                if (flying[i].first <= now) {
-                    const SendProbe probe = flying[i].second;
-                    flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(i));
-                    if (road(probe.direct) != nullptr && road(probe.direct)->open) {
-                        last_received = now;
-                        monitor.on_probe_ack(probe.id, probe.direct, probe.datagram_size, now);
-                    }
-                } else {
-                    ++i;
-                }
+            look();
+        }
+    }
+
+    /** Looks when an answer arrives and when something is due, and not in between. */
+    void sleep(Duration duration) {
+        const TimePoint end = now + duration;
+        while (now < end) {
+            TimePoint next = std::min(end, monitor.next_deadline());
+            for (const auto& [arrival, probe] : flying) {
+                next = std::min(next, arrival);
             }
-            if (traffic) {
-                last_sent = now;
-                const Use& use = monitor.in_use();
-                const bool way_back = use.kind == Use::Kind::relay
-                                          ? relay.open
-                                          : use.kind == Use::Kind::direct &&
-                                                road(use.direct) != nullptr &&
-                                                road(use.direct)->open;
-                if (way_back && two_way) {
-                    last_received = now;
-                }
+            now = std::max(now + 1ms, next);
+            ++wakes;
+            look();
+        }
+    }
+
+    void look() {
+        take_answers();
+        if (traffic) {
+            exchange();
+        }
+        if (large) {
+            monitor.on_large_packets(now);
+        }
+        monitor.on_traffic(last_received, last_sent);
+        monitor.tick(now);
+        perform();
+    }
+
+    void take_answers() {
+        for (std::size_t i = 0; i < flying.size();) {
+            if (flying[i].first > now) {
+                ++i;
+                continue;
             }
-            if (large) {
-                monitor.on_large_packets(now);
+            const SendProbe probe = flying[i].second;
+            flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(i));
+            if (road(probe.direct) != nullptr && road(probe.direct)->open) {
+                last_received = now;
+                monitor.on_probe_ack(probe.id, probe.direct, probe.datagram_size, now);
             }
-            monitor.on_traffic(last_received, last_sent);
-            monitor.tick(now);
-            perform();
+        }
+    }
+
+    /** Both send something now. */
+    void exchange() {
+        last_sent = now;
+        const Use& use = monitor.in_use();
+        const bool way_back = use.kind == Use::Kind::relay
+                                  ? relay.open
+                                  : use.kind == Use::Kind::direct && road(use.direct) != nullptr &&
+                                        road(use.direct)->open;
+        if (way_back && two_way) {
+            last_received = now;
         }
     }
 
@@ -113,8 +141,10 @@ struct World {
     std::vector<std::uint16_t> mtus;
     std::vector<std::uint16_t> settled_at;
     std::vector<std::uint16_t> sizes;
+    std::vector<TimePoint> probed;
     std::vector<TimePoint> downs;
     int probes = 0;
+    int wakes = 0;
     int uses = 0;
     int ups = 0;
 };
