@@ -28,7 +28,7 @@ void Peers::flush(Peer& peer) {
 
 void Peers::feed_traffic(Peer& peer, TimePoint now) {
     const auto totals = peer.state->totals();
-    peer.path->on_traffic(totals.last_rx, totals.last_tx);
+    peer.path->on_traffic(totals.last_rx, totals.last_tx, now);
     if (std::exchange(peer.seen_large, totals.tx_large) != totals.tx_large) {
         peer.path->on_large_packets(now);
     }

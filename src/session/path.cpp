@@ -19,6 +19,10 @@ constexpr Duration kLongestTimeout = std::chrono::seconds(3);
 constexpr Duration kWorthSwitching = std::chrono::milliseconds(1);
 /** A peer heard from elsewhere does not count as heard on the way in use for this long. */
 constexpr Duration kMoveDoubt = std::chrono::seconds(1);
+/** How long after a probe was asked for it may be sealed. */
+constexpr Duration kSealing = std::chrono::milliseconds(10);
+/** How often a driver looks while something is sent, at least. */
+constexpr Duration kLook = std::chrono::milliseconds(50);
 
 } // namespace
 
@@ -164,9 +168,23 @@ void PathMonitor::on_session(TimePoint now) {
     }
 }
 
-void PathMonitor::on_traffic(TimePoint last_received, TimePoint last_sent) {
-    last_received_ = std::max(last_received_, last_received);
-    last_sent_ = std::max(last_sent_, last_sent);
+void PathMonitor::on_traffic(TimePoint last_received, TimePoint last_sent, TimePoint now) {
+    if (last_received > last_received_) {
+        last_received_ = last_received;
+        waiting_since_.reset();
+    }
+    if (last_sent > last_sent_) {
+        last_sent_ = last_sent;
+        // What goes out with a probe, be it the probe, asks nothing that the probe does not ask.
+        if (last_sent < probed_ || last_sent >= probed_ + kSealing) {
+            last_asked_ = last_sent;
+        }
+    }
+    if (!waiting_since_ && last_asked_ > last_received_) {
+        // Of all that was sent since the last look only the latest is known, and the first counts.
+        waiting_since_ = std::max({last_received_, looked_, last_asked_ - kLook});
+    }
+    looked_ = now;
 }
 
 void PathMonitor::on_probe_ack(std::uint64_t id,
@@ -210,6 +228,7 @@ std::uint64_t PathMonitor::send_small(Way& way, TimePoint now) {
         way.flying.erase(way.flying.begin());
     }
     way.flying.push_back({id, now});
+    probed_ = now;
     if (way.unanswered++ == 0) {
         way.unanswered_since = now;
     }
@@ -224,8 +243,7 @@ Duration PathMonitor::timeout(const Way& way) const {
 
 /** When probing starts because we send and hear nothing; max(): not before something changes. */
 TimePoint PathMonitor::silent_at() const {
-    const bool waiting = last_sent_ > last_received_ && last_received_ != TimePoint::min();
-    return waiting ? last_received_ + settings_.silence : TimePoint::max();
+    return waiting_since_ ? *waiting_since_ + settings_.silence : TimePoint::max();
 }
 
 /** When the next probe is due on the way: at its slow pace, or at the fast one where there is

@@ -100,8 +100,9 @@ class PathMonitor {
     void on_received(const Endpoint& from, TimePoint now);
     /** The peer has new keys: what could not be probed before can be now. */
     void on_session(TimePoint now);
-    /** Last authenticated receipt from, and last send to, the peer on the path in use. */
-    void on_traffic(TimePoint last_received, TimePoint last_sent);
+    /** Last authenticated receipt from, and last send to, the peer on the path in use. What answers
+     * its probes should not count as sent; what was just asked for by SendProbe may. */
+    void on_traffic(TimePoint last_received, TimePoint last_sent, TimePoint now);
     /** Packets close to the current size are flowing: its verification is worth the probes. */
     void on_large_packets(TimePoint now);
     /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's
@@ -230,6 +231,11 @@ class PathMonitor {
     Use use_;
     TimePoint last_received_ = TimePoint::min();
     TimePoint last_sent_ = TimePoint::min();
+    TimePoint last_asked_ = TimePoint::min(); ///< last_sent_, unless it was with a probe
+    /** The first moment at which something may have been sent since something was received. */
+    std::optional<TimePoint> waiting_since_;
+    TimePoint looked_ = TimePoint::min(); ///< the last on_traffic()
+    TimePoint probed_ = TimePoint::min(); ///< the last SendProbe
     TimePoint moved_until_ = TimePoint::min();
     MtuSearch mtu_;
     std::vector<PathAction> actions_;

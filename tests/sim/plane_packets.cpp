@@ -126,7 +126,7 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
     }
     send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, frame));
     peer.last_sent = now;
-    peer.path->on_traffic(peer.last_received, peer.last_sent);
+    peer.path->on_traffic(peer.last_received, peer.last_sent, now);
 }
 
 /** Sends what waits, each frame once. */
@@ -205,7 +205,7 @@ void Plane::take_data(ByteView bytes, const Arrival& arrival, TimePoint now) {
 void Plane::note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival, TimePoint now) {
     sessions_.on_authenticated(index, now);
     peer.last_received = now;
-    peer.path->on_traffic(peer.last_received, peer.last_sent);
+    peer.path->on_traffic(peer.last_received, peer.last_sent, now);
     const session::Use& use = peer.path->in_use();
     if (arrival.origin.kind == session::Origin::Kind::direct &&
         (use.kind != session::Use::Kind::direct || use.direct != arrival.origin.endpoint)) {

@@ -116,7 +116,7 @@ void CrowdNode::meet(const NodeId& router,
 }
 
 void CrowdNode::tick(TimePoint now) {
-    path_.on_traffic(last_received_, last_sent_);
+    path_.on_traffic(last_received_, last_sent_, now);
     path_.tick(now);
     sessions_->tick(now);
     run(now);
@@ -207,6 +207,7 @@ void CrowdNode::answer_frame(const wire::RecordSpan& record) {
         Bytes plain;
         add_record(plain, wire::RecordKind::frame, record.flags, frame);
         seal(plain);
+        last_sent_ = Clock::now();
     }
 }
 
@@ -225,7 +226,6 @@ void CrowdNode::seal(const Bytes& plaintext) {
     item.ad_len = wire::kDataHeaderSize;
     const TimePoint now = Clock::now();
     if (!sending_->seal(0, {&item, 1}, now)) {
-        last_sent_ = now;
         send(datagram, settings_.router);
     }
 }

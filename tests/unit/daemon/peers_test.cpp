@@ -356,8 +356,8 @@ TEST_CASE("a peer that was quiet is probed at once when what is sent to it is no
                 return hosts.a.peers->view(hosts.a.now()).front().totals.tx_packets == 1;
             }));
         }
-        // Three probes 130 ms apart, of which none is answered, are enough to know.
-        for (int i = 0; i < 9; ++i) {
+        // 170 ms without an answer and three probes 130 ms apart are enough to know.
+        for (int i = 0; i < 13; ++i) {
             hosts.a.ahead += 50ms;
             hosts.a.turn();
         }

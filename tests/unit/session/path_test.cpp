@@ -29,6 +29,47 @@ TEST_CASE("an idle path costs few probes") {
     CHECK(world.downs.empty());
 }
 
+TEST_CASE("an idle path costs no more probes where the driver takes them for something sent") {
+    PathSettings settings;
+    settings.idle_probe = 1s; // none is under way while the path is found
+    World world = settled(settings);
+    world.roads[kNear].rtt = 160ms;
+    world.tells_probes = true;
+    world.pass(5s);
+    world.probes = 0;
+    world.pass(60s);
+    CHECK(world.probes >= 50);
+    CHECK(world.probes <= 70);
+}
+
+TEST_CASE("one frame on an idle path is no silence before an answer to it can be there") {
+    for (const bool answered : {true, false}) {
+        for (const Duration step : std::initializer_list<Duration>{1ms, 50ms}) {
+            CAPTURE(answered);
+            CAPTURE(step.count());
+            World world = settled();
+            world.probes = 0;
+            while (world.probes == 0) {
+                world.pass(step, step);
+            }
+            world.pass(400ms, step);
+            world.probes = 0;
+            world.roads[kNear].open = answered;
+            world.last_sent = world.now + 1ms;
+            const TimePoint sent = world.last_sent;
+            world.pass(100ms, step);
+            CHECK(world.probes == 0);
+            if (answered) {
+                world.last_received = world.now;
+            }
+            world.pass(500ms, step);
+            CHECK((world.probes == 0) == answered);
+            CHECK(world.downs.empty() == answered);
+            CHECK((answered || world.downs.at(0) - sent <= 600ms));
+        }
+    }
+}
+
 TEST_CASE("a cut is noticed within 0.6 seconds while there is traffic") {
     for (const auto extra : {0ms, 37ms, 500ms, 1300ms}) {
         CAPTURE(extra.count());

@@ -43,6 +43,9 @@ struct World {
             if (const auto* probe = std::get_if<SendProbe>(&action)) {
                 ++probes;
                 probed.push_back(now);
+                if (tells_probes) {
+                    last_sent = now + 1ms; // a lane seals it a little later
+                }
                 sizes.push_back(probe->datagram_size);
                 const Road* way = road(probe->direct);
                 if (way != nullptr && way->open && probe->datagram_size <= way->mtu) {
@@ -94,7 +97,7 @@ struct World {
         if (large) {
             monitor.on_large_packets(now);
         }
-        monitor.on_traffic(last_received, last_sent);
+        monitor.on_traffic(last_received, std::min(last_sent, now), now);
         monitor.tick(now);
         perform();
     }
@@ -137,6 +140,7 @@ struct World {
     bool traffic = false;
     bool two_way = true;
     bool large = false;
+    bool tells_probes = false;
     std::vector<std::pair<TimePoint, SendProbe>> flying;
     std::vector<std::uint16_t> mtus;
     std::vector<std::uint16_t> settled_at;
