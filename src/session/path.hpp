@@ -195,20 +195,22 @@ class PathMonitor {
     Way* find(const std::optional<Endpoint>& endpoint);
     Way* active();
     Way* add_way(const std::optional<Endpoint>& endpoint, bool announced, TimePoint now);
-    std::uint64_t send_small(Way& way, TimePoint now);
     void answered(Way& way, TimePoint sent, TimePoint now);
-    void tick_way(Way& way, TimePoint now);
-    void schedule(Way& way, TimePoint now);
-    void probe_others(TimePoint now);
     [[nodiscard]] bool in_use(const Way& way) const;
-    [[nodiscard]] TimePoint silent_at() const;
-    [[nodiscard]] TimePoint probe_at(const Way& way) const;
-    [[nodiscard]] TimePoint dead_at(const Way& way) const;
-    [[nodiscard]] Duration timeout(const Way& way) const;
     Duration jittered(Duration duration);
     std::uint64_t fresh_id();
     void choose(TimePoint now);
     void use(Way* way, TimePoint now);
+
+    // path_watch.cpp
+    void tick_way(Way& way, TimePoint now);
+    void schedule(Way& way, TimePoint now);
+    void probe_others(TimePoint now);
+    std::uint64_t send_small(Way& way, TimePoint now);
+    [[nodiscard]] TimePoint silent_at() const;
+    [[nodiscard]] TimePoint probe_at(const Way& way) const;
+    [[nodiscard]] TimePoint dead_at(const Way& way) const;
+    [[nodiscard]] Duration timeout(const Way& way) const;
 
     // path_mtu.cpp
     void restart_mtu(Way& way, TimePoint now);
