@@ -248,7 +248,11 @@ void PathMonitor::use(Way* way, TimePoint now) {
         return;
     }
     const bool was_up = up();
+    Way* left = active();
     use_ = next;
+    if (left != nullptr && left->up && left != way) {
+        schedule(*left, now);
+    }
     actions_.emplace_back(use_);
     if (was_up != up()) {
         actions_.emplace_back(was_up ? PathAction{PathDown{}} : PathAction{PathUp{}});

@@ -21,6 +21,11 @@ struct PathSettings {
     /** Pace of probes on a path without traffic, and on candidates that are not in use. */
     Duration idle_probe = std::chrono::seconds(2);
     Duration candidate_probe = std::chrono::seconds(5);
+    /** Silence of a peer that should probe this end, after which this end does. Longer than
+     * idle_probe with its jitter. */
+    Duration missed_probe = std::chrono::milliseconds(2500);
+    /** Pace of probes where nobody watches. */
+    Duration unwatched_probe = std::chrono::seconds(20);
     /** First pace of probes on a way that is down; it slows down to the two above. */
     Duration eager_probe = std::chrono::milliseconds(250);
     /** How much faster, as a ratio of round-trip times, another direct path must be to take over.
@@ -34,6 +39,13 @@ struct PathSettings {
     /** Unanswered probes of one size that fail it. */
     unsigned mtu_lost_limit = 3;
     std::size_t max_candidates = 16;
+};
+
+/** Which end finds out whether a path without traffic works. Under traffic both do. */
+enum class Watch : std::uint8_t {
+    leads,   ///< this one, by a probe each PathSettings::idle_probe
+    follows, ///< the other one: this one probes when it hears nothing for missed_probe
+    none,    ///< none: a probe each unwatched_probe, and no search for larger packets
 };
 
 /** Send a probe record with this id; pad it so that the IP packet has `datagram_size` bytes (0: do
@@ -103,6 +115,8 @@ class PathMonitor {
     /** Last authenticated receipt from, and last send to, the peer on the path in use. What answers
      * its probes should not count as sent; what was just asked for by SendProbe may. */
     void on_traffic(TimePoint last_received, TimePoint last_sent, TimePoint now);
+    /** At the beginning this end leads. */
+    void set_watch(Watch watch, TimePoint now);
     /** Packets close to the current size are flowing: its verification is worth the probes. */
     void on_large_packets(TimePoint now);
     /** The kernel said a packet was too big for the path in use (EMSGSIZE or an ICMP message's
@@ -205,6 +219,8 @@ class PathMonitor {
     // path_watch.cpp
     void tick_way(Way& way, TimePoint now);
     void schedule(Way& way, TimePoint now);
+    [[nodiscard]] Duration slow_pace(const Way& way) const;
+    [[nodiscard]] TimePoint missed_at() const;
     void probe_others(TimePoint now);
     std::uint64_t send_small(Way& way, TimePoint now);
     [[nodiscard]] TimePoint silent_at() const;
@@ -239,6 +255,8 @@ class PathMonitor {
     TimePoint looked_ = TimePoint::min(); ///< the last on_traffic()
     TimePoint probed_ = TimePoint::min(); ///< the last SendProbe
     TimePoint moved_until_ = TimePoint::min();
+    Watch watch_ = Watch::leads;
+    TimePoint watched_since_ = TimePoint::min(); ///< in this manner
     MtuSearch mtu_;
     std::vector<PathAction> actions_;
 };

@@ -160,7 +160,8 @@ void PathMonitor::search_on(TimePoint now) {
     }
 }
 
-/** Nothing to search now: verify while it matters, and look upwards again after a while. */
+/** Nothing to search now: verify while it matters, and look upwards again after a while, as soon as
+ * the path is used where nobody watches it. */
 void PathMonitor::rest(TimePoint now) {
     if (!mtu_.proved) {
         mtu_.next = now;
@@ -172,7 +173,7 @@ void PathMonitor::rest(TimePoint now) {
     } else if (mtu_.raise_at == TimePoint::max()) {
         mtu_.raise_at = now + jittered(settings_.mtu_raise);
     }
-    mtu_.next = mtu_.raise_at;
+    mtu_.next = watch_ == Watch::none ? TimePoint::max() : mtu_.raise_at;
     if (now < mtu_.large_until) {
         mtu_.next = std::min(mtu_.next, now + jittered(settings_.mtu_verify));
     }

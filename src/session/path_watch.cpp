@@ -62,13 +62,21 @@ TimePoint PathMonitor::silent_at() const {
     return waiting_since_ ? *waiting_since_ + settings_.silence : TimePoint::max();
 }
 
+/** When this end stops relying on the other's probes. One that follows of late waits for them, too.
+ */
+TimePoint PathMonitor::missed_at() const {
+    return watch_ == Watch::follows
+               ? std::max(last_received_, watched_since_) + settings_.missed_probe
+               : TimePoint::max();
+}
+
 /** When the next probe is due on the way: at its slow pace, or at the fast one where there is
  * doubt. */
 TimePoint PathMonitor::probe_at(const Way& way) const {
     if (!way.up) {
         return way.next_probe;
     }
-    TimePoint doubt = in_use(way) ? silent_at() : TimePoint::max();
+    TimePoint doubt = in_use(way) ? std::min(silent_at(), missed_at()) : TimePoint::max();
     if (way.unanswered > (in_use(way) ? 0 : 1)) {
         doubt = std::min(doubt, way.unanswered_since + timeout(way));
     }
@@ -99,15 +107,43 @@ TimePoint PathMonitor::dead_at(const Way& way) const {
     return std::max(dead, way.asked + half);
 }
 
-/** The slow pace. */
+Duration PathMonitor::slow_pace(const Way& way) const {
+    if (watch_ == Watch::none) {
+        return settings_.unwatched_probe;
+    }
+    const bool none_works = !up();
+    return in_use(way) || none_works ? settings_.idle_probe : settings_.candidate_probe;
+}
+
 void PathMonitor::schedule(Way& way, TimePoint now) {
-    if (way.up) {
-        const Duration pace = in_use(way) ? settings_.idle_probe : settings_.candidate_probe;
-        way.next_probe = now + jittered(pace);
+    if (way.up && in_use(way) && watch_ == Watch::follows) {
+        way.next_probe = TimePoint::max();
+    } else if (way.up) {
+        way.next_probe = now + jittered(slow_pace(way));
     } else {
+        way.interval = std::min(way.interval, slow_pace(way));
         way.next_probe = now + jittered(way.interval);
-        const Duration slowest = up() ? settings_.candidate_probe : settings_.idle_probe;
-        way.interval = std::min(way.interval * 3 / 2, slowest);
+        way.interval = way.interval * 3 / 2;
+    }
+}
+
+void PathMonitor::set_watch(Watch watch, TimePoint now) {
+    if (watch == watch_) {
+        return;
+    }
+    watch_ = watch;
+    watched_since_ = now;
+    for (Way& way : ways_) {
+        const TimePoint planned = way.next_probe;
+        schedule(way, now);
+        // A pace that changes again and again must not put a probe off each time.
+        const bool left_to_peer = way.next_probe == TimePoint::max();
+        if (!left_to_peer || planned <= now + settings_.fast_probe) {
+            way.next_probe = std::min(way.next_probe, planned);
+        }
+    }
+    if (mtu_.probing == 0 && mtu_.announced.settled && up()) {
+        rest(now);
     }
 }
 

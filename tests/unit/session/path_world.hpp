@@ -83,6 +83,9 @@ struct World {
             for (const auto& [arrival, probe] : flying) {
                 next = std::min(next, arrival);
             }
+            if (peer_asks) {
+                next = std::min(next, next_question);
+            }
             now = std::max(now + 1ms, next);
             ++wakes;
             look();
@@ -91,6 +94,7 @@ struct World {
 
     void look() {
         take_answers();
+        take_questions();
         if (traffic) {
             exchange();
         }
@@ -117,15 +121,27 @@ struct World {
         }
     }
 
+    /** The peer's own probes. */
+    void take_questions() {
+        if (peer_asks && now >= next_question) {
+            next_question = now + *peer_asks;
+            if (answers(monitor.in_use())) {
+                last_received = now;
+            }
+        }
+    }
+
+    [[nodiscard]] bool answers(const Use& use) {
+        const Road* way = use.kind == Use::Kind::direct  ? road(use.direct)
+                          : use.kind == Use::Kind::relay ? &relay
+                                                         : nullptr;
+        return way != nullptr && way->open;
+    }
+
     /** Both send something now. */
     void exchange() {
         last_sent = now;
-        const Use& use = monitor.in_use();
-        const bool way_back = use.kind == Use::Kind::relay
-                                  ? relay.open
-                                  : use.kind == Use::Kind::direct && road(use.direct) != nullptr &&
-                                        road(use.direct)->open;
-        if (way_back && two_way) {
+        if (two_way && answers(monitor.in_use())) {
             last_received = now;
         }
     }
@@ -141,6 +157,8 @@ struct World {
     bool two_way = true;
     bool large = false;
     bool tells_probes = false;
+    std::optional<Duration> peer_asks;
+    TimePoint next_question{};
     std::vector<std::pair<TimePoint, SendProbe>> flying;
     std::vector<std::uint16_t> mtus;
     std::vector<std::uint16_t> settled_at;
