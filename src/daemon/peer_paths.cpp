@@ -157,6 +157,9 @@ void Peers::run_path(Peer& peer, TimePoint now) {
 
 /** Tells the mesh when the direct path is lost for good, or is back. */
 void Peers::watch_direct(Peer& peer, TimePoint now) {
+    if (!peer.wanted(now)) {
+        return; // it is not being tried
+    }
     const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
     const bool had_direct = !peer.undirected_since;
     if (direct) {

@@ -86,6 +86,7 @@ std::vector<PeerView> Peers::view(TimePoint now) const {
         row.rtt = peer.path->rtt();
         row.totals = peer.state->totals();
         row.trains = peer.trains->verdict();
+        row.idle = !peer.wanted(now);
         if (peer.sending) {
             row.key_age = now - *peer.installed;
             row.suite = peer.sending->suite();

@@ -91,7 +91,10 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
     const bool restarted = peer.epoch != 0 && peer.epoch < node.epoch;
     peer.epoch = node.epoch;
     if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
+        const TimePoint used_until = peer.used_until;
         sessions_.close(node.id);
+        run_sessions(now);
+        peer.used_until = used_until; // packets go to the node, whichever life it lives
     }
     const bool wants = (node.flags & wire::Topology::kBridgePods) != 0;
     if (std::exchange(peer.wants_broadcast, wants) != wants) {
@@ -102,10 +105,22 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
         peer.candidates = node.endpoints;
         peer.path->set_candidates(peer.candidates, now);
     }
-    if (!peer.undirected_since && peer.path->in_use().kind != session::Use::Kind::direct) {
-        peer.undirected_since = now;
+    peer.leads = node.leads;
+    if (!peer.wanted(now) && restarted && peer.told_unreachable == true) {
+        // What was true of its earlier life is nothing to go by, and nobody tries it now.
+        peer.told_unreachable.reset();
+        events_.on_direct(node.id, false);
     }
-    open(peer, now);
+    const bool wanted = peer.wanted(now);
+    if (std::exchange(peer.watched, node.watched) && !peer.watched) {
+        peer.used_until = now + kIdle;
+    }
+    peer.path->set_watch(peer.leads ? session::Watch::leads : session::Watch::follows, now);
+    if (!wanted && peer.wanted(now)) {
+        begin(peer, now);
+    } else if (peer.wanted(now)) {
+        open(peer, now);
+    }
     run_sessions(now);
 }
 
@@ -148,23 +163,6 @@ void Peers::on_node_gone(const NodeId& node) {
     release_slot(index);
 }
 
-void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
-    for (auto& [node, peer] : peers_) {
-        const auto route = routes.to(node);
-        const auto hop = route && route->hops > 1 ? std::optional(route->next_hop) : std::nullopt;
-        if (hop != peer.next_hop) {
-            peer.next_hop = hop;
-            peer.path->set_relay(hop, now);
-            touch();
-            if (hop && !sessions_.usable(node)) {
-                open(peer, now);
-            }
-            run_path(peer, now);
-        }
-    }
-    run_sessions(now);
-}
-
 bool Peers::reaches(const NodeId& node) const {
     const auto entry = peers_.find(node);
     return entry != peers_.end() && entry->second.path->up();
@@ -191,6 +189,7 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
         break;
     case Kind::need_session:
         if (peer != nullptr) {
+            want(*peer, now);
             sessions_.open(peer->node, now);
         }
         break;
@@ -350,6 +349,9 @@ void Peers::perform(session::Install& action, TimePoint now) {
     rekeys_ += peer->receiving.empty() ? 0U : 1U;
     peer->receiving[data->local_index()] = data;
     touch();
+    if (!peer->wanted(now)) {
+        want(*peer, now);
+    }
     if (action.send_now) {
         peer->installed = now;
         const bool direct = action.from.kind == session::Origin::Kind::direct;
@@ -435,6 +437,9 @@ void Peers::perform(const session::SessionDown& action) {
     }
     peer->sending.reset();
     touch();
+    if (action.reason == session::DownReason::closed) {
+        peer->used_until = {}; // whoever closes it has no use for it; what comes next opens one
+    }
     if (action.reason != session::DownReason::gave_up) {
         peer->open_again = peer->look_at = {};
     } else {

@@ -45,6 +45,8 @@ struct PeerView {
     dataplane::PeerState::Totals totals;
     std::optional<Duration> key_age;
     std::optional<crypto::Suite> suite;
+    /** Nothing goes to it and nobody has to know whether it could. */
+    bool idle = false;
     session::Trains trains = session::Trains::untested;
 };
 
@@ -65,6 +67,8 @@ class Peers {
     /** A node is known, or what is known of it changed. */
     void on_node(const mesh::NodeInfo& node, TimePoint now);
     void on_node_gone(const NodeId& node);
+    /** As if a packet went to it: a session is opened, or kept. */
+    void want(const NodeId& node, TimePoint now);
     /** Which node to hand datagrams to for each node that cannot be reached directly. */
     void set_routes(const mesh::Routes& routes, TimePoint now);
     /** Interfaces changed; `own` are the addresses of the host now. */
@@ -114,6 +118,8 @@ class Peers {
   private:
     /** Without a direct path for this long the mesh is told, so that others can relay. */
     static constexpr Duration kTellAfter = std::chrono::milliseconds(1200);
+    /** A session with a node that is not watched is kept for so long after its last packet. */
+    static constexpr Duration kIdle = std::chrono::seconds(60);
 
     struct Peer {
         NodeId node;
@@ -134,6 +140,11 @@ class Peers {
         TimePoint open_again{};
         TimePoint next_drop{};
         std::uint64_t epoch = 0;
+        bool watched = false;
+        bool leads = false;
+        /** Until when a session and a path are kept for packets, of those that are not watched. */
+        TimePoint used_until{};
+        std::uint64_t seen_packets = 0;
         bool wants_broadcast = true;
         /** Lanes could not be told yet that what waits can go. */
         bool flush_owed = false;
@@ -146,6 +157,9 @@ class Peers {
         /** What the mesh was told last; nothing yet after a node came back. */
         std::optional<bool> told_unreachable;
         std::uint64_t seen_large = 0;
+
+        /** There is to be a session with it, and a path. */
+        [[nodiscard]] bool wanted(TimePoint now) const { return watched || now < used_until; }
     };
 
     Peer* find(const NodeId& node);
@@ -160,7 +174,11 @@ class Peers {
         return std::make_shared<dataplane::DataSession>(index, std::move(keys), provider);
     }
 
+    void want(Peer& peer, TimePoint now);
+    void begin(Peer& peer, TimePoint now);
+    void close(Peer& peer, TimePoint now);
     void open(Peer& peer, TimePoint now);
+    void set_next_hop(const NodeId& node, const mesh::Routes& routes, TimePoint now);
     void release_slot(dataplane::PeerIndex index);
     void run_sessions(TimePoint now);
     void perform(session::SendTo& action);
@@ -177,6 +195,7 @@ class Peers {
     void watch_direct(Peer& peer, TimePoint now);
     void feed_traffic(Peer& peer, TimePoint now);
     void watch_session(const Peer& peer, const dataplane::PeerState::Totals& totals, TimePoint now);
+    void watch_use(Peer& peer, const dataplane::PeerState::Totals& totals, TimePoint now);
     void on_first_record(Peer& peer, const dataplane::Punt& punt, TimePoint now);
 
     void send_datagram(const Endpoint& to, ByteView bytes);
@@ -199,6 +218,8 @@ class Peers {
     PeerEvents events_;
     std::unordered_map<NodeId, Peer> peers_;
     std::vector<std::optional<NodeId>> slots_;
+    /** Those that are reached over others. */
+    std::set<NodeId> relayed_;
     /** The address of ours that a remote endpoint used: answers leave from it. */
     std::map<Endpoint, IpAddress> locals_;
     /** The datagram being handled: who sent it is not proved. */

@@ -54,6 +54,9 @@ void Peers::take_over(Handover&& handover, TimePoint now) {
         peer.installed = handed.installed;
         peer.listening_since = now;
         peer.told_unreachable = handed.told_unreachable;
+        if (!handed.keys.empty()) {
+            peer.used_until = now + kIdle;
+        }
         if (handed.path.use.kind != session::Use::Kind::direct) {
             peer.undirected_since = now;
         }

@@ -29,6 +29,7 @@ void Peers::flush(Peer& peer) {
 void Peers::feed_traffic(Peer& peer, TimePoint now) {
     const auto totals = peer.state->totals();
     peer.path->on_traffic(totals.last_rx, totals.last_tx, now);
+    watch_use(peer, totals, now);
     if (std::exchange(peer.seen_large, totals.tx_large) != totals.tx_large) {
         peer.path->on_large_packets(now);
     }
@@ -68,11 +69,15 @@ void Peers::drop_stale(Peer& peer, TimePoint now) {
 void Peers::look(Peer& peer, TimePoint now) {
     flush(peer);
     feed_traffic(peer, now);
-    peer.path->tick(now);
-    run_path(peer, now);
-    run_trains(peer, now);
-    if (!sessions_.usable(peer.node) && now >= peer.open_again) {
-        open(peer, now);
+    if (peer.wanted(now)) {
+        peer.path->tick(now);
+        run_path(peer, now);
+        run_trains(peer, now);
+        if (!sessions_.usable(peer.node) && now >= peer.open_again) {
+            open(peer, now);
+        }
+    } else if (!peer.receiving.empty()) {
+        close(peer, now);
     }
     drop_stale(peer, now);
     peer.look_at = next_look(peer, now);
@@ -80,7 +85,13 @@ void Peers::look(Peer& peer, TimePoint now) {
 
 /** When something is due at the peer, as far as is known now. */
 TimePoint Peers::next_look(const Peer& peer, TimePoint now) const {
-    if (peer.flush_owed || (!sessions_.usable(peer.node) && now >= peer.open_again)) {
+    if (peer.flush_owed) {
+        return now;
+    }
+    if (!peer.wanted(now)) {
+        return peer.state->waiting().occupied() ? now + kLookAgain : TimePoint::max();
+    }
+    if (!sessions_.usable(peer.node) && now >= peer.open_again) {
         return now;
     }
     TimePoint due = std::min(now + kLookAgain, peer.path->next_deadline());

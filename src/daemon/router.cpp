@@ -244,7 +244,10 @@ void Router::make_mesh() {
         }
         peers_->set_boot_epoch(epoch);
     };
-    events.on_same_name = [this](const NodeId& other) { namesake_ = other; };
+    events.on_same_name = [this](const NodeId& other) {
+        namesake_ = other;
+        peers_->want(other, Clock::now());
+    };
     mesh_ = std::make_unique<MeshPlane>(
         io_,
         MeshPlaneSettings{name_, options_.port, listen_addresses(options_)},

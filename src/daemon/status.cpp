@@ -180,7 +180,7 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
                 row.addresses.push_back(endpoint.text());
             }
         }
-        row.path = path_text(view.use);
+        row.path = view.idle ? "idle" : path_text(view.use);
         row.rtt_ms = view.rtt ? milliseconds(*view.rtt) : 0;
         row.mtu = view.mtu;
         row.transmit_bytes = view.totals.tx_bytes;

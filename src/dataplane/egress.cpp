@@ -326,10 +326,7 @@ void Egress::wait_for_session(PeerIndex peer, const Outgoing& out) {
 }
 
 void Egress::ask_for_session(PeerIndex peer, PeerState& state) {
-    constexpr Duration kAskAgain = std::chrono::seconds{1};
-    TimePoint& asked = state.lane(lane_).asked;
-    if (asked == TimePoint{} || now_ - asked >= kAskAgain) {
-        asked = now_;
+    if (state.ask(lane_, now_)) {
         punter_.punt(Punt::Kind::need_session, {}, [&](Punt& punt) { punt.peer = peer; });
     }
 }

@@ -99,6 +99,15 @@ class PeerState {
 
     [[nodiscard]] WaitingRoom& waiting() { return waiting_; }
 
+    /** A lane, when it needs a session or a path: whether it is time to ask for one. */
+    bool ask(unsigned lane, TimePoint now) {
+        constexpr Duration kAskAgain = std::chrono::seconds{1};
+        TimePoint& asked = parts_[lane].asked;
+        const bool due = asked == TimePoint{} || now - asked >= kAskAgain;
+        asked = due ? now : asked;
+        return due;
+    }
+
     /** A lane, after LanePart::last_tx: so that the control thread need not look at every peer to
      * find those that are sent to. */
     void note_sent() {

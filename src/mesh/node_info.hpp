@@ -33,9 +33,9 @@ struct NodeInfo {
     std::uint64_t epoch = 0;
     bool reachable = false;
     bool self = false;
-    /** Watched by this node, which tells the others when it is gone; `leads`: of the two it is this
-     * one that probes. */
+    /** Watched by this node, which tells the others when it is gone. */
     bool watched = false;
+    /** Of the two ends of a path it is this one that probes. */
     bool leads = false;
     /** Its record names this node as one that it watches. */
     bool names_us = false;

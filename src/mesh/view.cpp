@@ -65,7 +65,7 @@ NodeInfo Mesh::info_of(const wire::Record& record) const {
     const bool newcomer = !topology.neighbours || topology.neighbours->empty();
     info.watched =
         !info.self && (all || named || info.names_us || (newcomer && is_linked(info.id)));
-    info.leads = info.watched && (named != info.names_us ? named : self_ < info.id);
+    info.leads = named != info.names_us ? named : self_ < info.id;
     return info;
 }
 
