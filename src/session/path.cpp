@@ -133,10 +133,8 @@ void PathMonitor::on_received(const Endpoint& from, TimePoint now) {
         way = add_way(from, false, now);
     }
     Way* used = active();
-    if (used != nullptr && used->endpoint && used->endpoint != from && now >= moved_until_) {
-        // It may have moved: ask at once whether the way in use still leads to it.
-        moved_until_ = now + kMoveDoubt;
-        used->next_probe = std::min(used->next_probe, now);
+    if (used != nullptr && used->endpoint && used->endpoint != from) {
+        ask(*used, now); // it may have moved
     }
     if (way == nullptr || way->up) {
         return;
@@ -149,6 +147,22 @@ void PathMonitor::on_received(const Endpoint& from, TimePoint now) {
     } else if (way->next_probe > now + settings_.eager_probe) {
         way->interval = settings_.eager_probe;
         way->next_probe = now;
+    }
+}
+
+void PathMonitor::on_relayed(TimePoint now) {
+    Way* used = active();
+    if (used != nullptr && used->endpoint) {
+        ask(*used, now);
+    }
+}
+
+/** The peer is heard, but not by the way in use: find out at once whether that still leads to it.
+ */
+void PathMonitor::ask(Way& used, TimePoint now) {
+    if (now >= moved_until_) {
+        moved_until_ = now + kMoveDoubt;
+        used.next_probe = std::min(used.next_probe, now);
     }
 }
 

@@ -110,6 +110,9 @@ class PathMonitor {
     /** An authenticated datagram came from here: roaming and NAT make candidates nobody announced.
      */
     void on_received(const Endpoint& from, TimePoint now);
+    /** A datagram of the peer came by a relay although a direct way is in use: perhaps that does
+     * not work any more. It is probed at once, at most once a second. */
+    void on_relayed(TimePoint now);
     /** The peer has new keys: what could not be probed before can be now. */
     void on_session(TimePoint now);
     /** Last authenticated receipt from, and last send to, the peer on the path in use. What answers
@@ -211,6 +214,7 @@ class PathMonitor {
     Way* add_way(const std::optional<Endpoint>& endpoint, bool announced, TimePoint now);
     void answered(Way& way, TimePoint sent, TimePoint now);
     [[nodiscard]] bool in_use(const Way& way) const;
+    void ask(Way& used, TimePoint now);
     Duration jittered(Duration duration);
     std::uint64_t fresh_id();
     void choose(TimePoint now);

@@ -205,3 +205,55 @@ TEST_CASE("a way that is left by who follows is still probed") {
     CHECK(world.probes >= 10);
     CHECK(world.probes <= 16);
 }
+
+TEST_CASE("a peer that is heard by a relay only is answered by one within 0.6 seconds") {
+    for (const Watch watch : {Watch::leads, Watch::follows, Watch::none}) {
+        CAPTURE(static_cast<int>(watch));
+        World world = watching(watch);
+        world.relay.open = true;
+        world.monitor.set_relay(world.relay_node, world.now);
+        world.sleep(6s);
+        REQUIRE(world.monitor.in_use().kind == Use::Kind::direct);
+        world.roads[kNear].open = false;
+        const TimePoint first = world.now;
+        while (world.monitor.in_use().kind == Use::Kind::direct && world.now < first + 5s) {
+            world.last_received = world.now;
+            world.monitor.on_relayed(world.now);
+            world.pass(20ms);
+        }
+        CHECK(world.now - first <= 600ms);
+        CHECK(world.monitor.in_use() == Use{Use::Kind::relay, {}, world.relay_node});
+        CHECK(world.downs.empty());
+    }
+}
+
+TEST_CASE("a direct way that works is asked once a second whatever comes by a relay") {
+    World world = watching(Watch::follows);
+    for (int i = 0; i < 500; ++i) {
+        world.last_received = world.now;
+        world.monitor.on_relayed(world.now);
+        if (i == 0) {
+            world.monitor.set_watch(Watch::leads, world.now);
+            world.monitor.set_watch(Watch::follows, world.now);
+        }
+        world.sleep(20ms);
+        CHECK(world.probes == 1 + i / 50);
+    }
+    CHECK(world.monitor.in_use().kind == Use::Kind::direct);
+    CHECK(world.uses == 1);
+}
+
+TEST_CASE("what comes by a relay asks nothing where the relay is in use, or nothing is") {
+    World world;
+    world.monitor.on_relayed(world.now);
+    CHECK(world.monitor.next_deadline() == TimePoint::max());
+    world.relay.open = true;
+    world.monitor.set_relay(world.relay_node, world.now);
+    world.monitor.set_watch(Watch::none, world.now);
+    world.sleep(60s);
+    REQUIRE(world.monitor.in_use().kind == Use::Kind::relay);
+    world.probes = 0;
+    const TimePoint due = world.monitor.next_deadline();
+    world.monitor.on_relayed(world.now);
+    CHECK(world.monitor.next_deadline() == due);
+}
