@@ -266,6 +266,7 @@ void Manager::remove_peer(const NodeId& node) {
     if (had_something) {
         state_->actions.emplace_back(SessionDown{node, DownReason::peer_removed, std::nullopt});
     }
+    state_->deadlines.set(node, TimePoint::max());
     state_->by_static.erase(peer->static_key);
     state_->peers.erase(node);
 }
@@ -276,17 +277,18 @@ bool Manager::open(const NodeId& node, TimePoint now) {
         state_->count("session.open_unknown_peer");
         return false;
     }
-    if (peer->trying) {
-        peer->give_up_at = now + state_->settings.give_up_after;
-    } else if (!peer->current) {
+    const bool begins = !peer->trying && !peer->current;
+    if (begins) {
         // An answered handshake of theirs is about to become a session: only insist if it does not.
         state_->begin(*peer,
                       now,
                       peer->next ? state_->jittered(state_->settings.retry_first)
                                  : Duration::zero());
-        return true;
+    } else if (peer->trying) {
+        peer->give_up_at = now + state_->settings.give_up_after;
     }
-    return false;
+    state_->plan(*peer);
+    return begins;
 }
 
 void Manager::suspect(const NodeId& node, TimePoint now) {
@@ -297,6 +299,7 @@ void Manager::suspect(const NodeId& node, TimePoint now) {
     }
     state_->count("session.suspected");
     state_->begin(*peer, now, Duration::zero());
+    state_->plan(*peer);
 }
 
 void Manager::close(const NodeId& node) {
@@ -305,6 +308,7 @@ void Manager::close(const NodeId& node) {
         return;
     }
     state_->drop_sessions(*peer);
+    state_->plan(*peer);
     state_->actions.emplace_back(SessionDown{node, DownReason::closed, std::nullopt});
 }
 
@@ -354,6 +358,7 @@ void Manager::on_authenticated(std::uint32_t local_index, TimePoint now) {
     } else if (peer->current && peer->current->local_index == index && !peer->current->confirmed) {
         state_->confirm(*peer, now);
     }
+    state_->plan(*peer);
 }
 
 void Manager::on_key_usage(std::uint32_t local_index, std::uint64_t records, TimePoint now) {
@@ -364,6 +369,7 @@ void Manager::on_key_usage(std::uint32_t local_index, std::uint64_t records, Tim
     State::Peer* peer = state_->find_index(index);
     if (peer != nullptr && peer->current && peer->current->local_index == index && !peer->trying) {
         state_->begin(*peer, now, Duration::zero());
+        state_->plan(*peer);
     }
 }
 
@@ -379,20 +385,19 @@ void Manager::on_failed_opens(std::uint32_t local_index, std::uint64_t records, 
     state_->drop_sessions(*peer);
     state_->actions.emplace_back(SessionDown{peer->id, DownReason::forgeries, std::nullopt});
     state_->begin(*peer, now, Duration::zero());
+    state_->plan(*peer);
 }
 
 void Manager::tick(TimePoint now) {
-    for (auto& [node, peer] : state_->peers) {
+    for (const NodeId& node : state_->deadlines.take_due(now)) {
+        State::Peer& peer = *state_->find(node);
         state_->tick(peer, now);
+        state_->plan(peer);
     }
 }
 
 TimePoint Manager::next_deadline() const {
-    TimePoint due = TimePoint::max();
-    for (const auto& [node, peer] : state_->peers) {
-        due = std::min(due, state_->deadline(peer));
-    }
-    return due;
+    return state_->deadlines.next();
 }
 
 std::vector<Action> Manager::take_actions() {

@@ -200,6 +200,7 @@ void Manager::State::on_init(ByteView datagram, const Origin& from, TimePoint no
     if (yields(peer, from, now)) {
         answer(peer, *init, *payload, noise, from, now);
     }
+    plan(peer);
 }
 
 /**
@@ -360,6 +361,7 @@ void Manager::State::install_as_initiator(Peer& peer,
                            false};
     peer.hint.reset();
     peer.suite_slot = 0; // anybody may have said so: the next handshake asks again
+    plan(peer);
     count("session.established");
     actions.emplace_back(install(peer, std::move(keys), payload.features, true, from, now));
 }
@@ -367,6 +369,7 @@ void Manager::State::install_as_initiator(Peer& peer,
 void Manager::State::hasten(Peer& peer, TimePoint now) {
     if (peer.tries <= kMaxHastened) {
         peer.retry_at = std::min(peer.retry_at, now + jittered(std::chrono::milliseconds(100)));
+        plan(peer);
     }
 }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/deadlines.hpp"
 #include "session/flood_guard.hpp"
 #include "session/manager.hpp"
 
@@ -89,6 +90,10 @@ struct Manager::State {
     void tick(Peer& peer, TimePoint now);
     void tick_sessions(Peer& peer, TimePoint now);
     TimePoint deadline(const Peer& peer) const;
+
+    /** After whatever may have moved deadline(peer). */
+    void plan(const Peer& peer) { deadlines.set(peer.id, deadline(peer)); }
+
     std::uint32_t fresh_index(const NodeId& node);
     Duration jittered(Duration duration);
 
@@ -134,6 +139,7 @@ struct Manager::State {
     TokenBucket cookies;
     std::uint64_t handshake_counter = 0;
     std::unordered_map<NodeId, Peer> peers;
+    Deadlines<NodeId> deadlines; ///< deadline() of each peer
     std::map<crypto::PublicKey, NodeId> by_static;
     /** Our indexes in use, of attempts and sessions. */
     std::unordered_map<std::uint32_t, NodeId> indexes;

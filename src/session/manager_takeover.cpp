@@ -48,6 +48,7 @@ void Manager::take_over(const std::vector<PeerSessions>& peers, std::uint64_t ha
             }
         }
         std::for_each(peer->old.begin(), peer->old.end(), keep_index);
+        state_->plan(*peer);
     }
 }
 

@@ -136,6 +136,78 @@ TEST_CASE("sessions are renewed before they expire, without a gap") {
     CHECK(pair.b.keys.size() <= 2);
 }
 
+TEST_CASE("ticks at nothing but deadlines keep sessions alive, and are few") {
+    Pair pair;
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    int wakes = 0;
+    for (int i = 0; i < 60; ++i) {
+        wakes += pair.sleep(10s);
+        CHECK(pair.agree());
+        CHECK(pair.a.keys.size() <= 2);
+        CHECK(pair.b.keys.size() <= 2);
+    }
+    CHECK(pair.a.installs >= 5);
+    CHECK(wakes <= 60 + 5 * 3); // each renewal, and the ends of the superseded keys
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    wakes = pair.sleep(300s);
+    CHECK(pair.a.keys.empty());
+    CHECK(pair.b.keys.empty());
+    CHECK(wakes <= 100); // a retry every five seconds
+    CHECK(pair.a.downs.back().reason == DownReason::gave_up);
+    CHECK(pair.a.manager->next_deadline() == TimePoint::max());
+}
+
+TEST_CASE("whatever begins a handshake has it tried again") {
+    Pair pair;
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    pair.pass(5s);
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    const std::uint32_t index = *pair.a.sending;
+    SUBCASE("doubt") {
+        pair.a.manager->suspect(pair.b.identity.id(), pair.now);
+    }
+    SUBCASE("a key that is used up") {
+        pair.a.manager->on_key_usage(index, std::uint64_t{1} << 34, pair.now);
+    }
+    SUBCASE("forgeries") {
+        pair.a.manager->on_failed_opens(index, std::uint64_t{1} << 30, pair.now);
+    }
+    pair.sleep(10s);
+    CHECK(pair.a.counted("session.init_sent") >= 4);
+}
+
+TEST_CASE("nothing is due at a peer whose sessions were ended") {
+    Pair pair;
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    SUBCASE("by close()") {
+        pair.a.manager->close(pair.b.identity.id());
+    }
+    SUBCASE("by remove_peer()") {
+        pair.a.manager->remove_peer(pair.b.identity.id());
+    }
+    CHECK(pair.a.manager->next_deadline() == TimePoint::max());
+    pair.a.manager->tick(pair.now + 1h);
+    pair.pump();
+    CHECK(pair.a.downs.size() == 1);
+}
+
+TEST_CASE("an answered handshake that nobody goes on with is forgotten") {
+    Pair pair;
+    pair.records_pass = false;
+    pair.a.open(pair.b, pair.now);
+    pair.pump();
+    REQUIRE(pair.b.keys.size() == 1);
+    pair.passes = [](const Node&, const Bytes&) { return false; };
+    pair.sleep(179s);
+    CHECK(pair.b.keys.size() == 1);
+    pair.sleep(2s);
+    CHECK(pair.b.keys.empty());
+    CHECK(pair.b.manager->next_deadline() == TimePoint::max());
+}
+
 TEST_CASE("superseded keys live on for a while and are then retired") {
     Pair pair;
     pair.a.open(pair.b, pair.now);

@@ -130,6 +130,22 @@ struct Pair {
         }
     }
 
+    /** Lets time pass from deadline to deadline, and says how many there were. */
+    int sleep(Duration duration) {
+        const TimePoint end = now + duration;
+        int wakes = 0;
+        for (; now < end; ++wakes) {
+            now = std::min({end, a.manager->next_deadline(), b.manager->next_deadline()});
+            for (Node* node : {&a, &b}) {
+                if (node->manager->next_deadline() <= now) {
+                    node->manager->tick(now);
+                }
+            }
+            pump();
+        }
+        return wakes;
+    }
+
     void deliver(Node& to, ByteView datagram, const Endpoint& from) {
         Origin origin;
         origin.endpoint = from;
