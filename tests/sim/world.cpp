@@ -82,6 +82,13 @@ bool World::udp_passes(std::size_t from, std::size_t to) const {
            !udp_blocked_.contains(sorted(from, to)) && !udp_muted_.contains({from, to});
 }
 
+mesh::Ports World::mesh_ports(const wire::RecordKey& key) {
+    mesh::Ports ports = test::fake_ports(key, random_);
+    ports.decode = [this](ByteView raw) { return archive_.decode(raw); };
+    ports.verify = [this](const wire::Record& record) { return archive_.verify(record); };
+    return ports;
+}
+
 void World::start(std::size_t index, bool forgot_epoch) {
     Node& node = nodes_[index];
     stable_ = false;
@@ -90,7 +97,7 @@ void World::start(std::size_t index, bool forgot_epoch) {
     node.instance = static_cast<std::uint32_t>(random_());
     node.epoch = forgot_epoch ? 1 : node.epoch + 1;
     const TimePoint now = local_time(index);
-    const auto ports = test::fake_ports(node.key, random_);
+    const auto ports = mesh_ports(node.key);
     mesh::MeshSettings settings;
     settings.limits.nodes = node_limit_;
     node.mesh = std::make_unique<mesh::Mesh>(node.key, node.epoch, ports, now, settings);

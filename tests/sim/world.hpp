@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "sim/archive.hpp"
 #include "sim/parts.hpp"
 
 #include <cstdint>
@@ -199,7 +200,11 @@ class World {
     bool records_converged();
     bool packets_converged(std::size_t a, std::size_t b);
 
+    /** Ports of the node that holds `key`. */
+    mesh::Ports mesh_ports(const wire::RecordKey& key);
+
     std::uint64_t seed_;
+    Archive archive_;
     std::mt19937_64 random_;
     Weather weather_;
     TimePoint now_{std::chrono::hours(1000)};
