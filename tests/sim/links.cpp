@@ -148,6 +148,7 @@ void World::transmit(std::size_t from, const mesh::Send& send) {
     const auto& [connection, side] = found->second;
     ++messages_;
     message_bytes_ += send.message.size();
+    nodes_[from].carried.add_message(send.message.size());
     if (chance() < weather_.loss) {
         return;
     }
@@ -158,6 +159,7 @@ void World::transmit(std::size_t from, const mesh::Send& send) {
         later(delay, [this, from, connection = connection, side = side, bytes = send.message] {
             const End& to = connection->ends[1 - side];
             if (to.open && alive(to) && tcp_works(from, to.node)) {
+                nodes_[to.node].carried.add_message(bytes.size());
                 nodes_[to.node].mesh->on_message(to.link, bytes, local_time(to.node));
                 wake(to.node);
             }

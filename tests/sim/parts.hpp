@@ -36,6 +36,26 @@ struct Violation {
     std::string detail;
 };
 
+/** What a node sent and received, without the headers of TCP, UDP and IP. Dialling is free. */
+struct Traffic {
+    std::uint64_t tcp_bytes = 0;
+    std::uint64_t tcp_messages = 0;
+    std::uint64_t udp_bytes = 0;
+    std::uint64_t udp_datagrams = 0;
+
+    void add_message(std::size_t bytes) {
+        tcp_bytes += bytes;
+        ++tcp_messages;
+    }
+
+    void add_datagram(std::size_t bytes) {
+        udp_bytes += bytes;
+        ++udp_datagrams;
+    }
+
+    bool operator==(const Traffic&) const = default;
+};
+
 /** Orders what one node ever initiates. */
 struct InitOrder {
     std::size_t from = 0;
@@ -63,6 +83,8 @@ struct Node {
     TimePoint wake = TimePoint::max();
     TimePoint plane_wake = TimePoint::max();
     mesh::RoutesPtr plane_routes;
+    /** Of all its lives. */
+    Traffic carried;
     /** Checked by the invariants. */
     std::map<wire::RecordId, wire::Stamp> accepted;
     /** Until when, by its own clock, it refuses what it knew of nodes that it forgot. */

@@ -82,6 +82,35 @@ TEST_CASE("the same seed makes the same run") {
     CHECK(runs.size() == 1);
 }
 
+TEST_CASE("what one node sends another one receives, and each counts its own") {
+    World world(141, 3);
+    weave::sim::boot(world);
+    require_converged(world, 20s);
+    const auto all = [&] {
+        weave::sim::Traffic sum;
+        for (std::size_t i = 0; i < world.size(); ++i) {
+            sum.tcp_bytes += world.carried(i).tcp_bytes;
+            sum.tcp_messages += world.carried(i).tcp_messages;
+            sum.udp_datagrams += world.carried(i).udp_datagrams;
+        }
+        return sum;
+    };
+    for (int i = 0; i < 1000 && (all().udp_datagrams != 2 * world.datagrams() ||
+                                 all().tcp_messages != 2 * world.messages());
+         ++i) {
+        world.run_for(5ms); // until none is on its way
+    }
+    CHECK(all().udp_datagrams == 2 * world.datagrams());
+    CHECK(all().tcp_messages == 2 * world.messages());
+    CHECK(all().tcp_bytes == 2 * world.message_bytes());
+    const auto before = world.carried(1);
+    CHECK(before.udp_bytes > before.udp_datagrams);
+    world.stop(1, false);
+    world.run_for(100ms);
+    const auto stopped = world.carried(1);
+    CHECK(stopped == before);
+}
+
 TEST_CASE("keys are renewed in time and nothing is lost meanwhile") {
     World world(101, 5);
     weave::sim::boot(world);

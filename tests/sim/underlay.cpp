@@ -41,6 +41,7 @@ PlanePorts World::plane_ports(std::size_t index) {
 
 void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace) {
     ++datagrams_;
+    nodes_[from].carried.add_datagram(bytes.size());
     Trace next = trace;
     if (trace.nodes.empty()) {
         next.calm = stable_ ? calm_ : 0;
@@ -78,6 +79,7 @@ void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const
 void World::arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace) {
     if (nodes_[to].up) {
         ++steps_;
+        nodes_[to].carried.add_datagram(bytes.size());
         nodes_[to].plane->on_datagram(bytes, from, trace, local_time(to));
         check_plane(to);
         plan_plane(to);

@@ -123,6 +123,10 @@ class World {
 
     [[nodiscard]] std::uint64_t events() const { return steps_; }
 
+    /** Sent and received by the node in all its lives; what it sent counts when it is lost, too. */
+    [[nodiscard]] const Traffic& carried(std::size_t node) const { return nodes_[node].carried; }
+
+    /** Sent by all nodes. */
     [[nodiscard]] std::uint64_t messages() const { return messages_; }
 
     [[nodiscard]] std::uint64_t message_bytes() const { return message_bytes_; }
