@@ -4,11 +4,11 @@
 
 #include "mesh/connector.hpp"
 #include "mesh/mesh.hpp"
+#include "sim/agenda.hpp"
 #include "sim/distances.hpp"
 #include "sim/plane.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -80,8 +80,9 @@ struct Node {
     std::unique_ptr<mesh::Connector> connector;
     std::unique_ptr<Plane> plane;
     std::vector<Endpoint> targets;
-    TimePoint wake = TimePoint::max();
-    TimePoint plane_wake = TimePoint::max();
+    /** The next step of mesh and connector, and that of the plane. */
+    Agenda::Handle wake = Agenda::kNone;
+    Agenda::Handle plane_wake = Agenda::kNone;
     mesh::RoutesPtr plane_routes;
     /** Of all its lives. */
     Traffic carried;
@@ -126,16 +127,6 @@ struct Sent {
     std::size_t from = 0;
     std::optional<std::size_t> to;
     std::set<std::size_t> delivered;
-};
-
-struct Event {
-    TimePoint at;
-    std::uint64_t order;
-    std::function<void()> run;
-
-    bool operator<(const Event& other) const {
-        return at != other.at ? at > other.at : order > other.order;
-    }
 };
 
 } // namespace weave::sim

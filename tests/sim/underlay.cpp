@@ -97,10 +97,12 @@ void World::capture(const Captured& seen) {
 
 void World::replay_datagrams(unsigned count) {
     for (unsigned i = 0; i < count && !captured_.empty(); ++i) {
-        const Captured& old = captured_[random_() % captured_.size()];
-        const bool elsewhere = random_() % 4 == 0;
-        const Endpoint from = elsewhere ? nodes_[random_() % nodes_.size()].endpoint : old.from;
-        later(latency(), [this, from, old] { arrive(old.to, from, old.bytes, old.trace); });
+        const auto again = std::make_shared<Captured>(captured_[random_() % captured_.size()]);
+        if (random_() % 4 == 0) {
+            again->from = nodes_[random_() % nodes_.size()].endpoint;
+        }
+        later(latency(),
+              [this, again] { arrive(again->to, again->from, again->bytes, again->trace); });
     }
 }
 
@@ -127,12 +129,17 @@ void World::plan_plane(std::size_t index) {
     Node& node = nodes_[index];
     const TimePoint due = node.plane->next_deadline();
     if (due == TimePoint::max()) {
+        call_off(node.plane_wake);
         return;
     }
     const TimePoint at = std::max(due - node.offset, now_ + 1ms);
-    if (at < node.plane_wake || node.plane_wake <= now_) {
-        node.plane_wake = at;
-        later(at - now_, [this, index] { step_plane(index); });
+    if (node.plane_wake == Agenda::kNone) {
+        node.plane_wake = agenda_.add(at, [this, index] {
+            nodes_[index].plane_wake = Agenda::kNone;
+            step_plane(index);
+        });
+    } else if (at != agenda_.due(node.plane_wake)) {
+        agenda_.move(node.plane_wake, at);
     }
 }
 

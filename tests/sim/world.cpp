@@ -55,10 +55,6 @@ World::World(std::uint64_t seed, std::size_t nodes)
     }
 }
 
-void World::later(Duration delay, std::function<void()> run) {
-    events_.push({now_ + delay, order_++, std::move(run)});
-}
-
 Duration World::latency() {
     const auto span = static_cast<std::uint64_t>((weather_.delay_max - weather_.delay_min).count());
     return weather_.delay_min + Duration(static_cast<Duration::rep>(random_() % (span + 1)));
@@ -109,7 +105,6 @@ void World::start(std::size_t index, bool forgot_epoch) {
     node.answered.clear();
     node.checked_routes.reset();
     node.plane_routes.reset();
-    node.plane_wake = TimePoint::max();
     const auto lanes = static_cast<std::uint8_t>(1 + index % 3);
     const PlaneSelf self{node.identity.get(), node.id, node.epoch, lanes};
     node.plane = std::make_unique<Plane>(self, plane_ports(index));
@@ -136,6 +131,8 @@ void World::stop(std::size_t index, bool goodbye) {
         }
     }
     node.up = false;
+    call_off(node.wake);
+    call_off(node.plane_wake);
     node.mesh.reset();
     node.connector.reset();
     node.plane.reset();
@@ -244,15 +241,13 @@ void World::block_links(std::size_t node) {
 
 void World::run_for(Duration span) {
     const TimePoint end = now_ + span;
-    while (!stopped_ && !events_.empty() && events_.top().at <= end) {
-        const Event event = events_.top();
-        events_.pop();
-        now_ = event.at;
+    while (!stopped_ && agenda_.next() <= end) {
+        now_ = agenda_.next();
         if (now_ >= next_look_) {
             next_look_ = now_ + kLook;
             look();
         }
-        event.run();
+        agenda_.run_next();
     }
     now_ = end;
 }
@@ -276,9 +271,19 @@ void World::wake(std::size_t index) {
 
 void World::plan(std::size_t index, TimePoint at) {
     Node& node = nodes_[index];
-    if (at < node.wake || node.wake <= now_) {
-        node.wake = at;
-        later(at - now_, [this, index] { step(index); });
+    if (node.wake == Agenda::kNone) {
+        node.wake = agenda_.add(at, [this, index] {
+            nodes_[index].wake = Agenda::kNone;
+            step(index);
+        });
+    } else if (at < agenda_.due(node.wake)) {
+        agenda_.move(node.wake, at);
+    }
+}
+
+void World::call_off(Agenda::Handle& wake) {
+    if (wake != Agenda::kNone) {
+        agenda_.cancel(std::exchange(wake, Agenda::kNone));
     }
 }
 
@@ -288,6 +293,7 @@ void World::step(std::size_t index) {
         return;
     }
     ++steps_;
+    call_off(node.wake); // what was to be done then is done now
     const TimePoint now = local_time(index);
     node.connector->tick(now);
     node.mesh->tick(now);

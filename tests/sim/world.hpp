@@ -6,13 +6,12 @@
 #include "sim/parts.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
-#include <queue>
 #include <random>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weave::sim {
@@ -139,7 +138,10 @@ class World {
     [[nodiscard]] std::mt19937_64& random() { return random_; }
 
   private:
-    void later(Duration delay, std::function<void()> run);
+    template <class Action> void later(Duration delay, Action&& action) {
+        agenda_.add(now_ + delay, std::forward<Action>(action));
+    }
+
     Duration latency();
     double chance();
     [[nodiscard]] bool tcp_works(std::size_t a, std::size_t b) const;
@@ -181,7 +183,9 @@ class World {
     void carry_out(std::size_t node, const mesh::MeshAction& action);
     void carry_out(std::size_t node, const mesh::ConnectorAction& action);
     void wake(std::size_t node);
+    /** At the latest then. */
     void plan(std::size_t node, TimePoint at);
+    void call_off(Agenda::Handle& wake);
 
     // invariants.cpp
     void violate(const char* name, const std::string& detail);
@@ -238,8 +242,7 @@ class World {
     std::uint64_t calm_relays_ = 0;
     TimePoint next_look_ = now_;
     LinkId next_link_ = 1;
-    std::priority_queue<Event> events_;
-    std::uint64_t order_ = 0;
+    Agenda agenda_;
     std::uint64_t steps_ = 0;
     std::uint64_t messages_ = 0;
     std::uint64_t message_bytes_ = 0;
