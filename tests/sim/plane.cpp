@@ -10,8 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/** As in the daemon: after this long without a direct path the mesh is told. */
-constexpr Duration kTellAfter = 1200ms;
 /** A restart seen in gossip does not end a session younger than this: it is the new one. */
 constexpr Duration kFreshSession = 3s;
 
@@ -47,149 +45,56 @@ Plane::Plane(const PlaneSelf& self, PlanePorts ports)
     , ports_(std::move(ports))
     , sessions_(settings_of(self), local_of(self), ports_.random) {}
 
-Plane::Peer* Plane::find(const NodeId& node) {
-    const auto found = peers_.find(node);
-    return found == peers_.end() ? nullptr : &found->second;
-}
-
-Plane::Peer* Plane::find(dataplane::PeerIndex index) {
-    const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) {
-        return entry.second.index == index;
-    });
-    return found == peers_.end() ? nullptr : &found->second;
-}
-
-Plane::Peer* Plane::find(const RelayAddress& address) {
-    const auto found = std::find_if(peers_.begin(), peers_.end(), [&](const auto& entry) {
-        return relay_address(entry.first) == address;
-    });
-    return found == peers_.end() ? nullptr : &found->second;
-}
-
 void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
-    const auto [entry, inserted] = peers_.try_emplace(info.id);
-    Peer& peer = entry->second;
-    if (inserted) {
-        peer.node = info.id;
-        peer.index = next_peer_++;
-        peer.path = std::make_unique<session::PathMonitor>(session::PathSettings{}, ports_.random);
-        peer.undirected_since = now;
-    }
+    Peer* known = find(info.id);
+    Peer& peer = known == nullptr ? make(info.id, now) : *known;
     const bool restarted = peer.epoch != 0 && peer.epoch < info.epoch;
     peer.epoch = info.epoch;
     if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
-        sessions_.close(info.id);
+        sessions().close(info.id);
     }
-    sessions_.set_peer(info.id, info.static_key, info.epoch);
+    sessions().set_peer(info.id, info.static_key, info.epoch);
     if (peer.candidates != info.endpoints) {
         peer.candidates = info.endpoints;
         peer.path->set_candidates(peer.candidates, now);
         note_sizes(peer);
     }
-    sessions_.open(info.id, now);
+    sessions().open(info.id, now);
+    touch(peer);
     run(now);
 }
 
 void Plane::on_gone(const NodeId& node, TimePoint now) {
-    sessions_.remove_peer(node);
+    sessions().remove_peer(node);
     run(now);
-    if (const Peer* peer = find(node)) {
-        pending_.drop_all(peer->index);
-        peers_.erase(node);
+    if (Peer* peer = find(node)) {
+        drop(*peer);
     }
 }
 
 void Plane::set_routes(const mesh::Routes& routes, TimePoint now) {
-    for (auto& [node, peer] : peers_) {
-        const auto route = routes.to(node);
+    for (Peer* peer : by_index_) {
+        if (peer == nullptr) {
+            continue;
+        }
+        const auto route = routes.to(peer->node);
         const auto hop = route && route->hops > 1 ? std::optional(route->next_hop) : std::nullopt;
-        if (hop != peer.next_hop) {
-            peer.next_hop = hop;
-            peer.path->set_relay(hop, now);
+        if (hop != peer->next_hop) {
+            peer->next_hop = hop;
+            peer->path->set_relay(hop, now);
+            touch(*peer);
         }
-        sessions_.open(node, now);
     }
     run(now);
 }
 
-void Plane::use_up_keys(const NodeId& node, TimePoint now) {
-    const Peer* peer = find(node);
-    if (peer != nullptr && peer->sending) {
-        sessions_.on_key_usage(*peer->sending, crypto::kHardRecordLimit / 2, now);
-        run(now);
-    }
-}
-
-void Plane::tick(TimePoint now) {
-    sessions_.tick(now);
-    for (auto& [node, peer] : peers_) {
-        if (peer.path->next_deadline() <= now) {
-            peer.path->tick(now);
+void Plane::use_up_keys(TimePoint now) {
+    for (const Peer* peer : by_index_) {
+        if (peer != nullptr && peer->sending) {
+            sessions().on_key_usage(*peer->sending, crypto::kHardRecordLimit / 2, now);
         }
-        sessions_.open(node, now);
     }
     run(now);
-}
-
-TimePoint Plane::next_deadline() const {
-    TimePoint due = sessions_.next_deadline();
-    for (const auto& [node, peer] : peers_) {
-        due = std::min(due, peer.path->next_deadline());
-        if (peer.undirected_since && peer.told_unreachable != true) {
-            due = std::min(due, *peer.undirected_since + kTellAfter);
-        }
-    }
-    return due;
-}
-
-void Plane::run(TimePoint now) {
-    for (bool busy = true; busy;) {
-        busy = run_sessions(now);
-        for (auto& [node, peer] : peers_) {
-            busy = run_path(peer, now) || busy;
-        }
-    }
-}
-
-bool Plane::run_sessions(TimePoint now) {
-    const auto actions = sessions_.take_actions();
-    for (const session::Action& action : actions) {
-        std::visit([&](const auto& one) { perform(one, now); }, action);
-    }
-    return !actions.empty();
-}
-
-bool Plane::run_path(Peer& peer, TimePoint now) {
-    const auto actions = peer.path->take_actions();
-    for (const session::PathAction& action : actions) {
-        if (const auto* probe = std::get_if<session::SendProbe>(&action)) {
-            send_probe(peer, *probe);
-        }
-    }
-    if (peer.path->up()) {
-        flush(peer, now);
-    }
-    watch_direct(peer, now);
-    if (!actions.empty()) {
-        note_sizes(peer);
-    }
-    return !actions.empty();
-}
-
-/** Tells the mesh when the direct path is lost for good, or is back. */
-void Plane::watch_direct(Peer& peer, TimePoint now) {
-    const bool direct = peer.path->in_use().kind == session::Use::Kind::direct;
-    const bool had_direct = !peer.undirected_since;
-    if (direct) {
-        peer.undirected_since.reset();
-    } else if (had_direct) {
-        peer.undirected_since = now;
-    }
-    const bool sure = direct || had_direct || now - *peer.undirected_since >= kTellAfter;
-    if (sure && peer.told_unreachable != !direct) {
-        peer.told_unreachable = !direct;
-        ports_.on_direct(peer.node, !direct);
-    }
 }
 
 void Plane::perform(const session::SendTo& action, TimePoint now) {
@@ -249,11 +154,9 @@ void Plane::perform(const session::Install& action, TimePoint now) {
         keys.receive.push_back({crypto::OpeningKey(made.suite, crypto::Provider::sodium, key), {}});
     }
     keys_.insert_or_assign(made.local_index, std::move(keys));
-    most_keys_ = std::max(
-        most_keys_, static_cast<std::size_t>(std::ranges::count_if(keys_, [&](const auto& held) {
-            return held.second.peer == action.peer;
-        })));
+    most_keys_ = std::max(most_keys_, ++peer->keys);
     peer->installed = now;
+    touch(*peer);
     if (!action.send_now) {
         ports_.answered(action.peer, initiation_);
     }
@@ -273,13 +176,18 @@ void Plane::perform(const session::Promote& action, TimePoint now) {
         peer->sending = action.local_index;
         peer->path->on_session(now);
         send_hello(*peer);
+        touch(*peer);
     }
 }
 
 void Plane::perform(const session::Retire& action, TimePoint) {
-    keys_.erase(action.local_index);
+    const std::size_t erased = keys_.erase(action.local_index);
     Peer* peer = find(action.peer);
-    if (peer != nullptr && peer->sending == action.local_index) {
+    if (peer == nullptr) {
+        return;
+    }
+    peer->keys -= erased;
+    if (peer->sending == action.local_index) {
         peer->sending.reset();
     }
 }
@@ -291,7 +199,7 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
     }
     peer->sending.reset();
     pending_.drop_all(peer->index);
-    sessions_.open(action.peer, now);
+    sessions().open(action.peer, now);
 }
 
 void Plane::perform(const session::Counted& action, TimePoint) {
@@ -324,12 +232,6 @@ PlaneSizes Plane::sizes() const {
     return out;
 }
 
-void Plane::note_sizes(const Peer& peer) {
-    const session::PathMonitor::Sizes path = peer.path->sizes();
-    most_of_path_.ways = std::max(most_of_path_.ways, path.ways);
-    most_of_path_.flying = std::max(most_of_path_.flying, path.flying);
-}
-
 std::vector<dataplane::PeerIndex> Plane::group_takers() const {
     struct Entry {
         bool known = false;
@@ -338,9 +240,11 @@ std::vector<dataplane::PeerIndex> Plane::group_takers() const {
         [[nodiscard]] bool vacant() const { return !known; }
     };
 
-    std::vector<Entry> table(next_peer_);
-    for (const auto& [node, peer] : peers_) {
-        table[peer.index] = {true, peer.path->up()};
+    std::vector<Entry> table(by_index_.size());
+    for (const Peer* peer : by_index_) {
+        if (peer != nullptr) {
+            table[peer->index] = {true, peer->path->up()};
+        }
     }
     return dataplane::group_takers(table);
 }
@@ -352,9 +256,11 @@ void Plane::send_frame(const std::optional<NodeId>& to, const Frame& frame, Time
     if (const Peer* owner = to ? find(*to) : nullptr) {
         destination.owner = owner->index;
     }
-    const auto takers = group_takers();
+    if (!takers_) {
+        takers_ = group_takers();
+    }
     std::span<const dataplane::PeerIndex> peers;
-    if (const auto reason = dataplane::recipients(destination, takers, peers)) {
+    if (const auto reason = dataplane::recipients(destination, *takers_, peers)) {
         ports_.count(name(*reason));
         return;
     }

@@ -16,7 +16,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace weave::sim {
@@ -41,7 +44,7 @@ struct Frame {
 
 /** What the packet side of a node asks of its surroundings. */
 struct PlanePorts {
-    std::function<void(const Endpoint& to, const Bytes& bytes, const Trace& trace)> send;
+    std::function<void(const Endpoint& to, Bytes bytes, const Trace& trace)> send;
     /** The last node of the trace handed over a datagram to be relayed, or relayed to us. */
     std::function<void(const Trace& trace)> relayed;
     /** A frame that `from` sealed. */
@@ -73,7 +76,7 @@ struct PlaneSizes {
  * windows and sealed datagrams, the lanes' own decisions about who gets a frame or a relayed
  * datagram and their queue of waiting frames, and a plain stand-in for the lanes that carries out
  * what these ask for. Everything is driven by deadlines, so that a machine that names a wrong one
- * stands still.
+ * stands still. Whatever happens costs what the peers cost that it is about, not all of them.
  */
 class Plane {
   public:
@@ -83,14 +86,14 @@ class Plane {
     void on_gone(const NodeId& node, TimePoint now);
     void set_routes(const mesh::Routes& routes, TimePoint now);
 
-    void set_boot_epoch(std::uint64_t epoch) { sessions_.set_boot_epoch(epoch); }
+    void set_boot_epoch(std::uint64_t epoch) { sessions().set_boot_epoch(epoch); }
 
     void on_datagram(Bytes bytes, const Endpoint& from, const Trace& trace, TimePoint now);
     /** To one node, or one copy for each that can be reached. Waits for a session where there is
      * none. */
     void send_frame(const std::optional<NodeId>& to, const Frame& frame, TimePoint now);
-    /** As if so many records had been sealed that new keys are due. */
-    void use_up_keys(const NodeId& peer, TimePoint now);
+    /** As if so many records had been sealed for each peer that new keys are due. */
+    void use_up_keys(TimePoint now);
 
     void tick(TimePoint now);
     [[nodiscard]] TimePoint next_deadline() const;
@@ -123,6 +126,8 @@ class Plane {
         std::uint32_t remote_index = 0;
         std::vector<crypto::SealingKey> send;
         std::vector<Receiver> receive;
+        /** Something was opened with them, and the sessions know. */
+        bool heard = false;
     };
 
     struct Peer {
@@ -143,6 +148,13 @@ class Plane {
         /** What the mesh was told last; nothing yet of a node that is new, or back after it was
          * forgotten, when the mesh may still list it. */
         std::optional<bool> told_unreachable;
+        /** Sets of keys that are held. */
+        std::size_t keys = 0;
+        bool was_up = false;
+        /** In touched_. */
+        bool touched = false;
+        /** As in deadlines_. */
+        TimePoint due = TimePoint::max();
     };
 
     /** Where a datagram came from, beyond what the sessions want to know. */
@@ -159,16 +171,30 @@ class Plane {
         NodeId via;
     };
 
+    // plane_peers.cpp: who they are, and what is due at them
     Peer* find(const NodeId& node);
     Peer* find(const RelayAddress& address);
     Peer* find(dataplane::PeerIndex index);
-    /** The peers that take group frames. */
-    [[nodiscard]] std::vector<dataplane::PeerIndex> group_takers() const;
+    Peer& make(const NodeId& node, TimePoint now);
+    void drop(Peer& peer);
+    /** Something happened to the peer: run() looks at it. */
+    void touch(Peer& peer);
     void run(TimePoint now);
     bool run_sessions(TimePoint now);
-    bool run_path(Peer& peer, TimePoint now);
+    void run_path(Peer& peer, TimePoint now);
     void watch_direct(Peer& peer, TimePoint now);
+    void schedule(Peer& peer);
     void note_sizes(const Peer& peer);
+    [[nodiscard]] TimePoint sessions_due() const;
+
+    /** For whatever may change when they are due. */
+    session::Manager& sessions() {
+        sessions_due_.reset();
+        return sessions_;
+    }
+
+    /** The peers that take group frames. */
+    [[nodiscard]] std::vector<dataplane::PeerIndex> group_takers() const;
 
     void perform(const session::SendTo& action, TimePoint now);
     void perform(const session::Reply& action, TimePoint now);
@@ -182,7 +208,8 @@ class Plane {
     void dispatch(Bytes bytes, const Arrival& arrival, TimePoint now);
     void take_data(ByteView bytes, const Arrival& arrival, TimePoint now);
     void take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, TimePoint now);
-    void note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival, TimePoint now);
+    void note_opened(std::uint32_t index, Keys& keys, TimePoint now);
+    void note_arrival(Peer& peer, const Arrival& arrival, TimePoint now);
     void take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now);
     void forward(ByteView bytes, const NodeId& from, const Trace& trace, TimePoint now);
     Receiver* receiver_of(ByteView bytes);
@@ -203,13 +230,22 @@ class Plane {
     PlaneSelf self_;
     PlanePorts ports_;
     session::Manager sessions_;
-    std::map<NodeId, Peer> peers_;
-    std::map<std::uint32_t, Keys> keys_;
+    mutable std::optional<TimePoint> sessions_due_;
+    std::unordered_map<NodeId, Peer> peers_;
+    /** By their indexes, which go to others when they are gone. */
+    std::vector<Peer*> by_index_;
+    std::vector<dataplane::PeerIndex> vacant_;
+    std::map<RelayAddress, Peer*> by_address_;
+    /** When something is due at the peer with this index. */
+    std::set<std::pair<TimePoint, dataplane::PeerIndex>> deadlines_;
+    std::vector<dataplane::PeerIndex> touched_;
+    /** Nothing: it has to be found out again. */
+    std::optional<std::vector<dataplane::PeerIndex>> takers_;
+    std::unordered_map<std::uint32_t, Keys> keys_;
     /** The initiation that is being looked at. */
     ByteView initiation_;
     std::size_t most_keys_ = 0;
     session::PathMonitor::Sizes most_of_path_;
-    dataplane::PeerIndex next_peer_ = 0;
     /** Thousands of nodes share a machine: a mebibyte each. */
     dataplane::PendingFrames pending_{1024 * 1024};
 };

@@ -60,7 +60,7 @@ void Plane::hand_to_hop(const NodeId& via,
     item.ad = out.data();
     item.ad_len = static_cast<std::uint32_t>(authenticated);
     if (keys.send[0].seal_batch({&item, 1})) {
-        ports_.send(hop->path->in_use().direct, out, trace);
+        ports_.send(hop->path->in_use().direct, std::move(out), trace);
     }
 }
 
@@ -78,9 +78,9 @@ std::optional<Plane::Way> Plane::way_in_use(const Peer& peer) const {
 }
 
 void Plane::send_record(const Peer& peer, const Way& way, Keys& keys, ByteView plain) {
-    const Bytes sealed = seal(keys, plain);
+    Bytes sealed = seal(keys, plain);
     if (way.direct) {
-        ports_.send(*way.direct, sealed, {});
+        ports_.send(*way.direct, std::move(sealed), {});
     } else {
         hand_to_hop(way.via,
                     wire::kRelayTtl,
@@ -121,10 +121,11 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
         pending_.drop_stale(peer.index, now);
         pending_.add(peer.index, peer.state, {}, frame, now);
         peer.waiting = true;
-        sessions_.open(peer.node, now);
+        sessions().open(peer.node, now);
         return;
     }
     send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, frame));
+    touch(peer);
     peer.last_sent = now;
     peer.path->on_traffic(peer.last_received, peer.last_sent, now);
 }
@@ -158,7 +159,7 @@ void Plane::dispatch(Bytes bytes, const Arrival& arrival, TimePoint now) {
         take_relay(bytes, arrival, now);
     } else {
         initiation_ = bytes;
-        sessions_.on_datagram(bytes, arrival.origin, now);
+        sessions().on_datagram(bytes, arrival.origin, now);
         run_sessions(now);
     }
 }
@@ -198,12 +199,19 @@ void Plane::take_data(ByteView bytes, const Arrival& arrival, TimePoint now) {
     Keys& keys = keys_.at(index);
     if (Peer* peer = find(keys.peer)) {
         take_records(plain, keys, arrival, now);
-        note_arrival(*peer, index, arrival, now);
+        note_opened(index, keys, now);
+        note_arrival(*peer, arrival, now);
     }
 }
 
-void Plane::note_arrival(Peer& peer, std::uint32_t index, const Arrival& arrival, TimePoint now) {
-    sessions_.on_authenticated(index, now);
+void Plane::note_opened(std::uint32_t index, Keys& keys, TimePoint now) {
+    if (!std::exchange(keys.heard, true)) {
+        sessions().on_authenticated(index, now);
+    }
+}
+
+void Plane::note_arrival(Peer& peer, const Arrival& arrival, TimePoint now) {
+    touch(peer);
     peer.last_received = now;
     peer.path->on_traffic(peer.last_received, peer.last_sent, now);
     const session::Use& use = peer.path->in_use();
@@ -267,8 +275,9 @@ void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now
     }
     receiver->window.commit(counter);
     const std::uint32_t index = wire::session_of(wire::data_receiver(bytes));
-    const NodeId hop = keys_.at(index).peer;
-    sessions_.on_authenticated(index, now);
+    Keys& keys = keys_.at(index);
+    const NodeId hop = keys.peer;
+    note_opened(index, keys, now);
     ports_.relayed(*arrival.trace);
     if (wire::relay_destination(bytes) != relay_address(self_.id)) {
         forward(bytes, hop, *arrival.trace, now);
@@ -295,7 +304,7 @@ void Plane::forward(ByteView bytes, const NodeId& from, const Trace& trace, Time
         ports_.count(name(*reason));
         return;
     }
-    sessions_.open(next->node, now);
+    sessions().open(next->node, now);
     hand_to_hop(next->node,
                 ttl,
                 relay_address(target->node),

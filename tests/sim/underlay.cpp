@@ -20,8 +20,8 @@ constexpr std::size_t kMtu = 1500;
 
 PlanePorts World::plane_ports(std::size_t index) {
     PlanePorts ports;
-    ports.send = [this, index](const Endpoint& to, const Bytes& bytes, const Trace& trace) {
-        emit(index, to, bytes, trace);
+    ports.send = [this, index](const Endpoint& to, Bytes bytes, const Trace& trace) {
+        emit(index, to, std::move(bytes), trace);
     };
     ports.relayed = [this, index](const Trace& trace) { check_relayed(index, trace); };
     ports.deliver = [this, index](const NodeId& from, const Frame& frame) {
@@ -39,7 +39,7 @@ PlanePorts World::plane_ports(std::size_t index) {
     return ports;
 }
 
-void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace) {
+void World::emit(std::size_t from, const Endpoint& to, Bytes bytes, const Trace& trace) {
     ++datagrams_;
     nodes_[from].carried.add_datagram(bytes.size());
     Trace next = trace;
@@ -65,33 +65,38 @@ void World::emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const
     if (bytes.size() + kUdpOverhead > mtu || chance() < weather_.loss) {
         return;
     }
-    capture({node, nodes_[from].endpoint, bytes, next});
-    const unsigned copies = chance() < weather_.duplication ? 2 : 1;
-    for (unsigned i = 0; i < copies; ++i) {
-        later(latency(), [this, from, node, bytes, next] {
-            if (udp_passes(from, node)) {
-                arrive(node, nodes_[from].endpoint, bytes, next);
-            }
-        });
+    capture(node, nodes_[from].endpoint, bytes, next);
+    if (chance() < weather_.duplication) {
+        carry(from, node, bytes, next);
     }
+    carry(from, node, std::move(bytes), std::move(next));
 }
 
-void World::arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace) {
+void World::carry(std::size_t from, std::size_t to, Bytes bytes, Trace trace) {
+    later(latency(),
+          [this, from, to, bytes = std::move(bytes), trace = std::move(trace)]() mutable {
+              if (udp_passes(from, to)) {
+                  arrive(to, nodes_[from].endpoint, std::move(bytes), trace);
+              }
+          });
+}
+
+void World::arrive(std::size_t to, const Endpoint& from, Bytes bytes, const Trace& trace) {
     if (nodes_[to].up) {
         ++steps_;
         nodes_[to].carried.add_datagram(bytes.size());
-        nodes_[to].plane->on_datagram(bytes, from, trace, local_time(to));
+        nodes_[to].plane->on_datagram(std::move(bytes), from, trace, local_time(to));
         check_plane(to);
         plan_plane(to);
     }
 }
 
 /** Keeps some of all that ever passed, old and new alike. */
-void World::capture(const Captured& seen) {
+void World::capture(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace) {
     if (captured_.size() < kCaptured) {
-        captured_.push_back(seen);
+        captured_.push_back({to, from, bytes, trace});
     } else if (random_() % 64 == 0) {
-        captured_[random_() % kCaptured] = seen;
+        captured_[random_() % kCaptured] = {to, from, bytes, trace};
     }
 }
 
@@ -107,10 +112,10 @@ void World::replay_datagrams(unsigned count) {
 }
 
 void World::use_up_keys() {
-    for (std::size_t a = 0; a < nodes_.size(); ++a) {
-        for (std::size_t b = 0; b < nodes_.size() && nodes_[a].up; ++b) {
-            nodes_[a].plane->use_up_keys(nodes_[b].id, local_time(a));
-            plan_plane(a);
+    for (std::size_t index = 0; index < nodes_.size(); ++index) {
+        if (nodes_[index].up) {
+            nodes_[index].plane->use_up_keys(local_time(index));
+            plan_plane(index);
         }
     }
 }

@@ -169,9 +169,10 @@ class World {
 
     // underlay.cpp: datagrams
     PlanePorts plane_ports(std::size_t node);
-    void emit(std::size_t from, const Endpoint& to, const Bytes& bytes, const Trace& trace);
-    void arrive(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace);
-    void capture(const Captured& seen);
+    void emit(std::size_t from, const Endpoint& to, Bytes bytes, const Trace& trace);
+    void carry(std::size_t from, std::size_t to, Bytes bytes, Trace trace);
+    void arrive(std::size_t to, const Endpoint& from, Bytes bytes, const Trace& trace);
+    void capture(std::size_t to, const Endpoint& from, const Bytes& bytes, const Trace& trace);
     void step_plane(std::size_t node);
     void plan_plane(std::size_t node);
     void send_frame(std::size_t from, std::optional<std::size_t> to);
