@@ -21,7 +21,8 @@ void World::dial(std::size_t from, const mesh::Dial& wanted) {
         const auto failure = copy ? mesh::Failure::refused : mesh::Failure::unreachable;
         later(delay, [this, from, life, failure, dial = wanted.dial] {
             if (nodes_[from].up && nodes_[from].life == life) {
-                nodes_[from].connector->on_failed(dial, failure, "no answer", local_time(from));
+                nodes_[from].connector_input().on_failed(
+                    dial, failure, "no answer", local_time(from));
                 step(from);
             }
         });
@@ -37,6 +38,7 @@ void World::dial(std::size_t from, const mesh::Dial& wanted) {
         connection->ends[side] = {
             nodes[side], nodes_[nodes[side]].life, next_link_++, false, false};
         ends_[connection->ends[side].link] = {connection, side};
+        nodes_[nodes[side]].ends.insert(connection->ends[side].link);
     }
     const Duration there = latency();
     const Duration back = there + latency();
@@ -55,10 +57,10 @@ void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t 
     }
     if (!alive(other)) {
         if (side == 0) {
-            nodes_[end.node].connector->on_failed(connection->dial,
-                                                  mesh::Failure::unreachable,
-                                                  "closed while connecting",
-                                                  local_time(end.node));
+            nodes_[end.node].connector_input().on_failed(connection->dial,
+                                                         mesh::Failure::unreachable,
+                                                         "closed while connecting",
+                                                         local_time(end.node));
             step(end.node);
         }
         return;
@@ -77,12 +79,12 @@ void World::open_end(const std::shared_ptr<Connection>& connection, std::size_t 
     connected.remote_instance = wire::instance_of(connected.remote_nonce);
     connected.boot_epoch = connection->epochs[1 - side];
     connected.own_boot_epoch = connection->epochs[side];
-    node.connector->on_connected(connected, local_time(end.node));
+    node.connector_input().on_connected(connected, local_time(end.node));
     if (end.node != other.node) {
-        node.mesh->on_link_up(end.link, connected.node, local_time(end.node));
+        node.mesh_input().on_link_up(end.link, connected.node, local_time(end.node));
     }
     step(end.node);
-    watch_links();
+    watch_link(connection);
 }
 
 void World::close_end(const std::shared_ptr<Connection>& connection,
@@ -97,10 +99,11 @@ void World::close_end(const std::shared_ptr<Connection>& connection,
     end.closed = true;
     end.open = false;
     ends_.erase(end.link);
+    nodes_[end.node].ends.erase(end.link);
     if (was_open && alive(end)) {
         Node& node = nodes_[end.node];
-        node.mesh->on_link_down(end.link);
-        node.connector->on_closed(end.link, failure, reason, local_time(end.node));
+        node.mesh_input().on_link_down(end.link);
+        node.connector_input().on_closed(end.link, failure, reason, local_time(end.node));
         wake(end.node);
     }
 }
@@ -120,27 +123,37 @@ void World::tell_other_end(const std::shared_ptr<Connection>& connection,
 }
 
 /** Ends whose other end is gone or behind a cut notice by heartbeat: 5 to 10 s later, if it lasts.
- */
-void World::watch_links() {
-    for (const auto& [link, held] : ends_) {
-        const auto& [connection, side] = held;
-        if (tcp_works(connection->ends[0].node, connection->ends[1].node) &&
-            alive(connection->ends[0]) && alive(connection->ends[1])) {
+ * To be called where a link may have become one of them. */
+void World::watch_link(const std::shared_ptr<Connection>& connection) {
+    if (link_works(*connection)) {
+        return;
+    }
+    for (const std::size_t side : {std::size_t{0}, std::size_t{1}}) {
+        if (connection->ends[side].closed) {
             continue;
         }
         const Duration patience = 5s + Duration(1ms) * static_cast<int>(random_() % 5000);
-        later(patience, [this, connection = connection, side = side] {
-            const bool works = tcp_works(connection->ends[0].node, connection->ends[1].node) &&
-                               alive(connection->ends[0]) && alive(connection->ends[1]) &&
-                               !connection->ends[1 - side].closed;
-            if (!works) {
+        later(patience, [this, connection, side] {
+            if (!link_works(*connection) || connection->ends[1 - side].closed) {
                 close_end(connection, side, mesh::Failure::unreachable, "nothing heard in time");
             }
         });
     }
 }
 
-void World::transmit(std::size_t from, const mesh::Send& send) {
+bool World::link_works(const Connection& connection) const {
+    const End& one = connection.ends[0];
+    const End& other = connection.ends[1];
+    return tcp_works(one.node, other.node) && alive(one) && alive(other);
+}
+
+void World::watch_links(std::size_t node) {
+    for (const LinkId link : nodes_[node].ends) {
+        watch_link(ends_.at(link).first);
+    }
+}
+
+void World::transmit(std::size_t from, mesh::Send send) {
     const auto found = ends_.find(send.link);
     if (found == ends_.end()) {
         return;
@@ -152,19 +165,25 @@ void World::transmit(std::size_t from, const mesh::Send& send) {
     if (chance() < weather_.loss) {
         return;
     }
-    const unsigned copies = chance() < weather_.duplication ? 2 : 1;
-    for (unsigned i = 0; i < copies; ++i) {
-        // What comes before the other end has learned that it is connected waits for that.
-        const Duration delay = std::max(latency(), connection->opens[1 - side] - now_);
-        later(delay, [this, from, connection = connection, side = side, bytes = send.message] {
-            const End& to = connection->ends[1 - side];
-            if (to.open && alive(to) && tcp_works(from, to.node)) {
-                nodes_[to.node].carried.add_message(bytes.size());
-                nodes_[to.node].mesh->on_message(to.link, bytes, local_time(to.node));
-                wake(to.node);
-            }
-        });
+    if (chance() < weather_.duplication) {
+        carry_message(connection, side, send.message);
     }
+    carry_message(connection, side, std::move(send.message));
+}
+
+void World::carry_message(const std::shared_ptr<Connection>& connection,
+                          std::size_t side,
+                          Bytes bytes) {
+    // What comes before the other end has learned that it is connected waits for that.
+    const Duration delay = std::max(latency(), connection->opens[1 - side] - now_);
+    later(delay, [this, connection, side, bytes = std::move(bytes)] {
+        const End& to = connection->ends[1 - side];
+        if (to.open && alive(to) && tcp_works(connection->ends[side].node, to.node)) {
+            nodes_[to.node].carried.add_message(bytes.size());
+            nodes_[to.node].mesh_input().on_message(to.link, bytes, local_time(to.node));
+            wake(to.node);
+        }
+    });
 }
 
 } // namespace weave::sim

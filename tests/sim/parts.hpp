@@ -79,7 +79,15 @@ struct Node {
     std::unique_ptr<mesh::Mesh> mesh;
     std::unique_ptr<mesh::Connector> connector;
     std::unique_ptr<Plane> plane;
+    /** They were told something since their last tick. */
+    bool mesh_stirred = false;
+    bool connector_stirred = false;
+    /** When the next one is due, by the node's clock; min(): to be asked. */
+    TimePoint mesh_due;
+    TimePoint connector_due;
     std::vector<Endpoint> targets;
+    /** Of links that it dialled or was dialled for, open or not yet. */
+    std::set<LinkId> ends;
     /** The next step of mesh and connector, and that of the plane. */
     Agenda::Handle wake = Agenda::kNone;
     Agenda::Handle plane_wake = Agenda::kNone;
@@ -93,6 +101,17 @@ struct Node {
     std::map<std::size_t, std::pair<std::uint64_t, std::uint64_t>> answered;
     mesh::RoutesPtr checked_routes;
     bool view_changed = false;
+
+    /** For whatever a machine is told. */
+    mesh::Mesh& mesh_input() {
+        mesh_stirred = true;
+        return *mesh;
+    }
+
+    mesh::Connector& connector_input() {
+        connector_stirred = true;
+        return *connector;
+    }
 };
 
 struct End {

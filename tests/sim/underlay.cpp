@@ -28,13 +28,13 @@ PlanePorts World::plane_ports(std::size_t index) {
         check_delivered(index, from, frame);
     };
     ports.on_direct = [this, index](const NodeId& node, bool unreachable) {
-        nodes_[index].mesh->mark_unreachable(node, unreachable, local_time(index));
+        nodes_[index].mesh_input().mark_unreachable(node, unreachable, local_time(index));
         wake(index);
     };
     ports.answered = [this, index](const NodeId& from, ByteView initiation) {
         check_answered(index, from, initiation);
     };
-    ports.count = [this](std::string_view name) { ++counted_[std::string{name}]; };
+    ports.count = [this](std::string_view name) { ++counted_[name]; };
     ports.random = test::fake_ports({}, random_).random;
     return ports;
 }

@@ -100,6 +100,7 @@ void World::start(std::size_t index, bool forgot_epoch) {
     mesh::ConnectorSettings connecting;
     connecting.max_nodes = node_limit_;
     node.connector = std::make_unique<mesh::Connector>(node.id, ports.random, connecting);
+    node.mesh_due = node.connector_due = TimePoint::min();
     node.accepted.clear();
     node.forgotten.clear();
     node.answered.clear();
@@ -114,9 +115,9 @@ void World::start(std::size_t index, bool forgot_epoch) {
     topology.static_key = node.identity->static_public();
     topology.lanes = lanes;
     topology.software = "sim";
-    node.mesh->set_own_topology(topology, now);
+    node.mesh_input().set_own_topology(topology, now);
     for (const Endpoint& target : node.targets) {
-        node.connector->add_target(target, now);
+        node.connector_input().add_target(target, now);
     }
     wake(index);
 }
@@ -124,9 +125,9 @@ void World::start(std::size_t index, bool forgot_epoch) {
 void World::stop(std::size_t index, bool goodbye) {
     Node& node = nodes_[index];
     stable_ = false;
-    for (const auto& [link, end] : ends_) {
-        const auto& [connection, side] = end;
-        if (goodbye && connection->ends[side].node == index && connection->ends[side].open) {
+    for (const LinkId link : node.ends) {
+        const auto& [connection, side] = ends_.at(link);
+        if (goodbye && connection->ends[side].open) {
             tell_other_end(connection, side, mesh::Failure::unreachable, "the peer stopped");
         }
     }
@@ -136,7 +137,7 @@ void World::stop(std::size_t index, bool goodbye) {
     node.mesh.reset();
     node.connector.reset();
     node.plane.reset();
-    watch_links();
+    watch_links(index);
 }
 
 void World::copy_identity(std::size_t index, std::size_t of) {
@@ -157,14 +158,16 @@ void World::add_target(std::size_t index, std::size_t other) {
     Node& node = nodes_[index];
     node.targets.push_back(nodes_[other].endpoint);
     if (node.up) {
-        node.connector->add_target(nodes_[other].endpoint, local_time(index));
+        node.connector_input().add_target(nodes_[other].endpoint, local_time(index));
         wake(index);
     }
 }
 
 void World::cut(const std::set<std::size_t>& side) {
     cut_ = side;
-    watch_links();
+    for (std::size_t index = 0; index < nodes_.size(); ++index) {
+        watch_links(index);
+    }
 }
 
 void World::heal() {
@@ -194,7 +197,7 @@ void World::set_mtu(std::size_t a, std::size_t b, std::size_t mtu) {
 
 void World::block_tcp(std::size_t a, std::size_t b) {
     tcp_blocked_.insert(sorted(a, b));
-    watch_links();
+    watch_links(a);
 }
 
 void World::step_clock(std::size_t index, Duration by) {
@@ -204,14 +207,14 @@ void World::step_clock(std::size_t index, Duration by) {
 }
 
 void World::change_addresses(std::size_t index, Bytes tlvs) {
-    nodes_[index].mesh->set_own(wire::kAddressesKind, std::move(tlvs), local_time(index));
+    nodes_[index].mesh_input().set_own(wire::kAddressesKind, std::move(tlvs), local_time(index));
     wake(index);
 }
 
 void World::inject(std::size_t to, const Bytes& message) {
     const auto links = nodes_[to].mesh->links();
     if (!links.empty()) {
-        nodes_[to].mesh->on_message(links.front().first, message, local_time(to));
+        nodes_[to].mesh_input().on_message(links.front().first, message, local_time(to));
         step(to);
     }
 }
@@ -235,8 +238,9 @@ void World::flood(std::size_t to, unsigned phantoms) {
 
 void World::block_links(std::size_t node) {
     for (const auto& [link, peer] : nodes_[node].mesh->links()) {
-        nodes_[node].mesh->set_link_blocked(link, true);
+        nodes_[node].mesh_input().set_link_blocked(link, true);
     }
+    wake(node);
 }
 
 void World::run_for(Duration span) {
@@ -295,12 +299,11 @@ void World::step(std::size_t index) {
     ++steps_;
     call_off(node.wake); // what was to be done then is done now
     const TimePoint now = local_time(index);
-    node.connector->tick(now);
-    node.mesh->tick(now);
+    tick_machines(node, now);
     check_mesh(index);
     for (bool busy = true; busy;) {
         busy = false;
-        for (const auto& action : node.mesh->take_actions()) {
+        for (auto& action : node.mesh->take_actions()) {
             carry_out(index, action);
             busy = true;
         }
@@ -316,16 +319,37 @@ void World::step(std::size_t index) {
     }
     check_plane(index);
     check_routes(index);
-    const TimePoint due = std::min(node.mesh->next_deadline(), node.connector->next_deadline());
+    const TimePoint due = next_tick(node);
     if (due != TimePoint::max()) {
         plan(index, std::max(due - node.offset, now_ + 1ms));
     }
 }
 
-void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
+void World::tick_machines(Node& node, TimePoint now) {
+    if (std::exchange(node.connector_stirred, false) || node.connector_due <= now) {
+        node.connector->tick(now);
+        node.connector_due = TimePoint::min();
+    }
+    if (std::exchange(node.mesh_stirred, false) || node.mesh_due <= now) {
+        node.mesh->tick(now);
+        node.mesh_due = TimePoint::min();
+    }
+}
+
+TimePoint World::next_tick(Node& node) {
+    if (node.connector_stirred || node.connector_due == TimePoint::min()) {
+        node.connector_due = node.connector->next_deadline();
+    }
+    if (node.mesh_stirred || node.mesh_due == TimePoint::min()) {
+        node.mesh_due = node.mesh->next_deadline();
+    }
+    return std::min(node.connector_due, node.mesh_due);
+}
+
+void World::carry_out(std::size_t index, mesh::MeshAction& action) {
     Node& node = nodes_[index];
-    if (const auto* send = std::get_if<mesh::Send>(&action)) {
-        transmit(index, *send);
+    if (auto* send = std::get_if<mesh::Send>(&action)) {
+        transmit(index, std::move(*send));
     } else if (const auto* changed = std::get_if<mesh::RecordChanged>(&action)) {
         check_accepted(index, *changed->record);
         node.view_changed = true;
@@ -333,12 +357,12 @@ void World::carry_out(std::size_t index, const mesh::MeshAction& action) {
     } else if (const auto* told = std::get_if<mesh::NodeChanged>(&action)) {
         const auto info = node.mesh->node(told->node);
         if (info && !info->self) {
-            node.connector->on_discovered(info->id, info->endpoints, local_time(index));
+            node.connector_input().on_discovered(info->id, info->endpoints, local_time(index));
             node.plane->on_node(*info, local_time(index));
             plan_plane(index);
         }
     } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
-        node.connector->on_gone(gone->node);
+        node.connector_input().on_gone(gone->node);
         node.plane->on_gone(gone->node, local_time(index));
         node.forgotten[gone->node] = local_time(index) + kTombstone;
         node.view_changed = true;

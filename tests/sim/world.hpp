@@ -11,6 +11,8 @@
 #include <random>
 #include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -164,8 +166,12 @@ class World {
                         std::size_t side,
                         mesh::Failure failure,
                         const std::string& reason);
-    void watch_links();
-    void transmit(std::size_t from, const mesh::Send& send);
+    [[nodiscard]] bool link_works(const Connection& connection) const;
+    void watch_link(const std::shared_ptr<Connection>& connection);
+    void watch_links(std::size_t node);
+    void transmit(std::size_t from, mesh::Send send);
+    void
+    carry_message(const std::shared_ptr<Connection>& connection, std::size_t side, Bytes bytes);
 
     // underlay.cpp: datagrams
     PlanePorts plane_ports(std::size_t node);
@@ -178,10 +184,12 @@ class World {
     void send_frame(std::size_t from, std::optional<std::size_t> to);
     void traffic(std::uint64_t round);
 
-    /** Ticks both machines of a node, carries out what they ask for, checks it, plans the next
-     * tick. */
+    /** Ticks the machines of a node that are due or were told something, carries out what they ask
+     * for, checks it, plans the next tick. */
     void step(std::size_t node);
-    void carry_out(std::size_t node, const mesh::MeshAction& action);
+    static void tick_machines(Node& node, TimePoint now);
+    static TimePoint next_tick(Node& node);
+    void carry_out(std::size_t node, mesh::MeshAction& action);
     void carry_out(std::size_t node, const mesh::ConnectorAction& action);
     void wake(std::size_t node);
     /** At the latest then. */
@@ -221,8 +229,8 @@ class World {
     /** What the store of each node is limited to. */
     std::size_t node_limit_;
     std::map<Endpoint, std::size_t> by_endpoint_;
-    std::map<NodeId, std::size_t> by_id_;
-    std::map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
+    std::unordered_map<NodeId, std::size_t> by_id_;
+    std::unordered_map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
     std::set<std::size_t> cut_;
     std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
     /** From, to. */
@@ -233,7 +241,7 @@ class World {
     std::uint64_t traffic_round_ = 0;
     std::vector<Sent> frames_;
     std::vector<Captured> captured_;
-    std::map<std::uint64_t, InitOrder> initiations_;
+    std::unordered_map<std::uint64_t, InitOrder> initiations_;
     /** Nodes that a copy was made of. */
     std::set<NodeId> copied_;
     /** All nodes agree() since the last look(), and no routes have changed since. */
@@ -248,7 +256,8 @@ class World {
     std::uint64_t messages_ = 0;
     std::uint64_t message_bytes_ = 0;
     std::uint64_t datagrams_ = 0;
-    std::map<std::string, std::uint64_t> counted_;
+    /** Names are literals. */
+    std::unordered_map<std::string_view, std::uint64_t> counted_;
     std::vector<Violation> violations_;
     std::map<std::string, unsigned> violated_;
     std::string unconverged_;
