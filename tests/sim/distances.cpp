@@ -5,47 +5,67 @@
 #include "mesh/routes.hpp"
 
 #include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
 
 namespace weave::sim {
 namespace {
 
-/** Pairs of nodes, the same in both directions. */
+/** Of each node those that something joins it with, the same in both directions. */
 class Pairs {
   public:
     explicit Pairs(std::size_t count)
-        : count_(count)
-        , held_(count * count) {}
+        : of_(count) {}
 
     void add(std::size_t a, std::size_t b) {
-        if (a < count_ && b < count_ && a != b) {
-            held_[a * count_ + b] = held_[b * count_ + a] = true;
+        if (a < of_.size() && b < of_.size() && a != b) {
+            of_[a].insert(b);
+            of_[b].insert(a);
         }
     }
 
-    [[nodiscard]] bool has(std::size_t a, std::size_t b) const { return held_[a * count_ + b]; }
+    [[nodiscard]] const std::set<std::size_t>& of(std::size_t node) const { return of_[node]; }
 
   private:
-    std::size_t count_;
-    std::vector<bool> held_;
+    std::vector<std::set<std::size_t>> of_;
 };
 
-/** Each node's steps from `start` over pairs that `joined` holds among nodes that `among` has; 0
- * for those not reached and for itself. */
-template <class Joined>
-std::vector<unsigned>
-walk(std::size_t start, const std::vector<bool>& among, const Joined& joined) {
-    std::vector<unsigned> steps(among.size(), 0);
-    std::vector<std::size_t> queue{start};
-    for (std::size_t head = 0; head < queue.size(); ++head) {
-        const std::size_t at = queue[head];
-        for (std::size_t to = 0; to < among.size(); ++to) {
-            if (to != start && steps[to] == 0 && among[to] && joined(at, to)) {
-                steps[to] = steps[at] + 1;
-                queue.push_back(to);
+Pairs watch_pairs(const std::vector<mesh::NodeInfo>& infos, const Distances& numbers) {
+    Pairs out(infos.size());
+    for (std::size_t a = 0; a < infos.size(); ++a) {
+        const bool all = !infos[a].neighbours && infos.size() <= mesh::kAllWatchAll;
+        for (std::size_t b = 0; all && b < infos.size(); ++b) {
+            out.add(a, b);
+        }
+        for (const NodeId& named : infos[a].neighbours.value_or(std::vector<NodeId>{})) {
+            out.add(a, numbers.number(named));
+        }
+    }
+    return out;
+}
+
+/** Each node's group, named by one of its members. */
+std::vector<std::size_t> groups_of(const Pairs& watch, const Pairs& lost, std::size_t count) {
+    std::vector<std::size_t> group(count);
+    std::iota(group.begin(), group.end(), std::size_t{0});
+    const auto root = [&](std::size_t node) {
+        while (group[node] != node) {
+            node = group[node] = group[group[node]];
+        }
+        return node;
+    };
+    for (std::size_t a = 0; a < count; ++a) {
+        for (const std::size_t b : watch.of(a)) {
+            if (!lost.of(a).contains(b)) {
+                group[root(a)] = root(b);
             }
         }
     }
-    return steps;
+    for (std::size_t a = 0; a < count; ++a) {
+        group[a] = root(a);
+    }
+    return group;
 }
 
 /** Which of them `self` has to believe alive. */
@@ -54,53 +74,49 @@ std::vector<bool> living(std::size_t self,
                          const Pairs& lost,
                          const Distances& numbers) {
     const std::size_t count = infos.size();
-    Pairs watch(count);
-    std::vector<bool> alone(count, true);
+    const Pairs watch = watch_pairs(infos, numbers);
+    const auto group = groups_of(watch, lost, count);
+    std::map<std::size_t, std::size_t> sizes;
+    std::map<std::size_t, std::size_t> losses;
     for (std::size_t a = 0; a < count; ++a) {
-        for (std::size_t b = 0; b < count && !infos[a].neighbours; ++b) {
-            if (count <= mesh::kAllWatchAll) {
-                watch.add(a, b);
-            }
-        }
-        for (const NodeId& named : infos[a].neighbours.value_or(std::vector<NodeId>{})) {
-            watch.add(a, numbers.number(named));
+        ++sizes[group[a]];
+        for (const std::size_t b : watch.of(a).empty() ? lost.of(a) : watch.of(a)) {
+            losses[group[a]] += group[b] == group[self] ? 1U : 0U;
         }
     }
-    for (std::size_t a = 0; a < count; ++a) {
-        for (std::size_t b = 0; b < count; ++b) {
-            alone[a] = alone[a] && !(a != b && watch.has(a, b));
-        }
-    }
-    const std::vector<bool> everybody(count, true);
-    const auto vouches = [&](std::size_t a, std::size_t b) {
-        return watch.has(a, b) && !lost.has(a, b);
-    };
-    const auto group_of = [&](std::size_t start) {
-        const auto steps = walk(start, everybody, vouches);
-        std::vector<bool> in(count);
-        for (std::size_t i = 0; i < count; ++i) {
-            in[i] = i == start || steps[i] > 0;
-        }
-        return in;
-    };
-    const std::vector<bool> ours = group_of(self);
-    const auto size = [](const std::vector<bool>& group) {
-        return static_cast<std::size_t>(std::ranges::count(group, true));
-    };
     std::vector<bool> out(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        const std::vector<bool> group = group_of(i);
-        std::size_t losses = 0;
-        for (std::size_t a = 0; a < count; ++a) {
-            for (std::size_t b = 0; b < count && group[a]; ++b) {
-                const bool judge = alone[a] ? lost.has(a, b) : watch.has(a, b);
-                losses += ours[b] && judge ? 1U : 0U;
-            }
-        }
-        const std::size_t enough = std::min(size(group), size(ours)) / 2;
-        out[i] = ours[i] || losses < std::max<std::size_t>(1, enough);
+    for (std::size_t a = 0; a < count; ++a) {
+        const std::size_t enough = std::min(sizes[group[a]], sizes[group[self]]) / 2;
+        out[a] = group[a] == group[self] ||
+                 losses[group[a]] < std::max<std::size_t>(1, enough);
     }
     return out;
+}
+
+/** Steps from `start` among the living. Whoever is left after a node was looked at has no edge to
+ * it, so that this costs nodes and lost pairs. */
+std::vector<unsigned>
+walk(std::size_t start, const std::vector<bool>& alive, const Pairs& lost) {
+    std::vector<unsigned> steps(alive.size(), 0);
+    std::vector<std::size_t> left;
+    for (std::size_t to = 0; to < alive.size(); ++to) {
+        if (to != start && alive[to]) {
+            left.push_back(to);
+        }
+    }
+    std::vector<std::size_t> queue{start};
+    for (std::size_t head = 0; head < queue.size() && !left.empty(); ++head) {
+        const std::size_t at = queue[head];
+        std::erase_if(left, [&](std::size_t to) {
+            if (lost.of(at).contains(to)) {
+                return false;
+            }
+            steps[to] = steps[at] + 1;
+            queue.push_back(to);
+            return true;
+        });
+    }
+    return steps;
 }
 
 } // namespace
@@ -132,9 +148,7 @@ Distances true_distances(const NodeId& self, const std::vector<mesh::NodeInfo>& 
         out.hops.assign(infos.size(), 1); // it has not said anything yet, nor does it know better
         return out;
     }
-    out.hops = walk(start, living(start, infos, lost, out), [&](std::size_t a, std::size_t b) {
-        return !lost.has(a, b);
-    });
+    out.hops = walk(start, living(start, infos, lost, out), lost);
     return out;
 }
 

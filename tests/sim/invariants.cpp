@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
-// What must hold after every step of every node, and what must hold once the world has come to
-// rest.
+// What must hold after every step of every node.
 #include "sim/world.hpp"
 #include "support/fake_ports.hpp"
 
@@ -29,6 +28,9 @@ void World::violate(const char* name, const std::string& detail) {
 /** Within one life a node accepts only rising stamps. Of a node that it had forgotten it may take
  * the last one again, and anything once the tombstone is gone. */
 void World::check_accepted(std::size_t index, const wire::Record& record) {
+    if (!looked_at(index)) {
+        return;
+    }
     Node& node = nodes_[index];
     const auto forgotten = node.forgotten.find(record.node);
     const bool was_forgotten = forgotten != node.forgotten.end();
@@ -50,6 +52,9 @@ void World::check_accepted(std::size_t index, const wire::Record& record) {
  * taken.
  */
 void World::check_mesh(std::size_t index) {
+    if (!looked_at(index)) {
+        return;
+    }
     const Node& node = nodes_[index];
     const mesh::Store& store = node.mesh->store();
     const mesh::MeshSizes mesh = node.mesh->sizes();
@@ -80,6 +85,9 @@ void World::check_mesh(std::size_t index) {
 
 /** So is what sessions, paths and waiting frames take. */
 void World::check_plane(std::size_t index) {
+    if (!looked_at(index)) {
+        return;
+    }
     const Node& node = nodes_[index];
     const PlaneSizes plane = node.plane->sizes();
     const auto bound = [&](std::size_t size, std::size_t limit, const char* what) {
@@ -192,7 +200,7 @@ bool World::holds_what_the_other_dropped(std::size_t a, std::size_t b) {
 void World::check_routes(std::size_t index) {
     Node& node = nodes_[index];
     const auto routes = node.mesh->routes();
-    if (routes == node.checked_routes && !node.view_changed) {
+    if (!looked_at(index) || (routes == node.checked_routes && !node.view_changed)) {
         return;
     }
     node.checked_routes = routes;
@@ -214,124 +222,9 @@ void World::check_routes(std::size_t index) {
     }
 }
 
-bool World::lacks(std::string why) {
-    unconverged_ = std::move(why);
-    return false;
-}
-
-/** Two nodes on one side of every cut: one link, the same at both ends, the same records. */
-bool World::pair_converged(std::size_t a, std::size_t b) {
-    const auto ab = nodes_[a].connector->link_to(nodes_[b].id);
-    const auto ba = nodes_[b].connector->link_to(nodes_[a].id);
-    const std::string names = nodes_[a].name + " and " + nodes_[b].name;
-    if (tcp_works(a, b)) {
-        const auto end = ab ? ends_.find(*ab) : ends_.end();
-        if (!ab || !ba || end == ends_.end()) {
-            return lacks(names + " are not connected");
-        }
-        const auto& [connection, side] = end->second;
-        if (connection->ends[1 - side].link != *ba) {
-            return lacks(names + " use different links");
-        }
-    }
-    const bool same_side = cut_.contains(a) == cut_.contains(b);
-    if (same_side &&
-        nodes_[a].mesh->store().digest().hashes != nodes_[b].mesh->store().digest().hashes) {
-        return lacks(names + " hold different records");
-    }
-    return true;
-}
-
-/** Both ends agree on keys and have a way, direct where there is one. */
-bool World::packets_converged(std::size_t a, std::size_t b) {
-    const std::string names = nodes_[a].name + " and " + nodes_[b].name;
-    const Plane& here = *nodes_[a].plane;
-    const auto index = here.sealing_for(nodes_[b].id);
-    if (!here.ready(nodes_[b].id) || !index || !nodes_[b].plane->opens(*index)) {
-        return lacks(names + " have no session that works");
-    }
-    const bool direct = here.path(nodes_[b].id)->in_use().kind == session::Use::Kind::direct;
-    if (direct != udp_works(a, b)) {
-        return lacks(names + " use the wrong way");
-    }
-    return true;
-}
-
-bool World::converged() {
-    if (!records_converged()) {
-        return false;
-    }
-    for (std::size_t a = 0; a < nodes_.size(); ++a) {
-        for (std::size_t b = 0; b < nodes_.size(); ++b) {
-            const bool both = a != b && nodes_[a].up && nodes_[b].up;
-            if (both && cut_.contains(a) == cut_.contains(b) && !packets_converged(a, b)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/** Everybody knows the same, so routes are final. */
-bool World::records_converged() {
-    for (std::size_t a = 0; a < nodes_.size(); ++a) {
-        if (!nodes_[a].up) {
-            continue;
-        }
-        for (std::size_t b = 0; b < nodes_.size(); ++b) {
-            if (a != b && nodes_[b].up && !pair_converged(a, b)) {
-                return false;
-            }
-        }
-        std::map<NodeId, unsigned> peers;
-        for (const auto& [link, peer] : nodes_[a].mesh->links()) {
-            if (++peers[peer] > 1) {
-                return lacks(nodes_[a].name + " has two links to one node");
-            }
-        }
-        for (const mesh::NodeInfo& info : nodes_[a].mesh->nodes()) {
-            const std::size_t b = by_id_.at(info.id);
-            const auto own = nodes_[a].mesh->node(nodes_[a].id).value_or(mesh::NodeInfo{});
-            const auto& listed = own.unreachable;
-            const bool lists = std::find(listed.begin(), listed.end(), info.id) != listed.end();
-            if (a != b && lists == udp_works(a, b)) {
-                return lacks(nodes_[a].name + " has not noticed a path");
-            }
-        }
-    }
-    return true;
-}
-
-/** All nodes that may hear of each other hold the same records and act on them, so that nothing but
- * another record changes routes. */
-bool World::agree() {
-    const wire::BucketDigest* held[2] = {nullptr, nullptr};
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-        if (!nodes_[i].up) {
-            continue;
-        }
-        const wire::BucketDigest& digest = nodes_[i].mesh->store().digest();
-        const wire::BucketDigest*& first = held[cut_.contains(i) ? 1u : 0u];
-        first = first == nullptr ? &digest : first;
-        if (digest.hashes != first->hashes || nodes_[i].mesh->routes() != nodes_[i].plane_routes) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/** Whether a calm phase begins, in any weather. */
-void World::look() {
-    if (!stable_ && agree()) {
-        stable_ = true;
-        ++calm_;
-        check_paths(false);
-    }
-}
-
 /** Follows next hops between all pairs: never in a circle, and at rest to where they lead. */
 void World::check_paths(bool at_rest) {
-    for (std::size_t from = 0; from < nodes_.size(); ++from) {
+    for (std::size_t from = 0; from < nodes_.size(); from += stride_) {
         if (!nodes_[from].up) {
             continue;
         }

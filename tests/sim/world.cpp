@@ -37,6 +37,7 @@ World::World(std::uint64_t seed, std::size_t nodes)
     : seed_(chosen_seed(seed))
     , random_(seed_)
     , nodes_(nodes)
+    , stride_(nodes <= kAllLookedAt ? 1 : (nodes + kSample - 1) / kSample)
     , node_limit_(nodes + 20) {
     crypto::init();
     for (std::size_t i = 0; i < nodes; ++i) {
@@ -364,7 +365,9 @@ void World::carry_out(std::size_t index, mesh::MeshAction& action) {
     } else if (const auto* gone = std::get_if<mesh::NodeGone>(&action)) {
         node.connector_input().on_gone(gone->node);
         node.plane->on_gone(gone->node, local_time(index));
-        node.forgotten[gone->node] = local_time(index) + kTombstone;
+        if (looked_at(index)) {
+            node.forgotten[gone->node] = local_time(index) + kTombstone;
+        }
         node.view_changed = true;
         stable_ = false;
         ++counted_["node_gone"];
