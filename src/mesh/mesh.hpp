@@ -91,6 +91,10 @@ class Mesh {
     /** Cached; a new object after a change. Never null. */
     RoutesPtr routes();
 
+    /** In a large mesh news of edges are gathered for a moment before routes follow from them. */
+    [[nodiscard]] bool routes_pending() const { return routes_dirty_; }
+
+
     [[nodiscard]] const Store& store() const { return store_; }
 
     /** Of this node's newest record. */

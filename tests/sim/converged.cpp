@@ -56,10 +56,10 @@ bool World::links_converged(std::size_t index) {
 bool World::paths_noticed(std::size_t index) {
     const auto own = nodes_[index].mesh->node(nodes_[index].id).value_or(mesh::NodeInfo{});
     const std::set<NodeId> listed(own.unreachable.begin(), own.unreachable.end());
-    for (const auto& [node, kinds] : nodes_[index].mesh->store().nodes()) {
-        const auto other = by_id_.find(node);
+    for (const mesh::NodeInfo& info : nodes_[index].mesh->nodes()) {
+        const auto other = by_id_.find(info.id);
         if (other != by_id_.end() && other->second != index &&
-            listed.contains(node) == udp_works(index, other->second)) {
+            listed.contains(info.id) == udp_works(index, other->second)) {
             return lacks(nodes_[index].name + " has not noticed a path");
         }
     }

@@ -87,16 +87,14 @@ std::vector<bool> living(std::size_t self,
     std::vector<bool> out(count);
     for (std::size_t a = 0; a < count; ++a) {
         const std::size_t enough = std::min(sizes[group[a]], sizes[group[self]]) / 2;
-        out[a] = group[a] == group[self] ||
-                 losses[group[a]] < std::max<std::size_t>(1, enough);
+        out[a] = group[a] == group[self] || losses[group[a]] < std::max<std::size_t>(1, enough);
     }
     return out;
 }
 
 /** Steps from `start` among the living. Whoever is left after a node was looked at has no edge to
  * it, so that this costs nodes and lost pairs. */
-std::vector<unsigned>
-walk(std::size_t start, const std::vector<bool>& alive, const Pairs& lost) {
+std::vector<unsigned> walk(std::size_t start, const std::vector<bool>& alive, const Pairs& lost) {
     std::vector<unsigned> steps(alive.size(), 0);
     std::vector<std::size_t> left;
     for (std::size_t to = 0; to < alive.size(); ++to) {

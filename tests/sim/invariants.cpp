@@ -200,7 +200,8 @@ bool World::holds_what_the_other_dropped(std::size_t a, std::size_t b) {
 void World::check_routes(std::size_t index) {
     Node& node = nodes_[index];
     const auto routes = node.mesh->routes();
-    if (!looked_at(index) || (routes == node.checked_routes && !node.view_changed)) {
+    if (!looked_at(index) || node.mesh->routes_pending() ||
+        (routes == node.checked_routes && !node.view_changed)) {
         return;
     }
     node.checked_routes = routes;
