@@ -58,7 +58,7 @@ bool World::paths_noticed(std::size_t index) {
     const std::set<NodeId> listed(own.unreachable.begin(), own.unreachable.end());
     for (const mesh::NodeInfo& info : nodes_[index].mesh->nodes()) {
         const auto other = by_id_.find(info.id);
-        if (other != by_id_.end() && other->second != index &&
+        if (other != by_id_.end() && watched(index, other->second) &&
             listed.contains(info.id) == udp_works(index, other->second)) {
             return lacks(nodes_[index].name + " has not noticed a path");
         }
@@ -106,7 +106,7 @@ bool World::converged() {
     }
     for (std::size_t a = 0; a < nodes_.size(); a += stride_) {
         for (std::size_t b = 0; b < nodes_.size(); ++b) {
-            const bool both = a != b && nodes_[a].up && nodes_[b].up;
+            const bool both = watched(a, b) && nodes_[a].up && nodes_[b].up;
             if (both && cut_.contains(a) == cut_.contains(b) && !packets_converged(a, b)) {
                 return false;
             }

@@ -46,43 +46,49 @@ Plane::Plane(const PlaneSelf& self, PlanePorts ports)
     , sessions_(settings_of(self), local_of(self), ports_.random) {}
 
 void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
-    Peer* known = find(info.id);
-    Peer& peer = known == nullptr ? make(info.id, now) : *known;
-    const bool restarted = peer.epoch != 0 && peer.epoch < info.epoch;
+    if (Peer* peer = find(info.id)) {
+        update(*peer, info, now);
+    } else if (ports_.watched(info.id)) {
+        make(info, now);
+        sessions().open(info.id, now);
+    } else if (admitted_.contains(info.id)) {
+        admit(info);
+    }
+    run(now);
+}
+
+void Plane::update(Peer& peer, const mesh::NodeInfo& info, TimePoint now) {
+    const bool restarted = peer.epoch < info.epoch;
     peer.epoch = info.epoch;
     if (restarted && peer.installed && now - *peer.installed > kFreshSession) {
         sessions().close(info.id);
     }
-    sessions().set_peer(info.id, info.static_key, info.epoch);
+    admit(info);
     if (peer.candidates != info.endpoints) {
         peer.candidates = info.endpoints;
         peer.path->set_candidates(peer.candidates, now);
         note_sizes(peer);
     }
-    sessions().open(info.id, now);
+    if (ports_.watched(info.id)) {
+        sessions().open(info.id, now);
+    }
     touch(peer);
-    run(now);
 }
 
 void Plane::on_gone(const NodeId& node, TimePoint now) {
     sessions().remove_peer(node);
+    admitted_.erase(node);
     run(now);
     if (Peer* peer = find(node)) {
         drop(*peer);
     }
 }
 
-void Plane::set_routes(const mesh::Routes& routes, TimePoint now) {
-    for (Peer* peer : by_index_) {
-        if (peer == nullptr) {
-            continue;
-        }
-        const auto route = routes.to(peer->node);
-        const auto hop = route && route->hops > 1 ? std::optional(route->next_hop) : std::nullopt;
-        if (hop != peer->next_hop) {
-            peer->next_hop = hop;
-            peer->path->set_relay(hop, now);
-            touch(*peer);
+void Plane::set_routes(mesh::RoutesPtr routes, TimePoint now) {
+    routes_ = std::move(routes);
+    for (std::size_t index = 0; index < by_index_.size(); ++index) { // which may grow
+        if (by_index_[index] != nullptr) {
+            set_hop(*by_index_[index], now);
         }
     }
     run(now);
@@ -115,33 +121,23 @@ void Plane::perform(const session::SendTo& action, TimePoint now) {
         ports_.send(candidate, action.datagram, {});
     }
     if (peer->next_hop) {
-        hand_to_hop(*peer->next_hop,
-                    wire::kRelayTtl,
-                    relay_address(peer->node),
-                    relay_address(self_.id),
-                    action.datagram,
-                    {});
+        send_relayed(peer->node, *peer->next_hop, action.datagram, now);
     }
 }
 
-void Plane::perform(const session::Reply& action, TimePoint) {
+void Plane::perform(const session::Reply& action, TimePoint now) {
     if (action.to.kind == session::Origin::Kind::direct) {
         ports_.send(action.to.endpoint, action.datagram, {});
         return;
     }
-    const Peer* peer = find(action.to.source);
-    if (peer != nullptr && peer->next_hop) {
-        hand_to_hop(*peer->next_hop,
-                    wire::kRelayTtl,
-                    relay_address(peer->node),
-                    relay_address(self_.id),
-                    action.datagram,
-                    {});
+    const auto node = ports_.node_at(action.to);
+    if (const auto hop = node ? next_hop_of(*node) : std::nullopt) {
+        send_relayed(*node, *hop, action.datagram, now);
     }
 }
 
 void Plane::perform(const session::Install& action, TimePoint now) {
-    Peer* peer = find(action.peer);
+    Peer* peer = meet(action.peer, now);
     if (peer == nullptr) {
         return;
     }
@@ -166,7 +162,7 @@ void Plane::perform(const session::Install& action, TimePoint now) {
         }
         peer->sending = made.local_index;
         peer->path->on_session(now);
-        send_hello(*peer);
+        send_empty(*peer, wire::RecordKind::padding, now);
     }
 }
 
@@ -175,7 +171,7 @@ void Plane::perform(const session::Promote& action, TimePoint now) {
     if (peer != nullptr && keys_.contains(action.local_index)) {
         peer->sending = action.local_index;
         peer->path->on_session(now);
-        send_hello(*peer);
+        send_empty(*peer, wire::RecordKind::padding, now);
         touch(*peer);
     }
 }
@@ -199,7 +195,9 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
     }
     peer->sending.reset();
     pending_.drop_all(peer->index);
-    sessions().open(action.peer, now);
+    if (ports_.watched(action.peer)) {
+        sessions().open(action.peer, now);
+    }
 }
 
 void Plane::perform(const session::Counted& action, TimePoint) {
@@ -253,7 +251,7 @@ void Plane::send_frame(const std::optional<NodeId>& to, const Frame& frame, Time
     dataplane::Destination destination;
     destination.group = !to;
     destination.routed = to.has_value();
-    if (const Peer* owner = to ? find(*to) : nullptr) {
+    if (const Peer* owner = to ? meet(*to, now) : nullptr) {
         destination.owner = owner->index;
     }
     if (!takers_) {

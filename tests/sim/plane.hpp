@@ -19,6 +19,7 @@
 #include <set>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -55,6 +56,12 @@ struct PlanePorts {
     std::function<void(const NodeId& from, ByteView initiation)> answered;
     std::function<void(std::string_view name)> count;
     session::RandomSource random;
+    /** What the mesh knows of a node. */
+    std::function<std::optional<mesh::NodeInfo>(const NodeId& node)> known;
+    /** Who sends from there. */
+    std::function<std::optional<NodeId>(const session::Origin& origin)> node_at;
+    /** A session with the node is kept up while it is known, frames or not. Alike at both ends. */
+    std::function<bool(const NodeId& node)> watched;
 };
 
 /** Who the node is. The identity outlives the plane. */
@@ -77,6 +84,9 @@ struct PlaneSizes {
  * datagram and their queue of waiting frames, and a plain stand-in for the lanes that carries out
  * what these ask for. Everything is driven by deadlines, so that a machine that names a wrong one
  * stands still. Whatever happens costs what the peers cost that it is about, not all of them.
+ *
+ * Peers are the nodes that are watched, those that frames are for, and those that come with keys;
+ * the last two until neither end had a frame for the other for a while.
  */
 class Plane {
   public:
@@ -84,7 +94,7 @@ class Plane {
 
     void on_node(const mesh::NodeInfo& info, TimePoint now);
     void on_gone(const NodeId& node, TimePoint now);
-    void set_routes(const mesh::Routes& routes, TimePoint now);
+    void set_routes(mesh::RoutesPtr routes, TimePoint now);
 
     void set_boot_epoch(std::uint64_t epoch) { sessions().set_boot_epoch(epoch); }
 
@@ -115,6 +125,8 @@ class Plane {
 
     [[nodiscard]] PlaneSizes sizes() const;
 
+    [[nodiscard]] std::size_t peers() const { return peers_.size(); }
+
   private:
     struct Receiver {
         crypto::OpeningKey key;
@@ -144,6 +156,10 @@ class Plane {
         std::optional<TimePoint> installed;
         TimePoint last_received = TimePoint::min();
         TimePoint last_sent = TimePoint::min();
+        /** Anything, to be opened by the peer. */
+        TimePoint last_sealed = TimePoint::min();
+        /** A frame for or of it, or another's through it. */
+        TimePoint last_used;
         std::optional<TimePoint> undirected_since;
         /** What the mesh was told last; nothing yet of a node that is new, or back after it was
          * forgotten, when the mesh may still list it. */
@@ -175,14 +191,25 @@ class Plane {
     Peer* find(const NodeId& node);
     Peer* find(const RelayAddress& address);
     Peer* find(dataplane::PeerIndex index);
-    Peer& make(const NodeId& node, TimePoint now);
+    /** A peer from now on; nothing when the mesh does not know it. */
+    Peer* meet(const NodeId& node, TimePoint now);
+    Peer* meet(const RelayAddress& address, TimePoint now);
+    Peer& make(const mesh::NodeInfo& info, TimePoint now);
+    void update(Peer& peer, const mesh::NodeInfo& info, TimePoint now);
+    void admit(const mesh::NodeInfo& info);
+    void admit_sender(const session::Origin& origin);
+    void set_hop(Peer& peer, TimePoint now);
     void drop(Peer& peer);
+    [[nodiscard]] bool idle(const Peer& peer, TimePoint now) const;
+    void close_idle(Peer& peer, TimePoint now);
+    [[nodiscard]] std::optional<NodeId> next_hop_of(const NodeId& node) const;
     /** Something happened to the peer: run() looks at it. */
     void touch(Peer& peer);
     void run(TimePoint now);
     bool run_sessions(TimePoint now);
     void run_path(Peer& peer, TimePoint now);
     void watch_direct(Peer& peer, TimePoint now);
+    void watch_session(const Peer& peer, TimePoint now);
     void schedule(Peer& peer);
     void note_sizes(const Peer& peer);
     [[nodiscard]] TimePoint sessions_due() const;
@@ -207,7 +234,8 @@ class Plane {
     // plane_packets.cpp: what lanes do
     void dispatch(Bytes bytes, const Arrival& arrival, TimePoint now);
     void take_data(ByteView bytes, const Arrival& arrival, TimePoint now);
-    void take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, TimePoint now);
+    void take_records(
+        ByteSpan plain, std::uint32_t index, Keys& keys, const Arrival& arrival, TimePoint now);
     void note_opened(std::uint32_t index, Keys& keys, TimePoint now);
     void note_arrival(Peer& peer, const Arrival& arrival, TimePoint now);
     void take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now);
@@ -215,15 +243,19 @@ class Plane {
     Receiver* receiver_of(ByteView bytes);
     [[nodiscard]] std::optional<Way> way_in_use(const Peer& peer) const;
     [[nodiscard]] Bytes seal(Keys& keys, ByteView plain);
-    void send_record(const Peer& peer, const Way& way, Keys& keys, ByteView plain);
+    void send_record(Peer& peer, const Way& way, Keys& keys, ByteView plain, TimePoint now);
+    /** A datagram of ours. */
+    void send_relayed(const NodeId& to, const NodeId& via, ByteView datagram, TimePoint now);
     void hand_to_hop(const NodeId& via,
                      std::uint8_t ttl,
                      const RelayAddress& to,
                      const RelayAddress& from,
                      ByteView inner,
-                     const Trace& trace);
-    void send_hello(const Peer& peer);
-    void send_probe(const Peer& peer, const session::SendProbe& probe);
+                     const Trace& trace,
+                     TimePoint now);
+    /** A record without a body, by the way in use. */
+    void send_empty(Peer& peer, wire::RecordKind kind, TimePoint now);
+    void send_probe(Peer& peer, const session::SendProbe& probe, TimePoint now);
     void flush(Peer& peer, TimePoint now);
     void send_or_wait(Peer& peer, const Bytes& frame, TimePoint now);
 
@@ -231,6 +263,10 @@ class Plane {
     PlanePorts ports_;
     session::Manager sessions_;
     mutable std::optional<TimePoint> sessions_due_;
+    mesh::RoutesPtr routes_ = std::make_shared<mesh::Routes>();
+    /** Whom the sessions let in, peers and former peers: what these initiated must not be answered
+     * again. */
+    std::unordered_set<NodeId> admitted_;
     std::unordered_map<NodeId, Peer> peers_;
     /** By their indexes, which go to others when they are gone. */
     std::vector<Peer*> by_index_;

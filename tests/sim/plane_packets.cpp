@@ -37,17 +37,29 @@ Bytes Plane::seal(Keys& keys, ByteView plain) {
     return keys.send[lane].seal_batch({&item, 1}) ? out : Bytes{};
 }
 
+void Plane::send_relayed(const NodeId& to, const NodeId& via, ByteView datagram, TimePoint now) {
+    const RelayAddress self = relay_address(self_.id);
+    hand_to_hop(via, wire::kRelayTtl, relay_address(to), self, datagram, {}, now);
+}
+
 /** Wraps for the next hop, which is reached directly or not at all. */
 void Plane::hand_to_hop(const NodeId& via,
                         std::uint8_t ttl,
                         const RelayAddress& to,
                         const RelayAddress& from,
                         ByteView inner,
-                        const Trace& trace) {
-    const Peer* hop = find(via);
-    if (hop == nullptr || !hop->sending || hop->path->in_use().kind != session::Use::Kind::direct) {
+                        const Trace& trace,
+                        TimePoint now) {
+    Peer* hop = meet(via, now);
+    if (hop == nullptr) {
         return;
     }
+    hop->last_used = now;
+    if (!hop->sending || hop->path->in_use().kind != session::Use::Kind::direct) {
+        sessions().open(via, now);
+        return;
+    }
+    hop->last_sealed = now;
     Keys& keys = keys_.at(*hop->sending);
     Bytes out(wire::kRelayHeaderSize);
     wire::put_relay_header(out.data(), keys.remote_index, 0, ttl, to, from);
@@ -77,30 +89,25 @@ std::optional<Plane::Way> Plane::way_in_use(const Peer& peer) const {
     return std::nullopt;
 }
 
-void Plane::send_record(const Peer& peer, const Way& way, Keys& keys, ByteView plain) {
+void Plane::send_record(Peer& peer, const Way& way, Keys& keys, ByteView plain, TimePoint now) {
     Bytes sealed = seal(keys, plain);
+    peer.last_sealed = now;
     if (way.direct) {
         ports_.send(*way.direct, std::move(sealed), {});
     } else {
-        hand_to_hop(way.via,
-                    wire::kRelayTtl,
-                    relay_address(peer.node),
-                    relay_address(self_.id),
-                    sealed,
-                    {});
+        send_relayed(peer.node, way.via, sealed, now);
     }
 }
 
-/** The first record under new keys: the peer learns from it that we have them. */
-void Plane::send_hello(const Peer& peer) {
-    const Bytes hello = record(wire::RecordKind::padding, {});
+/** The first record under new keys tells the peer that we have them. */
+void Plane::send_empty(Peer& peer, wire::RecordKind kind, TimePoint now) {
     Keys& keys = keys_.at(*peer.sending);
     if (const auto way = way_in_use(peer)) {
-        send_record(peer, *way, keys, hello);
+        send_record(peer, *way, keys, record(kind, {}), now);
     }
 }
 
-void Plane::send_probe(const Peer& peer, const session::SendProbe& probe) {
+void Plane::send_probe(Peer& peer, const session::SendProbe& probe, TimePoint now) {
     if (!peer.sending || (!probe.direct && !peer.next_hop)) {
         return;
     }
@@ -112,10 +119,12 @@ void Plane::send_probe(const Peer& peer, const session::SendProbe& probe) {
         const Bytes rest = record(wire::RecordKind::padding, padding);
         plain.insert(plain.end(), rest.begin(), rest.end());
     }
-    send_record(peer, way, keys_.at(*peer.sending), plain);
+    send_record(peer, way, keys_.at(*peer.sending), plain, now);
 }
 
 void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
+    peer.last_used = now;
+    touch(peer);
     const auto way = way_in_use(peer);
     if (!way || !peer.sending) {
         pending_.drop_stale(peer.index, now);
@@ -124,8 +133,7 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
         sessions().open(peer.node, now);
         return;
     }
-    send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, frame));
-    touch(peer);
+    send_record(peer, *way, keys_.at(*peer.sending), record(wire::RecordKind::frame, frame), now);
     peer.last_sent = now;
     peer.path->on_traffic(peer.last_received, peer.last_sent, now);
 }
@@ -158,6 +166,9 @@ void Plane::dispatch(Bytes bytes, const Arrival& arrival, TimePoint now) {
     } else if (wire::is_relay(bytes) && arrival.origin.kind == session::Origin::Kind::direct) {
         take_relay(bytes, arrival, now);
     } else {
+        if (wire::datagram_type(bytes) == wire::DatagramType::init) {
+            admit_sender(arrival.origin);
+        }
         initiation_ = bytes;
         sessions().on_datagram(bytes, arrival.origin, now);
         run_sessions(now);
@@ -198,7 +209,7 @@ void Plane::take_data(ByteView bytes, const Arrival& arrival, TimePoint now) {
     const std::uint32_t index = wire::session_of(wire::data_receiver(bytes));
     Keys& keys = keys_.at(index);
     if (Peer* peer = find(keys.peer)) {
-        take_records(plain, keys, arrival, now);
+        take_records(plain, index, keys, arrival, now);
         note_opened(index, keys, now);
         note_arrival(*peer, arrival, now);
     }
@@ -222,14 +233,16 @@ void Plane::note_arrival(Peer& peer, const Arrival& arrival, TimePoint now) {
     }
 }
 
-void Plane::take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, TimePoint now) {
+void Plane::take_records(
+    ByteSpan plain, std::uint32_t index, Keys& keys, const Arrival& arrival, TimePoint now) {
     wire::RecordWalker walker{plain};
     wire::RecordSpan span;
-    const Peer& peer = *find(keys.peer);
+    Peer& peer = *find(keys.peer);
     const bool direct = arrival.origin.kind == session::Origin::Kind::direct;
     while (walker.next(span)) {
         switch (static_cast<wire::RecordKind>(span.kind)) {
         case wire::RecordKind::frame:
+            peer.last_used = now;
             ports_.deliver(keys.peer, {wire::load_u64(span.body.data()), span.body[8] != 0});
             break;
         case wire::RecordKind::probe: {
@@ -237,7 +250,7 @@ void Plane::take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, Tim
             body.resize(wire::kProbeAckBodySize);
             const Way back =
                 direct ? Way{arrival.origin.endpoint, {}} : Way{std::nullopt, arrival.hop};
-            send_record(peer, back, keys, record(wire::RecordKind::probe_ack, body));
+            send_record(peer, back, keys, record(wire::RecordKind::probe_ack, body), now);
             break;
         }
         case wire::RecordKind::probe_ack:
@@ -246,8 +259,10 @@ void Plane::take_records(ByteSpan plain, Keys& keys, const Arrival& arrival, Tim
                                     0,
                                     now);
             break;
-        case wire::RecordKind::padding:
         case wire::RecordKind::close:
+            sessions().on_peer_closed(index);
+            break;
+        case wire::RecordKind::padding:
             break;
         }
     }
@@ -278,6 +293,9 @@ void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now
     Keys& keys = keys_.at(index);
     const NodeId hop = keys.peer;
     note_opened(index, keys, now);
+    if (Peer* peer = find(hop)) {
+        peer->last_used = now;
+    }
     ports_.relayed(*arrival.trace);
     if (wire::relay_destination(bytes) != relay_address(self_.id)) {
         forward(bytes, hop, *arrival.trace, now);
@@ -292,25 +310,33 @@ void Plane::take_relay(const Bytes& bytes, const Arrival& arrival, TimePoint now
 }
 
 void Plane::forward(ByteView bytes, const NodeId& from, const Trace& trace, TimePoint now) {
-    const Peer* hop = find(from);
-    const Peer* target = find(wire::relay_destination(bytes));
+    Peer* hop = find(from);
+    Peer* target = meet(wire::relay_destination(bytes), now);
     const auto way = target == nullptr ? std::nullopt : way_in_use(*target);
-    const Peer* next = !way ? nullptr : way->direct ? target : find(way->via);
+    const Peer* next = !way ? nullptr : way->direct ? target : meet(way->via, now);
     const auto index_of = [](const Peer* peer) {
         return peer == nullptr ? dataplane::kNoPeer : peer->index;
     };
+    for (Peer* used : {hop, target}) {
+        if (used != nullptr) {
+            used->last_used = now;
+        }
+    }
+    if (target != nullptr && !way) {
+        sessions().open(target->node, now);
+    }
     std::uint8_t ttl = wire::relay_ttl(bytes);
     if (const auto reason = dataplane::forward(index_of(hop), index_of(next), ttl)) {
         ports_.count(name(*reason));
         return;
     }
-    sessions().open(next->node, now);
     hand_to_hop(next->node,
                 ttl,
                 relay_address(target->node),
                 wire::relay_source(bytes),
                 wire::relay_inner(bytes),
-                trace);
+                trace,
+                now);
 }
 
 } // namespace weave::sim

@@ -36,7 +36,22 @@ PlanePorts World::plane_ports(std::size_t index) {
     };
     ports.count = [this](std::string_view name) { ++counted_[name]; };
     ports.random = test::fake_ports({}, random_).random;
+    ports.known = [this, index](const NodeId& node) { return nodes_[index].mesh->node(node); };
+    ports.node_at = [this](const session::Origin& origin) { return node_at(origin); };
+    ports.watched = [this, index](const NodeId& node) {
+        const auto other = by_id_.find(node);
+        return other != by_id_.end() && watched(index, other->second);
+    };
     return ports;
+}
+
+std::optional<NodeId> World::node_at(const session::Origin& origin) const {
+    if (origin.kind == session::Origin::Kind::relayed) {
+        const auto found = by_relay_.find(origin.source);
+        return found == by_relay_.end() ? std::nullopt : std::optional(found->second);
+    }
+    const auto found = by_endpoint_.find(origin.endpoint);
+    return found == by_endpoint_.end() ? std::nullopt : std::optional(nodes_[found->second].id);
 }
 
 void World::emit(std::size_t from, const Endpoint& to, Bytes bytes, const Trace& trace) {
@@ -187,7 +202,9 @@ std::string World::exchange_frames() {
         if (!nodes_[a].up) {
             continue;
         }
-        send_frame(a, std::nullopt);
+        if (all_watched_) {
+            send_frame(a, std::nullopt);
+        }
         for (std::size_t b = 0; b < nodes_.size(); b += stride_) {
             if (a != b && nodes_[b].up) {
                 send_frame(a, b);

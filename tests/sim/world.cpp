@@ -53,6 +53,7 @@ World::World(std::uint64_t seed, std::size_t nodes)
         node.offset = std::chrono::seconds(random_() % 1000000);
         by_endpoint_[node.endpoint] = i;
         by_id_[node.id] = i;
+        by_relay_[relay_address(node.id)] = node.id;
     }
 }
 
@@ -315,7 +316,7 @@ void World::step(std::size_t index) {
     }
     if (const auto routes = node.mesh->routes(); routes != node.plane_routes) {
         node.plane_routes = routes;
-        node.plane->set_routes(*routes, now);
+        node.plane->set_routes(routes, now);
         plan_plane(index);
     }
     check_plane(index);

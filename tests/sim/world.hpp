@@ -38,6 +38,10 @@ class World {
 
     void set_weather(const Weather& weather);
 
+    /** Before any start: nodes have sessions with those only that frames are for or come from,
+     * instead of with all. Frames to all then go to these. */
+    void watch_nobody() { all_watched_ = false; }
+
     /** Frames between random nodes, every eighth to all, this far apart; zero: none. */
     void set_traffic(Duration between);
 
@@ -181,6 +185,13 @@ class World {
 
     // underlay.cpp: datagrams
     PlanePorts plane_ports(std::size_t node);
+    [[nodiscard]] std::optional<NodeId> node_at(const session::Origin& origin) const;
+
+    /** The two keep up a session. */
+    [[nodiscard]] bool watched(std::size_t a, std::size_t b) const {
+        return all_watched_ && a != b;
+    }
+
     void emit(std::size_t from, const Endpoint& to, Bytes bytes, const Trace& trace);
     void carry(std::size_t from, std::size_t to, Bytes bytes, Trace trace);
     void arrive(std::size_t to, const Endpoint& from, Bytes bytes, const Trace& trace);
@@ -244,6 +255,8 @@ class World {
     std::size_t node_limit_;
     std::map<Endpoint, std::size_t> by_endpoint_;
     std::unordered_map<NodeId, std::size_t> by_id_;
+    std::map<RelayAddress, NodeId> by_relay_;
+    bool all_watched_ = true;
     std::unordered_map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
     std::set<std::size_t> cut_;
     std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
