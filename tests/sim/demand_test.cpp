@@ -84,9 +84,9 @@ TEST_CASE("a pair that has no path is found out by its first frame, and relayed"
     world.block_udp(1, 2, true);
     weave::sim::boot(world);
     require_calm(world, 20s);
-    CHECK(world.mesh(1).routes()->at(world.id(2)).hops == 1);
+    CHECK(world.mesh(1).routes()->to(world.id(2))->hops == 1);
     CHECK(frames_arrive(world, 1, 2, 15s));
-    CHECK(world.mesh(1).routes()->at(world.id(2)).hops == 2);
+    CHECK(world.mesh(1).routes()->to(world.id(2))->hops == 2);
     CHECK(frame_arrives(world, 2, 1, 1s));
     world.run_for(4min);
     CHECK(all_peers(world) == 0);
@@ -94,7 +94,7 @@ TEST_CASE("a pair that has no path is found out by its first frame, and relayed"
     world.block_udp(1, 2, false);
     CHECK(frame_arrives(world, 2, 1, 1s));
     world.run_for(20s);
-    CHECK(world.mesh(1).routes()->at(world.id(2)).hops == 1);
+    CHECK(world.mesh(1).routes()->to(world.id(2))->hops == 1);
     check_clean(world);
 }
 
