@@ -3,6 +3,7 @@
 // What the simulator itself is made of.
 #include "sim/agenda.hpp"
 #include "sim/archive.hpp"
+#include "sim/scenarios.hpp"
 #include "support/fake_ports.hpp"
 
 #include <doctest/doctest.h>
@@ -156,4 +157,16 @@ TEST_CASE("thousands of events, moved and called off at random, come in order") 
     CHECK(run > 3000);
     const auto live = std::ranges::count_if(waiting, [](auto it) { return it != Agenda::kNone; });
     CHECK(agenda.size() == static_cast<std::size_t>(live));
+}
+
+TEST_CASE("a percentile is what so many are not above") {
+    using namespace std::chrono_literals;
+    using weave::sim::percentile;
+    const std::vector<weave::Duration> times{1s, 2s, 3s, 4s};
+    CHECK(percentile(times, 0.5) == 2s);
+    CHECK(percentile(times, 0.51) == 3s);
+    CHECK(percentile(times, 0.99) == 4s);
+    CHECK(percentile(times, 1) == 4s);
+    CHECK(percentile(times, 0) == 1s);
+    CHECK(percentile({}, 0.5) == 0s);
 }

@@ -11,15 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Bytes some_addresses(std::uint64_t number) {
-    wire::Addresses addresses;
-    for (unsigned i = 0; i < 3; ++i) {
-        const auto low = static_cast<std::uint8_t>(number >> (8 * i));
-        addresses.macs.push_back({{2, 0, 0, 0, low, static_cast<std::uint8_t>(i)}});
-    }
-    return wire::encode_addresses(addresses);
-}
-
 void one_trouble(World& world, wire::RecordPtr& old) {
     auto& random = world.random();
     const std::size_t node = random() % world.size();
@@ -75,6 +66,32 @@ void one_trouble(World& world, wire::RecordPtr& old) {
 }
 
 } // namespace
+
+Bytes some_addresses(std::uint64_t number) {
+    wire::Addresses addresses;
+    for (unsigned i = 0; i < 3; ++i) {
+        const auto low = static_cast<std::uint8_t>(number >> (8 * i));
+        addresses.macs.push_back({{2, 0, 0, 0, low, static_cast<std::uint8_t>(i)}});
+    }
+    return wire::encode_addresses(addresses);
+}
+
+void boot_within(World& world, Duration span) {
+    std::vector<std::pair<Duration, std::size_t>> starts;
+    for (std::size_t i = 0; i < world.size(); ++i) {
+        const auto moment = world.random()() % (static_cast<std::uint64_t>(span.count()) + 1);
+        starts.emplace_back(
+            i == 0 ? Duration::zero() : Duration(static_cast<Duration::rep>(moment)), i);
+        world.add_target(i, 0);
+    }
+    std::ranges::sort(starts);
+    Duration passed{};
+    for (const auto& [moment, node] : starts) {
+        world.run_for(moment - passed);
+        passed = moment;
+        world.start(node);
+    }
+}
 
 void boot(World& world) {
     for (std::size_t i = 0; i < world.size(); ++i) {

@@ -4,10 +4,19 @@
 
 #include "sim/world.hpp"
 
+#include <vector>
+
 namespace weave::sim {
+
+/** What a node with a few pods announces. */
+Bytes some_addresses(std::uint64_t number);
 
 /** Starts all nodes within three seconds; each has node 0 as target, some a second one. */
 void boot(World& world);
+
+/** Starts all nodes at random moments within the span, node 0 first; it is the only target of each.
+ */
+void boot_within(World& world, Duration span);
 
 /** Starts all nodes at once, each with all others as targets: every pair dials from both ends. */
 void boot_all_at_once(World& world);
@@ -33,5 +42,23 @@ void rekey_often(World& world);
 void chain(World& world, std::size_t group);
 /** The same with the ends joined. */
 void ring(World& world, std::size_t group);
+
+/** Per node and second. */
+struct Rate {
+    double tcp_bytes = 0;
+    double udp_bytes = 0;
+};
+
+/** What nodes carry of which nobody wants anything. */
+Rate idle_bytes(World& world, Duration span);
+
+/**
+ * Changes the addresses of some nodes, one after the other: how long each of these records took to
+ * each other node that is up, to 5 ms, ascending. Whatever did not come took the limit.
+ */
+std::vector<Duration> spread_times(World& world, unsigned changes, Duration limit);
+
+/** Of what is ascending: what this share is not above. */
+Duration percentile(const std::vector<Duration>& times, double share);
 
 } // namespace weave::sim

@@ -342,3 +342,20 @@ TEST_CASE("two machines with one identity are noticed by others") {
     world.run_for(2min);
     CHECK(world.counted("identity_twice") == told);
 }
+
+TEST_CASE("sixty-four nodes with sessions on demand: a change is everywhere soon, rest is cheap") {
+    World world(171, 64);
+    world.watch_nobody();
+    weave::sim::boot_within(world, 3s);
+    require_converged(world, 20s);
+    const auto times = weave::sim::spread_times(world, 5, 30s);
+    CHECK(times.size() == 5 * 63);
+    CHECK(times.front() > 0s);
+    CHECK(weave::sim::percentile(times, 0.99) < 1s);
+    world.run_for(90s); // until the last session is gone
+    const auto idle = weave::sim::idle_bytes(world, 60s);
+    CHECK(idle.udp_bytes == 0);
+    CHECK(idle.tcp_bytes > 0);
+    CHECK(idle.tcp_bytes < 2000);
+    require_clean(world);
+}

@@ -36,6 +36,8 @@ class World {
 
     [[nodiscard]] std::size_t size() const { return nodes_.size(); }
 
+    [[nodiscard]] bool up(std::size_t node) const { return nodes_[node].up; }
+
     void set_weather(const Weather& weather);
 
     /** Before any start: nodes have sessions with those only that frames are for or come from,

@@ -64,7 +64,10 @@ class Crowd {
         const crypto::Identity& first = nodes_.front()->identity();
         mesh::Ports ports;
         ports.sign = [&first](ByteView message) { return first.sign(message); };
-        ports.verify = crypto::verify;
+        ports.verify = [](const wire::Record& record) {
+            return wire::verify_record(record, crypto::verify);
+        };
+        ports.decode = [](ByteView raw) { return wire::decode_shared(raw, crypto::node_id); };
         ports.identify = crypto::node_id;
         ports.random = [](ByteSpan out) { crypto::random_bytes(out); };
         const TimePoint now = Clock::now();
