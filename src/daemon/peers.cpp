@@ -200,8 +200,10 @@ void Peers::on_punt(const dataplane::Punt& punt, TimePoint now) {
         break;
     case Kind::roamed:
         remember_local(punt.origin);
-        if (peer != nullptr) {
+        if (peer != nullptr && punt.origin.kind == dataplane::Origin::Kind::direct) {
             peer->path->on_received(punt.origin.endpoint, now);
+        } else if (peer != nullptr) {
+            peer->path->on_relayed(now);
         }
         break;
     case Kind::probe_ack:

@@ -194,6 +194,20 @@ void Ingress::open_group() {
     }
 }
 
+/** The peer takes another way than this node takes to it: at most once a second. */
+void Ingress::punt_relayed(const PeerEntry& peer, const DataSession& session) {
+    TimePoint& told = peer.state->lane(config_.lane).told_relayed;
+    if (peer.path.kind != Path::Kind::direct || now_ - told < std::chrono::seconds{1}) {
+        return;
+    }
+    told = now_;
+    punter_.punt(Punt::Kind::roamed, {}, [&](Punt& punt) {
+        punt.peer = session.peer();
+        punt.local_index = session.local_index();
+        punt.origin = group_.origin;
+    });
+}
+
 void Ingress::note_arrival(DataSession& session) {
     punt_first_record(session, group_.origin);
     const PeerEntry* peer = snapshot_->peers->peer(session.peer());
@@ -205,6 +219,7 @@ void Ingress::note_arrival(DataSession& session) {
     part.rx_bytes.add(group_.bytes);
     part.last_rx.set(nanoseconds(now_));
     if (group_.origin.kind != Origin::Kind::direct) {
+        punt_relayed(*peer, session);
         return;
     }
     const Endpoint& from = group_.origin.endpoint;

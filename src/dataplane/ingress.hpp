@@ -61,6 +61,7 @@ class Ingress {
     void add_data(ByteSpan datagram, const Origin& origin, std::size_t outer_size);
     void open_group();
     void note_arrival(DataSession& session);
+    void punt_relayed(const PeerEntry& peer, const DataSession& session);
     void take_records(ByteSpan plaintext, DataSession& session, std::size_t outer_size);
     bool take_mark(ByteSpan frame, const Packet& packet);
     void take_frame(const wire::RecordSpan& record, PeerIndex peer);

@@ -40,7 +40,7 @@ struct Punt {
         handshake,    ///< type 1, 2, 3 or 6 datagram in bytes, from origin
         need_session, ///< frames wait for peer
         first_record, ///< the first record of session local_index authenticated, from origin
-        roamed,       ///< a record of peer came from an endpoint that is not its path
+        roamed,       ///< a record of peer came from an endpoint, or by a relay, that is not its path
         probe_ack,    ///< peer answered probe `id`, which arrived there `size` bytes long
         close,        ///< peer closed session local_index
         too_big,      ///< a frame (its first bytes) does not fit `mtu` bytes of IP; see is_tx

@@ -82,6 +82,7 @@ class PeerState {
         Counter last_tx, last_rx; ///< Clock time in nanoseconds, 0 = never
         Abstinence no_trains;     ///< the lane's own: the way to the peer refused trains
         Endpoint reported;        ///< the lane's own: the endpoint last punted as roamed
+        TimePoint told_relayed{}; ///< the lane's own: when it last punted what came by a relay
         TimePoint asked{};        ///< the lane's own: when it last punted for a session
     };
 

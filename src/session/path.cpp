@@ -111,6 +111,7 @@ void PathMonitor::set_relay(std::optional<NodeId> relay, TimePoint now) {
     const bool in_use = use_.kind == Use::Kind::relay;
     if (way == nullptr && relay) {
         add_way(std::nullopt, true, now);
+        on_relayed(now); // the other end says that it cannot be reached directly
     } else if (way != nullptr && !relay) {
         way->up = false;
         choose(now);

@@ -60,7 +60,9 @@ bool World::paths_noticed(std::size_t index) {
         const auto other = by_id_.find(info.id);
         if (other != by_id_.end() && watched(index, other->second) &&
             listed.contains(info.id) == udp_works(index, other->second)) {
-            return lacks(nodes_[index].name + " has not noticed a path");
+            return lacks(nodes_[index].name + " has not noticed that the path to " +
+                         nodes_[other->second].name +
+                         (listed.contains(info.id) ? " works" : " does not work"));
         }
     }
     return true;

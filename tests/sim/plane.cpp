@@ -48,7 +48,7 @@ Plane::Plane(const PlaneSelf& self, PlanePorts ports)
 void Plane::on_node(const mesh::NodeInfo& info, TimePoint now) {
     if (Peer* peer = find(info.id)) {
         update(*peer, info, now);
-    } else if (ports_.watched(info.id)) {
+    } else if (info.watched) {
         make(info, now);
         sessions().open(info.id, now);
     } else if (admitted_.contains(info.id)) {
@@ -69,10 +69,19 @@ void Plane::update(Peer& peer, const mesh::NodeInfo& info, TimePoint now) {
         peer.path->set_candidates(peer.candidates, now);
         note_sizes(peer);
     }
-    if (ports_.watched(info.id)) {
+    if (peer.watched && !info.watched) {
+        peer.last_used = now;
+    }
+    watch(peer, info, now);
+    if (info.watched) {
         sessions().open(info.id, now);
     }
     touch(peer);
+}
+
+void Plane::watch(Peer& peer, const mesh::NodeInfo& info, TimePoint now) {
+    peer.watched = info.watched;
+    peer.path->set_watch(info.leads ? session::Watch::leads : session::Watch::follows, now);
 }
 
 void Plane::on_gone(const NodeId& node, TimePoint now) {
@@ -195,7 +204,7 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
     }
     peer->sending.reset();
     pending_.drop_all(peer->index);
-    if (ports_.watched(action.peer)) {
+    if (peer->watched) {
         sessions().open(action.peer, now);
     }
 }

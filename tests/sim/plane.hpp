@@ -60,8 +60,6 @@ struct PlanePorts {
     std::function<std::optional<mesh::NodeInfo>(const NodeId& node)> known;
     /** Who sends from there. */
     std::function<std::optional<NodeId>(const session::Origin& origin)> node_at;
-    /** A session with the node is kept up while it is known, frames or not. Alike at both ends. */
-    std::function<bool(const NodeId& node)> watched;
 };
 
 /** Who the node is. The identity outlives the plane. */
@@ -148,6 +146,8 @@ class Plane {
         std::shared_ptr<dataplane::PeerState> state = std::make_shared<dataplane::PeerState>(1);
         /** Frames do, for a way or keys. */
         bool waiting = false;
+        /** A session is kept up while it is known, frames or not. */
+        bool watched = false;
         std::unique_ptr<session::PathMonitor> path;
         std::vector<Endpoint> candidates;
         std::uint64_t epoch = 0;
@@ -195,6 +195,7 @@ class Plane {
     Peer* meet(const NodeId& node, TimePoint now);
     Peer* meet(const RelayAddress& address, TimePoint now);
     Peer& make(const mesh::NodeInfo& info, TimePoint now);
+    static void watch(Peer& peer, const mesh::NodeInfo& info, TimePoint now);
     void update(Peer& peer, const mesh::NodeInfo& info, TimePoint now);
     void admit(const mesh::NodeInfo& info);
     void admit_sender(const session::Origin& origin);

@@ -230,6 +230,9 @@ void Plane::note_arrival(Peer& peer, const Arrival& arrival, TimePoint now) {
         (use.kind != session::Use::Kind::direct || use.direct != arrival.origin.endpoint)) {
         peer.path->on_received(arrival.origin.endpoint, now);
         note_sizes(peer);
+    } else if (arrival.origin.kind == session::Origin::Kind::relayed &&
+               use.kind == session::Use::Kind::direct) {
+        peer.path->on_relayed(now);
     }
 }
 

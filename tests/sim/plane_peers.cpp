@@ -66,6 +66,7 @@ Plane::Peer& Plane::make(const mesh::NodeInfo& info, TimePoint now) {
     peer.epoch = info.epoch;
     peer.candidates = info.endpoints;
     peer.path->set_candidates(peer.candidates, now);
+    watch(peer, info, now);
     set_hop(peer, now);
     note_sizes(peer);
     admit(info);
@@ -151,7 +152,7 @@ void Plane::tick(TimePoint now) {
 }
 
 bool Plane::idle(const Peer& peer, TimePoint now) const {
-    return now - peer.last_used >= kIdle && !ports_.watched(peer.node);
+    return now - peer.last_used >= kIdle && !peer.watched;
 }
 
 /** What it initiated stays refused, and what the mesh was told of the way to it stays said. */
@@ -245,7 +246,7 @@ void Plane::watch_session(const Peer& peer, TimePoint now) {
 
 void Plane::schedule(Peer& peer) {
     TimePoint due = peer.path->next_deadline();
-    if (!ports_.watched(peer.node)) {
+    if (!peer.watched) {
         due = std::min(due, peer.last_used + kIdle);
     }
     if (peer.undirected_since && peer.told_unreachable != true) {

@@ -36,13 +36,17 @@ PlanePorts World::plane_ports(std::size_t index) {
     };
     ports.count = [this](std::string_view name) { ++counted_[name]; };
     ports.random = test::fake_ports({}, random_).random;
-    ports.known = [this, index](const NodeId& node) { return nodes_[index].mesh->node(node); };
+    ports.known = [this, index](const NodeId& node) { return known(index, node); };
     ports.node_at = [this](const session::Origin& origin) { return node_at(origin); };
-    ports.watched = [this, index](const NodeId& node) {
-        const auto other = by_id_.find(node);
-        return other != by_id_.end() && watched(index, other->second);
-    };
     return ports;
+}
+
+std::optional<mesh::NodeInfo> World::known(std::size_t index, const NodeId& node) {
+    auto info = nodes_[index].up ? nodes_[index].mesh->node(node) : std::nullopt;
+    if (info) {
+        info->watched = info->watched && watching_;
+    }
+    return info;
 }
 
 std::optional<NodeId> World::node_at(const session::Origin& origin) const {
@@ -202,7 +206,7 @@ std::string World::exchange_frames() {
         if (!nodes_[a].up) {
             continue;
         }
-        if (all_watched_) {
+        if (watching_) {
             send_frame(a, std::nullopt);
         }
         for (std::size_t b = 0; b < nodes_.size(); b += stride_) {

@@ -357,7 +357,7 @@ void World::carry_out(std::size_t index, mesh::MeshAction& action) {
         node.view_changed = true;
         stable_ = stable_ && changed->record->kind != wire::kTopologyKind;
     } else if (const auto* told = std::get_if<mesh::NodeChanged>(&action)) {
-        const auto info = node.mesh->node(told->node);
+        const auto info = known(index, told->node);
         if (info && !info->self) {
             node.connector_input().on_discovered(info->id, info->endpoints, local_time(index));
             node.plane->on_node(*info, local_time(index));

@@ -42,7 +42,7 @@ class World {
 
     /** Before any start: nodes have sessions with those only that frames are for or come from,
      * instead of with all. Frames to all then go to these. */
-    void watch_nobody() { all_watched_ = false; }
+    void watch_nobody() { watching_ = false; }
 
     /** Frames between random nodes, every eighth to all, this far apart; zero: none. */
     void set_traffic(Duration between);
@@ -189,9 +189,13 @@ class World {
     PlanePorts plane_ports(std::size_t node);
     [[nodiscard]] std::optional<NodeId> node_at(const session::Origin& origin) const;
 
-    /** The two keep up a session. */
-    [[nodiscard]] bool watched(std::size_t a, std::size_t b) const {
-        return all_watched_ && a != b;
+    /** What it knows of another one; that one is watched if anybody is. */
+    [[nodiscard]] std::optional<mesh::NodeInfo> known(std::size_t index, const NodeId& node);
+
+    /** The first keeps up a session with the second. */
+    [[nodiscard]] bool watched(std::size_t a, std::size_t b) {
+        const auto info = known(a, nodes_[b].id);
+        return info && info->watched;
     }
 
     void emit(std::size_t from, const Endpoint& to, Bytes bytes, const Trace& trace);
@@ -258,7 +262,7 @@ class World {
     std::map<Endpoint, std::size_t> by_endpoint_;
     std::unordered_map<NodeId, std::size_t> by_id_;
     std::map<RelayAddress, NodeId> by_relay_;
-    bool all_watched_ = true;
+    bool watching_ = true;
     std::unordered_map<LinkId, std::pair<std::shared_ptr<Connection>, std::size_t>> ends_;
     std::set<std::size_t> cut_;
     std::set<std::pair<std::size_t, std::size_t>> udp_blocked_;
