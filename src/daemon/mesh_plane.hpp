@@ -131,6 +131,7 @@ class MeshPlane {
     }
 
   private:
+    // mesh_links.cpp: the links below the mesh
     net::LinkEvents link_events();
     session::ControlLocal control_local(std::uint64_t nonce) const;
     void on_link_up(const net::LinkUp& up);
@@ -148,12 +149,13 @@ class MeshPlane {
                     std::optional<session::ControlFailure> failure,
                     const std::string& reason);
     void run_connector(TimePoint now);
+    void carry_out(const mesh::ConnectorAction& action, TimePoint now);
+    // mesh_plane.cpp: the mesh
     void run_mesh(TimePoint now);
     void settle_mesh(TimePoint now);
     void flush_addresses();
     void on_node_changed(const NodeId& node, TimePoint now);
     void note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now);
-    void carry_out(const mesh::ConnectorAction& action, TimePoint now);
     void carry_out(const mesh::MeshAction& action, TimePoint now);
     void on_collision(const mesh::NameCollision& names, TimePoint now);
     void on_collision(const mesh::RelayCollision& ids);

@@ -257,3 +257,20 @@ TEST_CASE("what comes by a relay asks nothing where the relay is in use, or noth
     world.monitor.on_relayed(world.now);
     CHECK(world.monitor.next_deadline() == due);
 }
+
+TEST_CASE("where the mesh names a relay the direct way in use is asked, which a follower would not") {
+    World world = watching(Watch::follows);
+    for (const bool open : {true, false}) {
+        world.sleep(6s);
+        REQUIRE(world.monitor.in_use().kind == Use::Kind::direct);
+        world.relay.open = true;
+        world.roads[kNear].open = open;
+        world.monitor.set_relay(world.relay_node, world.now);
+        for (int i = 0; i < 60; ++i) {
+            world.last_received = world.now; // by the relay
+            world.pass(20ms);
+        }
+        CHECK((world.monitor.in_use().kind == Use::Kind::direct) == open);
+        world.monitor.set_relay(std::nullopt, world.now);
+    }
+}
