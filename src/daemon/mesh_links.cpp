@@ -25,6 +25,7 @@ mesh::Failure failure_of(wire::NoticeCode code) {
         return mesh::Failure::identity_twice;
     case wire::NoticeCode::unspecified:
     case wire::NoticeCode::shutting_down:
+    case wire::NoticeCode::crowded:
         break;
     }
     return mesh::Failure::unreachable;

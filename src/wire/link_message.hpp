@@ -30,6 +30,7 @@ enum class NoticeCode : std::uint8_t {
     duplicate = 1,      ///< The nodes have a better link to each other.
     shutting_down = 2,  ///< The node stops.
     identity_twice = 3, ///< Another process uses the receiver's identity; the address is where.
+    crowded = 4,        ///< The node has enough links: the peer is welcome elsewhere.
 };
 
 /** What one end of a link tells the other one: body of the kinds `notice` and `close`. */

@@ -24,6 +24,17 @@ TEST_CASE("a notice keeps its layout") {
     CHECK(notice->text == "copied");
 }
 
+TEST_CASE("the farewell of a node that has enough links has a code of its own") {
+    const Bytes message =
+        encode_notice(LinkMessageKind::close, {NoticeCode::crowded, std::nullopt, "full"});
+    CHECK(to_hex(message) == "05"
+                             "04"
+                             "00"
+                             "00000000000000000000000000000000"
+                             "66756c6c");
+    CHECK(decode_notice(link_message_body(message))->code == NoticeCode::crowded);
+}
+
 TEST_CASE("a notice without an address, with one of version 6, with a code of a later version") {
     for (const Notice& notice : {Notice{},
                                  Notice{NoticeCode::duplicate, IpAddress::parse("fd00::1"), "x"},
