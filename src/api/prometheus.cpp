@@ -120,6 +120,7 @@ void connection_metrics(Page& page, const std::vector<ConnectionRow>& rows) {
                                                 {"failed", 0},
                                                 {"retrying", 0},
                                                 {"self", 0},
+                                                {"spare", 0},
                                                 {"waiting", 0}};
     for (const ConnectionRow& row : rows) {
         ++states[row.state];

@@ -34,6 +34,8 @@ const char* state_text(mesh::ConnectionStatus::State state) {
         return "waiting";
     case State::self:
         return "self";
+    case State::spare:
+        return "spare";
     }
     return "unknown";
 }
@@ -42,6 +44,7 @@ const char* state_text(mesh::ConnectionStatus::State state) {
 int rank(mesh::ConnectionStatus::State state) {
     using State = mesh::ConnectionStatus::State;
     constexpr std::array order{State::established,
+                               State::spare,
                                State::connecting,
                                State::retrying,
                                State::waiting,

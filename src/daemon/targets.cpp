@@ -198,9 +198,10 @@ void Targets::tick(TimePoint now) {
         return;
     }
     next_resolve_ = now + kResolveAgain;
+    using State = mesh::ConnectionStatus::State;
     std::set<Endpoint> connected;
     for (const mesh::ConnectionStatus& status : connector_.status(now)) {
-        if (status.state == mesh::ConnectionStatus::State::established) {
+        if (status.state == State::established || status.state == State::spare) {
             connected.insert(status.endpoint);
         }
     }

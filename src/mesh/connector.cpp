@@ -5,10 +5,15 @@
 #include <algorithm>
 
 namespace weave::mesh {
-namespace {
 
-/** v6 first, otherwise in the order given; each endpoint once. */
-std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
+Connector::Connector(const NodeId& self, Random random, ConnectorSettings settings)
+    : self_(self)
+    , random_(std::move(random))
+    , settings_(settings)
+    , view_(self, random_, settings.view)
+    , processes_(settings.max_nodes) {}
+
+std::vector<Endpoint> Connector::ordered(const std::vector<Endpoint>& endpoints) {
     std::vector<Endpoint> out;
     for (const bool v6 : {true, false}) {
         for (const Endpoint& endpoint : endpoints) {
@@ -21,22 +26,16 @@ std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints) {
     return out;
 }
 
-} // namespace
-
-Connector::Connector(const NodeId& self,
-                     std::function<void(ByteSpan)> random,
-                     ConnectorSettings settings)
-    : self_(self)
-    , random_(std::move(random))
-    , settings_(settings)
-    , processes_(settings.max_nodes) {}
-
 bool Connector::add_target(const Endpoint& endpoint, TimePoint now) {
     const auto found = targets_.find(endpoint);
     if (found != targets_.end()) {
-        // Asked for again: no waiting for the back-off.
-        if (!found->second.in_round) {
-            restart(found->second, now);
+        // Asked for again: no waiting for the back-off, and perhaps another node answers by now.
+        Goal& goal = found->second;
+        if (!goal.in_round) {
+            restart(goal, now);
+        }
+        if (view_.partial() && !connected(goal)) {
+            goal.node.reset();
         }
         return false;
     }
@@ -70,18 +69,14 @@ void Connector::on_discovered(const NodeId& node,
     if (node == self_) {
         return;
     }
+    if (view_.outgrown()) {
+        complete_ = false;
+        return;
+    }
     const auto found = nodes_.find(node);
     auto candidates = ordered(endpoints);
     if (found == nodes_.end()) {
-        if (nodes_.size() >= settings_.max_nodes) {
-            return;
-        }
-        Goal goal;
-        goal.candidates = std::move(candidates);
-        goal.node = node;
-        goal.next_try = polite(node, now);
-        goal.interval = settings_.first_retry;
-        nodes_.emplace(node, std::move(goal));
+        add_goal(node, std::move(candidates), polite(node, now));
         return;
     }
     Goal& goal = found->second;
@@ -96,8 +91,21 @@ void Connector::on_discovered(const NodeId& node,
     restart(goal, polite(node, now));
 }
 
+void Connector::add_goal(const NodeId& node, std::vector<Endpoint> candidates, TimePoint at) {
+    if (nodes_.size() >= settings_.max_nodes) {
+        return;
+    }
+    Goal goal;
+    goal.candidates = std::move(candidates);
+    goal.node = node;
+    goal.next_try = at;
+    goal.interval = settings_.first_retry;
+    nodes_.emplace(node, std::move(goal));
+}
+
 void Connector::on_gone(const NodeId& node) {
     processes_.forget(node);
+    view_.on_gone(node);
     const auto found = nodes_.find(node);
     if (found != nodes_.end()) {
         cancel_dials(found->second);
@@ -162,6 +170,7 @@ void Connector::settle_duplicate(const Connected& connected,
                                  TimePoint now) {
     const auto [held, first] = link_of_.try_emplace(connected.node, connected.link);
     if (first) {
+        view_.on_linked(connected.node, now);
         if (copy) {
             actions_.emplace_back(TellCopied{connected.link, copy->address});
         }
@@ -299,11 +308,14 @@ void Connector::on_failed(DialId dial, Failure failure, const std::string& reaso
 void Connector::finish_round(Goal& goal, TimePoint now) {
     goal.in_round = false;
     goal.failed = true;
+    if (view_.partial() && !goal.target) {
+        view_.on_failed(*goal.node, now); // another one will do
+    }
     const Duration cap = goal.target ? settings_.target_retry_cap : settings_.retry_cap;
     if (goal.refused) {
         goal.interval = cap; // only a change of settings helps
     }
-    goal.next_try = now + jittered(goal.interval);
+    goal.next_try = now + jittered(random_, goal.interval);
     const auto grown = std::chrono::duration_cast<Duration>(goal.interval * settings_.growth);
     goal.interval = std::min(grown, cap);
 }
@@ -320,6 +332,11 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
         return; // a duplicate that lost
     }
     link_of_.erase(current);
+    if (failure == Failure::crowded) {
+        view_.on_crowded(link.node, now);
+    } else {
+        view_.on_unlinked(link.node, now);
+    }
     const bool long_lived = now - link.since >= settings_.long_lived;
     const auto lost = [&](Goal& goal) {
         if (goal.node != link.node) {
@@ -327,10 +344,12 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
         }
         goal.reason = reason;
         if (failure == Failure::duplicate) {
-            restart(goal, now + jittered(settings_.first_retry));
+            restart(goal, now + jittered(random_, settings_.first_retry));
+        } else if (failure == Failure::crowded) {
+            lost_crowded(goal, now);
         } else if (failure == Failure::identity_twice) {
             finish_round(goal, now);
-            goal.next_try = now + jittered(settings_.identity_twice_pause);
+            goal.next_try = now + jittered(random_, settings_.identity_twice_pause);
         } else if (long_lived && failure == Failure::unreachable) {
             restart(goal, polite(link.node, now));
         } else {
@@ -344,6 +363,9 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
     const auto node = nodes_.find(link.node);
     if (node != nodes_.end()) {
         lost(node->second);
+    }
+    if (link_of_.empty()) {
+        retry_crowded(now);
     }
 }
 
@@ -364,6 +386,8 @@ void Connector::tick(TimePoint now) {
         actions_.emplace_back(CancelDial{dial});
         on_failed(dial, Failure::unreachable, "no answer in time", now);
     }
+    view_.tick(now);
+    follow_view(now);
     for (auto& [endpoint, goal] : targets_) {
         run(goal, endpoint, now);
     }
@@ -373,16 +397,17 @@ void Connector::tick(TimePoint now) {
 }
 
 void Connector::run(Goal& goal, const std::variant<Endpoint, NodeId>& key, TimePoint now) {
-    if (connected(goal) || now < goal.next_try || goal.candidates.empty()) {
+    if (connected(goal) || now < goal.next_try || goal.candidates.empty() || spare(goal)) {
         return;
     }
     if (!goal.target && dialing_.size() >= settings_.max_dials) {
-        goal.next_try = now + jittered(settings_.stagger);
+        goal.next_try = now + jittered(random_, settings_.stagger);
         return;
     }
     if (!goal.in_round) {
         goal.in_round = true;
         goal.refused = false;
+        goal.crowded = false;
         goal.next_candidate = 0;
     }
     dial_next(goal, key, now);
@@ -410,7 +435,7 @@ void Connector::dial_next(Goal& goal, const std::variant<Endpoint, NodeId>& key,
     if (goal.dials.empty() && elsewhere) {
         // What is left is being dialled for other goals: look again after a while.
         goal.in_round = false;
-        goal.next_try = now + jittered(settings_.first_retry);
+        goal.next_try = now + jittered(random_, settings_.first_retry);
     } else if (goal.dials.empty()) {
         finish_round(goal, now);
     }
@@ -441,18 +466,6 @@ bool Connector::being_dialed(const Endpoint& endpoint) const {
     return std::any_of(dialing_.begin(), dialing_.end(), [&](const auto& entry) {
         return entry.second.endpoint == endpoint;
     });
-}
-
-Duration Connector::jittered(Duration interval) {
-    std::array<std::uint8_t, 4> bytes{};
-    random_(bytes);
-    std::uint32_t value = 0;
-    for (const std::uint8_t byte : bytes) {
-        value = (value << 8) | byte;
-    }
-    // [interval / 2, 3 * interval / 2)
-    const double share = 0.5 + static_cast<double>(value) / 4294967296.0;
-    return std::chrono::duration_cast<Duration>(interval * share);
 }
 
 std::vector<ConnectorAction> Connector::take_actions() {

@@ -5,6 +5,7 @@
 #include "base/address.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
+#include "mesh/active_view.hpp"
 #include "mesh/link_id.hpp"
 #include "mesh/processes.hpp"
 #include "mesh/sizes.hpp"
@@ -45,6 +46,7 @@ struct ConnectorSettings {
     std::size_t max_nodes = 20000;
     /** Dials to nodes under way at once; those to targets are not held up by them. */
     std::size_t max_dials = 128;
+    ActiveViewSettings view;
 };
 
 /** Why a dial or a link ended: decides about the next try. */
@@ -54,6 +56,7 @@ enum class Failure {
                     ///< sentence.
     self,           ///< The address is our own: shown as such, and not tried again for a while.
     duplicate,      ///< The peer has another link to us: not a failure of the endpoint.
+    crowded,        ///< The peer has enough links: neither is this.
     identity_twice, ///< The peer has a link to another process with our identity.
 };
 
@@ -68,7 +71,8 @@ struct CancelDial {
     DialId dial;
 };
 
-/** Close a link, and tell the peer why; answer with on_closed() or not at all. */
+/** Close a link, and tell the peer why; answer with on_closed() or not at all. One that is crowded
+ * counts as closed already. */
 struct Close {
     LinkId link;
     std::string reason;
@@ -109,7 +113,8 @@ struct Connected {
 };
 
 struct ConnectionStatus {
-    enum class State { established, connecting, retrying, failed, waiting, self };
+    /** `spare`: a target of a large mesh that need not be linked, as others lead to it. */
+    enum class State { established, connecting, retrying, failed, waiting, self, spare };
     enum class Direction { none, outbound, inbound };
 
     State state = State::waiting;
@@ -130,25 +135,31 @@ struct ConnectionStatus {
 
 /**
  * Decides whom to dial and which of two links to one node survives, so that every node ends with
- * exactly one link to every other. Sans-I/O; one thread.
+ * exactly one link to every other; in a large mesh, to those that the active view wants. Sans-I/O;
+ * one thread.
  */
 class Connector {
   public:
-    Connector(const NodeId& self,
-              std::function<void(ByteSpan)> random,
-              ConnectorSettings settings = {});
+    Connector(const NodeId& self, Random random, ConnectorSettings settings = {});
+
+    /** To be set before anything else, or the mesh is taken for small. It is asked in tick(). */
+    void set_directory(Directory directory) { view_.set_directory(std::move(directory)); }
 
     /** False when the endpoint is already a target or there are too many. A known one is retried at
-     * once. */
+     * once. In a large mesh a target is dialled until its node is known, and as long as there is no
+     * link at all; then it is a node as any other. */
     bool add_target(const Endpoint& endpoint, TimePoint now);
     /** Stops dialling it; a link that stands stays, as the mesh keeps one to every node. False when
      * unknown. */
     bool forget(const Endpoint& endpoint);
 
     /** The endpoints a node advertises; replaces what was known of it. An empty list is kept: it
-     * may dial us. */
+     * may dial us. Of no consequence in a large mesh: there the directory is asked. */
     void on_discovered(const NodeId& node, const std::vector<Endpoint>& endpoints, TimePoint now);
     void on_gone(const NodeId& node);
+
+    /** The node names this one among its neighbours, or no longer does. */
+    void on_names_us(const NodeId& node, bool names) { view_.on_names_us(node, names); }
 
     void on_connected(const Connected& connected, TimePoint now);
     /** `reason` is a sentence for people. An unknown dial is ignored. */
@@ -166,6 +177,18 @@ class Connector {
     [[nodiscard]] std::optional<LinkId> link_to(const NodeId& node) const;
     /** True when every known endpoint of the node failed since the last link to it. */
     [[nodiscard]] bool failing(const NodeId& node) const;
+
+    /** The mesh is so large that only some of the nodes are linked. */
+    [[nodiscard]] bool partial() const { return view_.partial(); }
+
+    /** A link to this node stands or is wanted. */
+    [[nodiscard]] bool wants(const NodeId& node) const { return view_.wants(node); }
+
+    /** Whom to name in this node's record; nothing in a small mesh. As of the last tick(). */
+    [[nodiscard]] const std::optional<std::set<NodeId>>& neighbours() const {
+        return view_.neighbours();
+    }
+
     [[nodiscard]] ConnectorSizes sizes() const;
 
   private:
@@ -185,6 +208,8 @@ class Connector {
         /** Since the last connection. */
         bool failed = false;
         bool refused = false;
+        /** The node has enough links. */
+        bool crowded = false;
         std::string reason;
         std::uint32_t attempts = 0; ///< since the last connection
         Duration interval{};
@@ -211,6 +236,8 @@ class Connector {
         TimePoint since;
     };
 
+    /** v6 first, otherwise in the order given; each endpoint once. */
+    static std::vector<Endpoint> ordered(const std::vector<Endpoint>& endpoints);
     void settle_duplicate(const Connected& connected,
                           const std::optional<Endpoint>& copy,
                           TimePoint now);
@@ -232,15 +259,26 @@ class Connector {
     [[nodiscard]] TimePoint deadline_of(const Goal& goal) const;
     [[nodiscard]] ConnectionStatus describe(const Goal& goal, TimePoint now) const;
     [[nodiscard]] ConnectionStatus describe(LinkId id, const Link& link) const;
-    Duration jittered(Duration interval);
+    // connector_view.cpp: what follows from the active view
+    void follow_view(TimePoint now);
+    void discover_all(TimePoint now);
+    void add_goal(const NodeId& node, std::vector<Endpoint> candidates, TimePoint at);
+    void close_surplus(const NodeId& node, TimePoint now);
+    void lost_crowded(Goal& goal, TimePoint now);
+    void retry_crowded(TimePoint now);
+    [[nodiscard]] bool spare(const Goal& goal) const;
 
     NodeId self_;
-    std::function<void(ByteSpan)> random_;
+    Random random_;
     ConnectorSettings settings_;
+    ActiveView view_;
     /** In the order the user gave them. */
     std::vector<Endpoint> target_order_;
     std::map<Endpoint, Goal> targets_;
+    /** In a large mesh only those that are wanted and not linked. */
     std::map<NodeId, Goal> nodes_;
+    /** All that are known have a goal. */
+    bool complete_ = true;
     /** Addresses at which we met ourselves, and until when that is believed. */
     std::map<Endpoint, TimePoint> self_endpoints_;
     std::map<DialId, Dialing> dialing_;

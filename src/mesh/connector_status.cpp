@@ -8,14 +8,15 @@ namespace weave::mesh {
 
 TimePoint Connector::deadline_of(const Goal& goal) const {
     const bool all_dialed = goal.in_round && goal.next_candidate >= goal.candidates.size();
-    if (goal.candidates.empty() || connected(goal) || (all_dialed && !goal.dials.empty())) {
+    if (goal.candidates.empty() || connected(goal) || spare(goal) ||
+        (all_dialed && !goal.dials.empty())) {
         return TimePoint::max();
     }
     return goal.next_try;
 }
 
 TimePoint Connector::next_deadline() const {
-    TimePoint next = TimePoint::max();
+    TimePoint next = view_.next_deadline();
     for (const auto& [endpoint, goal] : targets_) {
         next = std::min(next, deadline_of(goal));
     }
@@ -37,6 +38,8 @@ ConnectorSizes Connector::sizes() const {
     out.processes = processes_.nodes();
     out.most_processes = processes_.most_of_a_node();
     out.self_endpoints = self_endpoints_.size();
+    out.avoided = view_.avoided();
+    out.namers = view_.namers();
     return out;
 }
 
@@ -47,7 +50,8 @@ std::optional<LinkId> Connector::link_to(const NodeId& node) const {
 
 bool Connector::failing(const NodeId& node) const {
     const auto found = nodes_.find(node);
-    return found != nodes_.end() && found->second.failed && !connected(found->second);
+    return view_.failing(node) ||
+           (found != nodes_.end() && found->second.failed && !connected(found->second));
 }
 
 ConnectionStatus Connector::describe(LinkId id, const Link& link) const {
@@ -88,6 +92,10 @@ ConnectionStatus Connector::describe(const Goal& goal, TimePoint now) const {
         out.state = State::connecting;
         out.direction = ConnectionStatus::Direction::outbound;
         out.endpoint = dialing_.at(*goal.dials.begin()).endpoint;
+        return out;
+    }
+    if (spare(goal)) {
+        out.state = State::spare;
         return out;
     }
     out.state = goal.refused ? State::failed : goal.failed ? State::retrying : State::waiting;

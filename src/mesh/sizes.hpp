@@ -25,12 +25,14 @@ struct ConnectorSizes {
     static constexpr std::size_t kMaxSelfEndpoints = 64;
 
     std::size_t targets = 0;
-    std::size_t nodes = 0;
+    std::size_t nodes = 0; ///< to dial: in a large mesh at most ActiveViewSettings::least and one
     std::size_t dials = 0; ///< at most one per target, and ConnectorSettings::max_dials
     std::size_t links = 0;
     std::size_t processes = 0;      ///< nodes with processes: at most ConnectorSettings::max_nodes
     std::size_t most_processes = 0; ///< of one node: at most Processes::kMaxOfNode
     std::size_t self_endpoints = 0;
+    std::size_t avoided = 0; ///< at most ActiveViewSettings::max_avoided
+    std::size_t namers = 0;  ///< at most the nodes in the store
 };
 
 } // namespace weave::mesh
