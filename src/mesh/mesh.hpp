@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "mesh/actions.hpp"
+#include "mesh/directory.hpp"
 #include "mesh/link_id.hpp"
 #include "mesh/names.hpp"
 #include "mesh/node_info.hpp"
@@ -85,6 +86,8 @@ class Mesh {
     std::vector<NodeInfo> nodes();
     std::optional<NodeInfo> node(const NodeId& id);
 
+    /** What it knows of all nodes, for as long as it lives. */
+    [[nodiscard]] Directory directory();
     /** Those whose records name us as one that they watch. */
     [[nodiscard]] const std::set<NodeId>& named_by() const { return named_by_; }
 

@@ -73,12 +73,20 @@ std::span<const wire::RecordPtr> Store::of(const NodeId& node) const {
     return {begin, end};
 }
 
-const wire::RecordPtr& Store::at(std::size_t number) const {
-    std::size_t bucket = 0;
-    while (number >= buckets_[bucket].size()) {
-        number -= buckets_[bucket++].size();
+const NodeId& Store::node(std::size_t number) const {
+    std::size_t at = 0;
+    while (number >= nodes_of_bucket_[at]) {
+        number -= nodes_of_bucket_[at++];
     }
-    return buckets_[bucket][number];
+    const Bucket& bucket = buckets_[at];
+    std::size_t record = 0;
+    for (; number > 0; --number) {
+        const NodeId& node = bucket[record]->node;
+        while (bucket[record]->node == node) {
+            ++record;
+        }
+    }
+    return bucket[record]->node;
 }
 
 Store::Bucket& Store::bucket_of(const NodeId& node) {
@@ -149,7 +157,9 @@ Store::Put Store::put(wire::RecordPtr record, bool ours) {
         drop(**at);
         *at = std::move(record);
     } else {
-        nodes_ += of(record->node).empty() ? 1U : 0U;
+        const std::size_t added = of(record->node).empty() ? 1 : 0;
+        nodes_ += added;
+        nodes_of_bucket_[wire::digest_bucket(record->node)] += added;
         bucket.insert(at, std::move(record));
     }
     return Put::stored;
@@ -185,6 +195,7 @@ void Store::forget(const NodeId& node, TimePoint until) {
     const auto first = bucket.begin() + (records.data() - bucket.data());
     bucket.erase(first, first + static_cast<std::ptrdiff_t>(records.size()));
     --nodes_;
+    --nodes_of_bucket_[wire::digest_bucket(node)];
     while (tombstones_.size() > limits_.tombstones) {
         tombstones_.erase(tombstone_order_.front());
         tombstone_order_.pop_front();

@@ -77,8 +77,8 @@ class Store {
     /** How many. */
     [[nodiscard]] std::size_t nodes() const { return nodes_; }
 
-    /** The record with this number, below size(): whatever order that is. */
-    [[nodiscard]] const wire::RecordPtr& at(std::size_t number) const;
+    /** The node with this number, below nodes(), in order of id. */
+    [[nodiscard]] const NodeId& node(std::size_t number) const;
 
     [[nodiscard]] std::size_t size() const { return size_; }
 
@@ -110,6 +110,7 @@ class Store {
     StoreLimits limits_;
     Buckets buckets_;
     std::size_t nodes_ = 0;
+    std::array<std::size_t, wire::kDigestBuckets> nodes_of_bucket_{};
     std::size_t size_ = 0;
     std::array<Channel, 3> channels_; ///< topologies, addresses, all other kinds
     wire::BucketDigest digest_;

@@ -264,6 +264,20 @@ void Mesh::forget(const NodeId& node, TimePoint now) {
     actions_.emplace_back(NodeGone{node});
 }
 
+Directory Mesh::directory() {
+    return {
+        .size = [this] { return store_.nodes(); },
+        .at = [this](std::size_t number) { return store_.node(number); },
+        .knows = [this](const NodeId& node) { return !store_.of(node).empty(); },
+        .endpoints =
+            [this](const NodeId& node) {
+                const wire::Record* record = described(node);
+                return record == nullptr ? std::vector<Endpoint>{} : record->topology->endpoints;
+            },
+        .reachable = [this](const NodeId& node) { return routes_->reaches(node); },
+    };
+}
+
 std::vector<NodeInfo> Mesh::nodes() {
     refresh_view();
     std::vector<NodeInfo> out;

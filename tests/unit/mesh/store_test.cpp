@@ -171,7 +171,10 @@ TEST_CASE("records are found by node and number, in order, whatever order they c
     REQUIRE(both.size() == 2);
     CHECK(both[0]->kind == 10);
     CHECK(both[1]->kind == 12);
-    for (std::size_t i = 1; i < store.size(); ++i) {
-        CHECK(store.at(i - 1)->id() < store.at(i)->id());
+    std::set<NodeId> nodes;
+    for (std::size_t i = 0; i < store.nodes(); ++i) {
+        nodes.insert(store.node(i));
+        CHECK((i == 0 || store.node(i - 1) < store.node(i)));
     }
+    CHECK(nodes.size() == 199);
 }
