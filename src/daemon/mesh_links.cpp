@@ -23,9 +23,10 @@ mesh::Failure failure_of(wire::NoticeCode code) {
         return mesh::Failure::duplicate;
     case wire::NoticeCode::identity_twice:
         return mesh::Failure::identity_twice;
+    case wire::NoticeCode::crowded:
+        return mesh::Failure::crowded;
     case wire::NoticeCode::unspecified:
     case wire::NoticeCode::shutting_down:
-    case wire::NoticeCode::crowded:
         break;
     }
     return mesh::Failure::unreachable;
@@ -154,7 +155,9 @@ void MeshPlane::on_link_ended(net::LinkId link,
                               mesh::Failure failure,
                               const std::string& reason,
                               TimePoint now) {
-    if (rate_.allow("link_down", now)) {
+    if (failure == mesh::Failure::crowded) {
+        log::debug("event=link_down link={} reason={}", link, log::quoted(reason)); // all the time
+    } else if (rate_.allow("link_down", now)) {
         log::info("event=link_down link={} reason={}", link, log::quoted(reason));
     }
     mesh_.on_link_down(link);
@@ -214,6 +217,8 @@ void MeshPlane::on_refused(const Endpoint& from,
 
 void MeshPlane::run_connector(TimePoint now) {
     connector_.tick(now);
+    mesh_.set_partial(connector_.partial(), now);
+    mesh_.set_neighbours(connector_.neighbours(), now);
     for (const mesh::ConnectorAction& action : connector_.take_actions()) {
         carry_out(action, now);
     }

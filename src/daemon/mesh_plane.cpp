@@ -51,7 +51,9 @@ MeshPlane::MeshPlane(boost::asio::io_context& io,
     , links_(
           io, {}, [this](std::uint64_t nonce) { return control_local(nonce); }, link_events())
     , targets_(io, settings_.port, state, connector_, [this] { run_connector(Clock::now()); })
-    , flush_(io) {}
+    , flush_(io) {
+    connector_.set_directory(mesh_.directory());
+}
 
 void MeshPlane::note_copy(const NodeId& node, const std::vector<Endpoint>& at, TimePoint now) {
     static constexpr std::size_t kMaxCopied = 16;
@@ -87,6 +89,7 @@ void MeshPlane::on_node_changed(const NodeId& node, TimePoint now) {
         return;
     }
     connector_.on_discovered(node, info->endpoints, now);
+    connector_.on_names_us(node, info->names_us);
     events_.on_node(*info);
 }
 

@@ -40,10 +40,10 @@ struct Punt {
         handshake,    ///< type 1, 2, 3 or 6 datagram in bytes, from origin
         need_session, ///< frames wait for peer
         first_record, ///< the first record of session local_index authenticated, from origin
-        roamed,       ///< a record of peer came from an endpoint, or by a relay, that is not its path
-        probe_ack,    ///< peer answered probe `id`, which arrived there `size` bytes long
-        close,        ///< peer closed session local_index
-        too_big,      ///< a frame (its first bytes) does not fit `mtu` bytes of IP; see is_tx
+        roamed,    ///< a record of peer came from an endpoint, or by a relay, that is not its path
+        probe_ack, ///< peer answered probe `id`, which arrived there `size` bytes long
+        close,     ///< peer closed session local_index
+        too_big,   ///< a frame (its first bytes) does not fit `mtu` bytes of IP; see is_tx
         path_too_big, ///< the kernel sends no datagram of the size of peer's path
         seal_limit,   ///< the key of session local_index is used up, or too old
         new_source,   ///< a frame came from the TAP from a MAC, `bytes`, that nobody owns

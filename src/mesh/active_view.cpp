@@ -394,7 +394,7 @@ void ActiveView::shuffle(std::vector<NodeId>& nodes) {
 }
 
 TimePoint ActiveView::next_deadline() const {
-    TimePoint next = TimePoint::max();
+    TimePoint next = outgrown() == partial_ ? TimePoint::max() : now_;
     const auto consider = [&](TimePoint at) { next = std::min(next, at); };
     if (partial_) {
         consider(next_visit_);

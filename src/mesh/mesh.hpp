@@ -88,6 +88,7 @@ class Mesh {
 
     /** What it knows of all nodes, for as long as it lives. */
     [[nodiscard]] Directory directory();
+
     /** Those whose records name us as one that they watch. */
     [[nodiscard]] const std::set<NodeId>& named_by() const { return named_by_; }
 
@@ -96,7 +97,6 @@ class Mesh {
 
     /** In a large mesh news of edges are gathered for a moment before routes follow from them. */
     [[nodiscard]] bool routes_pending() const { return routes_dirty_; }
-
 
     [[nodiscard]] const Store& store() const { return store_; }
 

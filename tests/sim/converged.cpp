@@ -44,6 +44,9 @@ bool World::links_converged(std::size_t index) {
             return false;
         }
     }
+    if (nodes_[index].connector->partial()) {
+        return !others.empty() || lacks(nodes_[index].name + " has no link");
+    }
     for (std::size_t other = 0; stride_ == 1 && other < nodes_.size(); ++other) {
         if (other != index && tcp_works(index, other) && !same_link(index, other)) {
             return false;

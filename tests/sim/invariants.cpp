@@ -72,7 +72,11 @@ void World::check_mesh(std::size_t index) {
     bound(mesh.unreachable, wire::kMaxUnreachable, "unreachable nodes");
     bound(mesh.tombstones, mesh::StoreLimits{}.tombstones, "tombstones");
     bound(connector.targets, node.targets.size(), "targets");
-    bound(connector.nodes, node_limit_, "nodes to dial");
+    bound(connector.nodes,
+          node.connector->partial() ? view_.least + 1 : node_limit_,
+          "nodes to dial");
+    bound(connector.avoided, view_.max_avoided, "nodes to avoid");
+    bound(connector.namers, node_limit_, "nodes that name it");
     bound(connector.dials, dials, "dials");
     bound(connector.links, mesh.links, "links");
     bound(connector.processes, node_limit_, "nodes with processes");

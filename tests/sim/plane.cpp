@@ -206,6 +206,8 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
     pending_.drop_all(peer->index);
     if (peer->watched) {
         sessions().open(action.peer, now);
+    } else if (action.reason == session::DownReason::closed) {
+        note_unused(*peer, now); // whoever closes it has no use for it
     }
 }
 

@@ -201,6 +201,7 @@ class Plane {
     void admit_sender(const session::Origin& origin);
     void set_hop(Peer& peer, TimePoint now);
     void drop(Peer& peer);
+    void note_unused(Peer& peer, TimePoint now);
     [[nodiscard]] bool idle(const Peer& peer, TimePoint now) const;
     void close_idle(Peer& peer, TimePoint now);
     [[nodiscard]] std::optional<NodeId> next_hop_of(const NodeId& node) const;

@@ -151,6 +151,11 @@ void Plane::tick(TimePoint now) {
     run(now);
 }
 
+void Plane::note_unused(Peer& peer, TimePoint now) {
+    peer.last_used = now - kIdle;
+    touch(peer);
+}
+
 bool Plane::idle(const Peer& peer, TimePoint now) const {
     return now - peer.last_used >= kIdle && !peer.watched;
 }

@@ -21,8 +21,6 @@ constexpr Duration kPatience = 10min;
 constexpr Duration kSettle = 20s;
 constexpr Duration kIdle = 60s;
 constexpr unsigned kChanges = 10;
-/** Larger worlds have sessions on demand, unless told otherwise. */
-constexpr std::size_t kAllWatched = 128;
 
 double seconds(Duration duration) {
     return std::chrono::duration<double>(duration).count();
@@ -112,14 +110,10 @@ int report(World& world) {
 
 int main(int argc, char** argv) {
     const std::size_t nodes = argc > 1 ? std::strtoull(argv[1], nullptr, 0) : 0;
-    const std::string watched = argc > 3 ? argv[3] : nodes <= kAllWatched ? "all" : "none";
-    if (nodes < 2 || (watched != "all" && watched != "none")) {
-        std::fprintf(stderr, "usage: report NODES [SEED [all|none]]\n");
+    if (nodes < 2) {
+        std::fprintf(stderr, "usage: report NODES [SEED]\n");
         return 2;
     }
-    World world(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1, nodes);
-    if (watched == "none") {
-        world.watch_nobody();
-    }
+    World world(argc > 2 ? std::strtoull(argv[2], nullptr, 0) : 1, nodes, {});
     return report(world);
 }

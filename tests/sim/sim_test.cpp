@@ -1,9 +1,7 @@
 // SPDX-FileCopyrightText: weavemesh authors
 // SPDX-License-Identifier: Apache-2.0
 // Whole nodes on virtual time. Signatures are fakes here; the mesh takes them as ports.
-#include "sim/scenarios.hpp"
-
-#include <doctest/doctest.h>
+#include "sim/checks.hpp"
 
 #include <algorithm>
 #include <set>
@@ -11,35 +9,10 @@
 #include <tuple>
 
 using namespace std::chrono_literals;
+using weave::sim::repeat;
+using weave::sim::require_clean;
+using weave::sim::require_converged;
 using weave::sim::World;
-
-namespace {
-
-/** What to type to see the same again. */
-std::string repeat(const World& world) {
-    const doctest::ContextOptions& options = *doctest::getContextOptions();
-    std::string name = options.currentTest->m_name;
-    std::replace(name.begin(), name.end(), ',', '?'); // a comma would end the pattern
-    return "WEAVE_SIM_SEED=" + std::to_string(world.seed()) + " " + options.binary_name.c_str() +
-           " -tc='" + name + "'";
-}
-
-void require_clean(World& world) {
-    for (const auto& violation : world.violations()) {
-        FAIL_CHECK(violation.name << ": " << violation.detail << "; again: " << repeat(world));
-    }
-}
-
-void require_converged(World& world, weave::Duration span) {
-    const bool converged = world.run_until_converged(span);
-    INFO("again: " << repeat(world));
-    INFO(world.unconverged());
-    REQUIRE(converged);
-    CHECK(world.exchange_frames() == "");
-    require_clean(world);
-}
-
-} // namespace
 
 TEST_CASE("fifty nodes that know one address become a full mesh") {
     World world(1, 50);

@@ -206,7 +206,7 @@ std::string World::exchange_frames() {
         if (!nodes_[a].up) {
             continue;
         }
-        if (watching_) {
+        if (watching_ && nodes_.size() <= view_.watch_all) {
             send_frame(a, std::nullopt);
         }
         for (std::size_t b = 0; b < nodes_.size(); b += stride_) {

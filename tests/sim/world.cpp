@@ -33,9 +33,16 @@ std::pair<std::size_t, std::size_t> sorted(std::size_t a, std::size_t b) {
 
 } // namespace
 
-World::World(std::uint64_t seed, std::size_t nodes)
+mesh::ActiveViewSettings World::watching_all() {
+    mesh::ActiveViewSettings out;
+    out.watch_all = out.full_mesh;
+    return out;
+}
+
+World::World(std::uint64_t seed, std::size_t nodes, const mesh::ActiveViewSettings& view)
     : seed_(chosen_seed(seed))
     , random_(seed_)
+    , view_(view)
     , nodes_(nodes)
     , stride_(nodes <= kAllLookedAt ? 1 : (nodes + kSample - 1) / kSample)
     , node_limit_(nodes + 20) {
@@ -101,7 +108,9 @@ void World::start(std::size_t index, bool forgot_epoch) {
     node.mesh = std::make_unique<mesh::Mesh>(node.key, node.epoch, ports, now, settings);
     mesh::ConnectorSettings connecting;
     connecting.max_nodes = node_limit_;
+    connecting.view = view_;
     node.connector = std::make_unique<mesh::Connector>(node.id, ports.random, connecting);
+    node.connector->set_directory(node.mesh->directory());
     node.mesh_due = node.connector_due = TimePoint::min();
     node.accepted.clear();
     node.forgotten.clear();
@@ -136,8 +145,8 @@ void World::stop(std::size_t index, bool goodbye) {
     node.up = false;
     call_off(node.wake);
     call_off(node.plane_wake);
-    node.mesh.reset();
     node.connector.reset();
+    node.mesh.reset();
     node.plane.reset();
     watch_links(index);
 }
@@ -331,6 +340,8 @@ void World::tick_machines(Node& node, TimePoint now) {
     if (std::exchange(node.connector_stirred, false) || node.connector_due <= now) {
         node.connector->tick(now);
         node.connector_due = TimePoint::min();
+        node.mesh_input().set_partial(node.connector->partial(), now);
+        node.mesh_input().set_neighbours(node.connector->neighbours(), now);
     }
     if (std::exchange(node.mesh_stirred, false) || node.mesh_due <= now) {
         node.mesh->tick(now);
@@ -360,6 +371,7 @@ void World::carry_out(std::size_t index, mesh::MeshAction& action) {
         const auto info = known(index, told->node);
         if (info && !info->self) {
             node.connector_input().on_discovered(info->id, info->endpoints, local_time(index));
+            node.connector_input().on_names_us(info->id, info->names_us);
             node.plane->on_node(*info, local_time(index));
             plan_plane(index);
         }
@@ -392,10 +404,12 @@ void World::carry_out(std::size_t index, const mesh::ConnectorAction& action) {
         const auto found = ends_.find(close->link);
         if (found != ends_.end()) {
             const auto [connection, side] = found->second;
-            connection->ends[side].duplicate = true;
+            const bool crowded = close->code == wire::NoticeCode::crowded;
+            const auto failure = crowded ? mesh::Failure::crowded : mesh::Failure::duplicate;
+            connection->ends[side].duplicate = !crowded;
             check_survivors(index, connection->ends[1 - side].node);
-            tell_other_end(connection, side, mesh::Failure::duplicate, close->reason);
-            close_end(connection, side, mesh::Failure::duplicate, close->reason);
+            tell_other_end(connection, side, failure, close->reason);
+            close_end(connection, side, failure, close->reason);
         }
     }
 }

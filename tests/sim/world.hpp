@@ -30,7 +30,13 @@ class World {
     static constexpr std::size_t kSample = 16;
 
     /** The seed is WEAVE_SIM_SEED when that is set, else `seed`; it is printed. */
-    World(std::uint64_t seed, std::size_t nodes);
+    World(std::uint64_t seed,
+          std::size_t nodes,
+          const mesh::ActiveViewSettings& view = watching_all());
+
+    /** As if each mesh of up to 128 nodes were one of eight: all watch all, so that every session
+     * and every path of it can be looked at. */
+    static mesh::ActiveViewSettings watching_all();
 
     [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
@@ -96,8 +102,8 @@ class World {
     /** Runs until converged() or the span is over. */
     bool run_until_converged(Duration span);
 
-    /** Same records at all nodes that can hear of each other, one link per pair, and a session and
-     * a way between all. */
+    /** Same records at all nodes that can hear of each other, one link per pair (some links, where
+     * views are partial), and a session and a way to each that is watched. */
     [[nodiscard]] bool converged();
     /** The first of these. */
     [[nodiscard]] bool same_records();
@@ -252,6 +258,7 @@ class World {
     std::uint64_t seed_;
     Archive archive_;
     std::mt19937_64 random_;
+    mesh::ActiveViewSettings view_;
     Weather weather_;
     TimePoint now_{std::chrono::hours(1000)};
     std::vector<Node> nodes_;

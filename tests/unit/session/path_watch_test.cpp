@@ -258,7 +258,8 @@ TEST_CASE("what comes by a relay asks nothing where the relay is in use, or noth
     CHECK(world.monitor.next_deadline() == due);
 }
 
-TEST_CASE("where the mesh names a relay the direct way in use is asked, which a follower would not") {
+TEST_CASE(
+    "where the mesh names a relay the direct way in use is asked, which a follower would not") {
     World world = watching(Watch::follows);
     for (const bool open : {true, false}) {
         world.sleep(6s);
