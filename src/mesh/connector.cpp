@@ -332,6 +332,7 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
         return; // a duplicate that lost
     }
     link_of_.erase(current);
+    processes_.ended(link.node, link.instance);
     if (failure == Failure::crowded) {
         view_.on_crowded(link.node, now);
     } else {

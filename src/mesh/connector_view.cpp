@@ -53,6 +53,7 @@ void Connector::close_surplus(const NodeId& node, TimePoint now) {
     }
     actions_.emplace_back(
         Close{held->second, "the node has enough links", wire::NoticeCode::crowded});
+    processes_.ended(node, links_.at(held->second).instance);
     links_.erase(held->second);
     link_of_.erase(held);
     view_.on_unlinked(node, now);

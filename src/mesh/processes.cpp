@@ -52,6 +52,18 @@ void Processes::lost(const NodeId& node, TimePoint now) {
     std::iter_swap(seen.rbegin(), std::next(seen.rbegin()));
 }
 
+void Processes::ended(const NodeId& node, std::uint32_t instance) {
+    const auto found = nodes_.find(node);
+    if (found == nodes_.end() || found->second.size() < 2) {
+        return;
+    }
+    std::vector<Process>& seen = found->second;
+    if (seen.back().instance == instance && std::next(seen.rbegin())->shut_out) {
+        seen.pop_back();
+        seen.back().shut_out.reset();
+    }
+}
+
 std::size_t Processes::most_of_a_node() const {
     std::size_t most = 0;
     for (const auto& [node, seen] : nodes_) {

@@ -30,6 +30,9 @@ class Processes {
     heard(const NodeId& node, std::uint32_t instance, const Endpoint& at, TimePoint now);
     /** The link of the process heard last has given way to one that another process has. */
     void lost(const NodeId& node, TimePoint now);
+    /** The link of the process heard last ended: nobody gives way to it any more, and perhaps it
+     * was dead when others did. */
+    void ended(const NodeId& node, std::uint32_t instance);
 
     void forget(const NodeId& node) { nodes_.erase(node); }
 

@@ -159,3 +159,35 @@ TEST_CASE("a copy whose links always lose is noticed, a restart without its epoc
     CHECK(end.twice == 1);
     CHECK(end.codes.back() == wire::NoticeCode::identity_twice);
 }
+
+TEST_CASE(
+    "a node restarted without its epoch is one when it comes long after its dead link ended") {
+    std::mt19937_64 random(1);
+    End end(0, random);
+    TimePoint now = TimePoint{} + 1h;
+    const auto hears = [&](LinkId link, std::uint64_t epoch, std::uint32_t instance) {
+        end.hears({.link = link, .epochs = {1, epoch}, .instances = {1, instance}}, now);
+    };
+    hears(1, 5, 71);
+    now += 1s;
+    hears(2, 3, 72); // gives way
+    CHECK(end.kept() == 1u);
+    now += 8s;
+    end.connector.on_closed(1, Failure::unreachable, "nothing heard in time", now);
+    now += 1min;
+    hears(3, 3, 72);
+    CHECK(end.kept() == 3u);
+    CHECK(end.twice == 0);
+    SUBCASE("as one of two it is noticed all the same") {
+        hears(4, 5, 71);
+        hears(5, 3, 72);
+        now += 10s;
+        hears(6, 3, 72);
+        CHECK(end.twice > 0);
+    }
+    SUBCASE("its next restart is none either") {
+        hears(4, 4, 73);
+        CHECK(end.kept() == 4u);
+        CHECK(end.twice == 0);
+    }
+}
