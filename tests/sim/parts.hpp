@@ -148,4 +148,7 @@ struct Sent {
     std::set<std::size_t> delivered;
 };
 
+/** In meshes of up to 128 nodes all watch all, so that every session can be looked at. */
+mesh::ActiveViewSettings watching_all();
+
 } // namespace weave::sim

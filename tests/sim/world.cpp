@@ -33,7 +33,7 @@ std::pair<std::size_t, std::size_t> sorted(std::size_t a, std::size_t b) {
 
 } // namespace
 
-mesh::ActiveViewSettings World::watching_all() {
+mesh::ActiveViewSettings watching_all() {
     mesh::ActiveViewSettings out;
     out.watch_all = out.full_mesh;
     return out;

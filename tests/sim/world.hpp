@@ -28,15 +28,8 @@ class World {
     /** In larger worlds only kSample nodes are looked at, evenly spread. */
     static constexpr std::size_t kAllLookedAt = 60;
     static constexpr std::size_t kSample = 16;
-
     /** The seed is WEAVE_SIM_SEED when that is set, else `seed`; it is printed. */
-    World(std::uint64_t seed,
-          std::size_t nodes,
-          const mesh::ActiveViewSettings& view = watching_all());
-
-    /** As if each mesh of up to 128 nodes were one of eight: all watch all, so that every session
-     * and every path of it can be looked at. */
-    static mesh::ActiveViewSettings watching_all();
+    World(std::uint64_t seed, std::size_t nodes, const mesh::ActiveViewSettings& = watching_all());
 
     [[nodiscard]] std::uint64_t seed() const { return seed_; }
 
@@ -46,8 +39,8 @@ class World {
 
     void set_weather(const Weather& weather);
 
-    /** Before any start: nodes have sessions with those only that frames are for or come from,
-     * instead of with all. Frames to all then go to these. */
+    /** Before any start: nodes have sessions only with those that frames are for or come from.
+     */
     void watch_nobody() { watching_ = false; }
 
     /** Frames between random nodes, every eighth to all, this far apart; zero: none. */
