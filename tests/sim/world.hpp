@@ -39,8 +39,7 @@ class World {
 
     void set_weather(const Weather& weather);
 
-    /** Before any start: nodes have sessions only with those that frames are for or come from.
-     */
+    /** Before any start: sessions only with those that frames are for or come from. */
     void watch_nobody() { watching_ = false; }
 
     /** Frames between random nodes, every eighth to all, this far apart; zero: none. */
