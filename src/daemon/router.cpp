@@ -306,6 +306,7 @@ void Router::make_lanes() {
     }
     lanes_ = std::make_unique<Lanes>(io_, std::move(*open), paired);
     session::Settings settings;
+    settings.max_peers = mesh::StoreLimits{}.nodes; // whoever gossip knows may come
     settings.lanes = static_cast<std::uint8_t>(lanes_->count());
     settings.features = wire::kOwnFeatures;
     PeerEvents events;

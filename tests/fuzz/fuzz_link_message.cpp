@@ -84,6 +84,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
             FUZZ_CHECK(ids->size() <= kMaxIdsPerRequest && same(encode_request(*ids), message));
         }
         break;
+    case LinkMessageKind::prune:
+        FUZZ_CHECK(!body.empty() || same(encode_prune(), message));
+        break;
     }
     return 0;
 }
