@@ -30,9 +30,13 @@ session::Local local_of(const PlaneSelf& self) {
     session::Local local;
     local.identity = self.identity;
     local.cluster_id.fill(7);
-    std::array<std::uint8_t, 32> secret{};
-    secret.fill(0x51);
-    local.secrets.push_back({1, crypto::Key32(secret)});
+    // One for all: locked memory is dear.
+    static const crypto::Locked<crypto::Key32> kSecret = [] {
+        std::array<std::uint8_t, 32> bytes{};
+        bytes.fill(0x51);
+        return crypto::Key32(bytes);
+    }();
+    local.secrets.push_back({1, kSecret});
     local.boot_epoch = self.boot_epoch;
     local.suites = {crypto::Suite::chacha20poly1305};
     return local;
@@ -203,7 +207,7 @@ void Plane::perform(const session::SessionDown& action, TimePoint now) {
         return;
     }
     peer->sending.reset();
-    pending_.drop_all(peer->index);
+    drop_waiting(*peer);
     if (peer->watched) {
         sessions().open(action.peer, now);
     } else if (action.reason == session::DownReason::closed) {
@@ -237,7 +241,7 @@ PlaneSizes Plane::sizes() const {
     PlaneSizes out;
     out.sessions = sessions_.sizes();
     out.path = most_of_path_;
-    out.pending = pending_.sizes();
+    out.pending = pending_ ? pending_->sizes() : out.pending;
     return out;
 }
 

@@ -259,6 +259,7 @@ class Plane {
     void send_empty(Peer& peer, wire::RecordKind kind, TimePoint now);
     void send_probe(Peer& peer, const session::SendProbe& probe, TimePoint now);
     void flush(Peer& peer, TimePoint now);
+    void drop_waiting(const Peer& peer);
     void send_or_wait(Peer& peer, const Bytes& frame, TimePoint now);
 
     PlaneSelf self_;
@@ -284,8 +285,8 @@ class Plane {
     ByteView initiation_;
     std::size_t most_keys_ = 0;
     session::PathMonitor::Sizes most_of_path_;
-    /** Thousands of nodes share a machine: a mebibyte each. */
-    dataplane::PendingFrames pending_{1024 * 1024};
+    /** From the first frame that waits: thousands of nodes share a machine. */
+    std::unique_ptr<dataplane::PendingFrames> pending_;
 };
 
 } // namespace weave::sim

@@ -8,6 +8,8 @@
 namespace weave::sim {
 namespace {
 
+constexpr std::size_t kPendingMemory = 1024 * 1024;
+
 Bytes record(wire::RecordKind kind, ByteView body) {
     Bytes out(wire::kRecordHeaderSize);
     wire::put_record_header(out.data(), kind, 0, static_cast<std::uint16_t>(body.size()));
@@ -127,8 +129,11 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
     touch(peer);
     const auto way = way_in_use(peer);
     if (!way || !peer.sending) {
-        pending_.drop_stale(peer.index, now);
-        pending_.add(peer.index, peer.state, {}, frame, now);
+        if (!pending_) {
+            pending_ = std::make_unique<dataplane::PendingFrames>(kPendingMemory);
+        }
+        pending_->drop_stale(peer.index, now);
+        pending_->add(peer.index, peer.state, {}, frame, now);
         peer.waiting = true;
         sessions().open(peer.node, now);
         return;
@@ -138,16 +143,22 @@ void Plane::send_or_wait(Peer& peer, const Bytes& frame, TimePoint now) {
     peer.path->on_traffic(peer.last_received, peer.last_sent, now);
 }
 
+void Plane::drop_waiting(const Peer& peer) {
+    if (pending_) {
+        pending_->drop_all(peer.index);
+    }
+}
+
 /** Sends what waits, each frame once. */
 void Plane::flush(Peer& peer, TimePoint now) {
     if (!peer.waiting || !way_in_use(peer) || !peer.sending) {
         return;
     }
     peer.waiting = false;
-    pending_.drop_stale(peer.index, now);
+    pending_->drop_stale(peer.index, now);
     Bytes buffer(2048);
-    for (std::size_t left = pending_.count(peer.index); left > 0; --left) {
-        const auto waiting = pending_.take(peer.index, buffer);
+    for (std::size_t left = pending_->count(peer.index); left > 0; --left) {
+        const auto waiting = pending_->take(peer.index, buffer);
         send_or_wait(peer, {waiting->bytes.begin(), waiting->bytes.end()}, now);
     }
 }

@@ -112,7 +112,7 @@ void Plane::set_hop(Peer& peer, TimePoint now) {
 }
 
 void Plane::drop(Peer& peer) {
-    pending_.drop_all(peer.index);
+    drop_waiting(peer);
     deadlines_.erase({peer.due, peer.index});
     by_index_[peer.index] = nullptr;
     vacant_.push_back(peer.index);
