@@ -112,8 +112,8 @@ void Peers::on_node(const mesh::NodeInfo& node, TimePoint now) {
         events_.on_direct(node.id, false);
     }
     const bool wanted = peer.wanted(now);
-    if (std::exchange(peer.watched, node.watched) && !peer.watched) {
-        peer.used_until = now + kIdle;
+    if (std::exchange(peer.watched, node.watched) && !peer.watched && peer.path->up()) {
+        peer.used_until = std::max(peer.used_until, now + kLinger);
     }
     peer.path->set_watch(peer.leads ? session::Watch::leads : session::Watch::follows, now);
     if (!wanted && peer.wanted(now)) {

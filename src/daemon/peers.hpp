@@ -120,6 +120,9 @@ class Peers {
     static constexpr Duration kTellAfter = std::chrono::milliseconds(1200);
     /** A session with a node that is not watched is kept for so long after its last packet. */
     static constexpr Duration kIdle = std::chrono::seconds(60);
+    /** One with a node that is watched no more, and has no packets: the other end may watch for a
+     * moment more. */
+    static constexpr Duration kLinger = std::chrono::seconds(5);
 
     struct Peer {
         NodeId node;

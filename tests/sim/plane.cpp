@@ -10,6 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/** A session with who is watched no more, and has no frames, is kept for so long. */
+constexpr Duration kLinger = 5s;
 /** A restart seen in gossip does not end a session younger than this: it is the new one. */
 constexpr Duration kFreshSession = 3s;
 
@@ -74,7 +76,8 @@ void Plane::update(Peer& peer, const mesh::NodeInfo& info, TimePoint now) {
         note_sizes(peer);
     }
     if (peer.watched && !info.watched) {
-        peer.last_used = now;
+        // The other end may watch for a moment more. What never came about is not tried any longer.
+        keep(peer, peer.sending && peer.path->up() ? now + kLinger : now);
     }
     watch(peer, info, now);
     if (info.watched) {

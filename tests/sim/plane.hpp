@@ -202,6 +202,7 @@ class Plane {
     void set_hop(Peer& peer, TimePoint now);
     void drop(Peer& peer);
     void note_unused(Peer& peer, TimePoint now);
+    static void keep(Peer& peer, TimePoint until);
     [[nodiscard]] bool idle(const Peer& peer, TimePoint now) const;
     void close_idle(Peer& peer, TimePoint now);
     [[nodiscard]] std::optional<NodeId> next_hop_of(const NodeId& node) const;

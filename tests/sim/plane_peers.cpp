@@ -62,7 +62,8 @@ Plane::Peer& Plane::make(const mesh::NodeInfo& info, TimePoint now) {
     by_index_[peer.index] = &peer;
     by_address_.emplace(relay_address(info.id), &peer);
     peer.path = std::make_unique<session::PathMonitor>(session::PathSettings{}, ports_.random);
-    peer.undirected_since = peer.last_used = now;
+    peer.undirected_since = now;
+    peer.last_used = info.watched ? now - kIdle : now;
     peer.epoch = info.epoch;
     peer.candidates = info.endpoints;
     peer.path->set_candidates(peer.candidates, now);
@@ -154,6 +155,10 @@ void Plane::tick(TimePoint now) {
 void Plane::note_unused(Peer& peer, TimePoint now) {
     peer.last_used = now - kIdle;
     touch(peer);
+}
+
+void Plane::keep(Peer& peer, TimePoint until) {
+    peer.last_used = std::max(peer.last_used, until - kIdle);
 }
 
 bool Plane::idle(const Peer& peer, TimePoint now) const {
