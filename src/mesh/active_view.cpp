@@ -378,6 +378,14 @@ void ActiveView::name(TimePoint now) {
             candidates.push_back(node);
         }
     }
+    // Each change goes to all nodes: the first names wait for each other, for a while.
+    const bool early = !named_before_ && candidates.size() < settings_.named &&
+                       std::none_of(links_.begin(), links_.end(), [&](const auto& entry) {
+                           return now - entry.second.since >= settings_.settled;
+                       });
+    if (early) {
+        return;
+    }
     shuffle(candidates);
     std::stable_partition(candidates.begin(), candidates.end(), [&](const NodeId& node) {
         return names_us_.contains(node);
@@ -414,6 +422,9 @@ TimePoint ActiveView::next_deadline() const {
         }
         if (naming && stands > now_) {
             consider(stands);
+        }
+        if (naming && !named_before_ && link.since + settings_.settled > now_) {
+            consider(link.since + settings_.settled);
         }
     }
     return next;

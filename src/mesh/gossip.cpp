@@ -205,9 +205,11 @@ Mesh::Taken Mesh::ingest(LinkId id, Link& link, const wire::RecordPtr& record, T
     }
     if (!store_.is_newer(record->id(), record->stamp)) {
         count("mesh_record_not_newer");
-        // News of lost edges come over all links: they say nothing of the tree.
+        // News of lost edges come over all links, and so does what a linked owner says: they say
+        // nothing of the tree.
         const bool urgent = record->topology && !record->topology->unreachable.empty();
-        return same && !urgent ? Taken::repeat : Taken::neither;
+        const bool near = !partial_ && is_linked(record->node);
+        return same && !urgent && !near ? Taken::repeat : Taken::neither;
     }
     if (!ports_.verify(*record)) {
         count("mesh_bad_signature");

@@ -44,7 +44,7 @@ void Mesh::on_link_up(LinkId link, const NodeId& peer, TimePoint now) {
         claim_name_at_ = std::min(claim_name_at_, now + settings_.claim_name_after);
     }
     links_[link] = Link{.peer = peer, .records = {}, .lines = {}};
-    note_newcomer(peer);
+    note_link(peer);
     const auto dead = dead_since_.find(peer);
     if (store_.tombstone(peer) || (dead != dead_since_.end() && now - dead->second >= kLongApart)) {
         // Others on the peer's side may have forgotten us: only a newer record gets past that.
@@ -59,7 +59,7 @@ void Mesh::on_link_down(LinkId link) {
     if (found != links_.end()) {
         const NodeId peer = found->second.peer;
         links_.erase(found);
-        note_newcomer(peer);
+        note_link(peer);
     }
 }
 

@@ -204,7 +204,7 @@ class Mesh {
     void update_routes();
     void note_reachable(const Routes& before);
     void note_watched(const std::optional<std::vector<NodeId>>& before);
-    void note_newcomer(const NodeId& node);
+    void note_link(const NodeId& node);
     [[nodiscard]] bool has_double(const NodeId& node) const;
     [[nodiscard]] Duration grace_of(const NodeId& node) const;
     void forget_dead(TimePoint now);

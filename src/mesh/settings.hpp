@@ -57,6 +57,9 @@ struct MeshSettings {
     Duration claim_name_after = std::chrono::seconds(2);
     /** Without any link, and after another holder of our name was last reachable. */
     Duration claim_name_late = std::chrono::seconds(20);
+    /** In a mesh of more nodes than this a node that has no neighbours yet and those that it is
+     * linked with watch each other. */
+    std::size_t watch_all = 8;
     StoreLimits limits;
 };
 

@@ -18,6 +18,8 @@ constexpr Duration kAnnounceDelay = std::chrono::milliseconds(200);
 constexpr std::uint64_t kAnnounceSpreadMs = 300;
 /** Along a tree it has to go from hop to hop. */
 constexpr Duration kTreeDelay = std::chrono::milliseconds(600);
+/** So many random links a node has, and the mesh is one by them. */
+constexpr std::size_t kFirstBranches = 6;
 
 } // namespace
 
@@ -26,8 +28,13 @@ void Mesh::set_partial(bool partial, TimePoint now) {
     if (std::exchange(partial_, partial) == partial) {
         return;
     }
+    // Where all were linked with all there are far more links than a tree has branches.
+    const std::size_t branches = partial ? kFirstBranches : links_.size();
+    std::size_t left = links_.size();
+    std::size_t wanted = std::min(branches, left);
     for (auto& [id, link] : links_) {
-        link.lazy = false;
+        link.lazy = random_number(left--) >= wanted;
+        wanted -= link.lazy ? 0U : 1U;
     }
 }
 
@@ -35,17 +42,14 @@ void Mesh::spread(const wire::Record& record,
                   std::optional<LinkId> from,
                   bool from_owner,
                   TimePoint now) {
-    // Where the owner has links of its own it tells most nodes itself: announcing is enough.
-    const bool owner_near =
-        from_owner || std::any_of(links_.begin(), links_.end(), [&](const auto& entry) {
-            return entry.second.peer == record.node;
-        });
-    const bool at_once = !from || !owner_near;
+    // Where the owner has links of its own it tells most nodes itself: announcing is enough. What
+    // comes from afar goes along the tree, or a mesh of all links would push it everywhere at once.
+    const bool owner_near = from_owner || is_linked(record.node);
     for (auto& [id, link] : links_) {
         if (id == from || link.peer == record.node) {
             continue;
         }
-        if (at_once) {
+        if (!from || (!owner_near && !link.lazy)) {
             offer_record(link, record.id(), now);
         } else {
             announce(link, record.id(), now);
@@ -137,12 +141,12 @@ void Mesh::on_prune(Link& link, ByteView body) {
         count("mesh_malformed_message");
         return;
     }
-    link.lazy = partial_;
+    link.lazy = true;
 }
 
 /** What the peer pushes comes by others before: neither pushes to the other from now on. */
 void Mesh::prune(LinkId id, Link& link) {
-    if (partial_ && !link.lazy && !link.blocked) {
+    if (!link.lazy && !link.blocked) {
         link.lazy = true;
         send(id, wire::encode_prune());
     }

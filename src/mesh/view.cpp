@@ -21,6 +21,11 @@ bool contains(const std::optional<std::vector<NodeId>>& nodes, const NodeId& nod
     return nodes && std::find(nodes->begin(), nodes->end(), node) != nodes->end();
 }
 
+/** Who has just come has no neighbours yet, only links. */
+bool is_newcomer(const std::optional<std::vector<NodeId>>& neighbours) {
+    return !neighbours || neighbours->empty();
+}
+
 bool same_edges(const wire::RecordPtr& before, const wire::RecordPtr& after) {
     return before && before->topology && after->topology &&
            before->topology->unreachable == after->topology->unreachable &&
@@ -59,12 +64,12 @@ NodeInfo Mesh::info_of(const wire::Record& record) const {
     info.self = record.node == self_;
     info.reachable = info.self || routes_->reaches(info.id);
     info.names_us = named_by_.contains(info.id);
-    const bool all = !own_topology_ || !own_topology_->neighbours;
-    const bool named = !all && contains(own_topology_->neighbours, info.id);
-    // Who has just come has no neighbours yet, only links.
-    const bool newcomer = !topology.neighbours || topology.neighbours->empty();
-    info.watched =
-        !info.self && (all || named || info.names_us || (newcomer && is_linked(info.id)));
+    const bool names = own_topology_ && own_topology_->neighbours;
+    const bool all = !names && store_.nodes() <= settings_.watch_all;
+    const bool named = names && contains(own_topology_->neighbours, info.id);
+    const bool meeting =
+        is_newcomer(topology.neighbours) || !names || is_newcomer(own_topology_->neighbours);
+    info.watched = !info.self && (all || named || info.names_us || (meeting && is_linked(info.id)));
     info.leads = named != info.names_us ? named : self_ < info.id;
     return info;
 }
@@ -189,10 +194,12 @@ void Mesh::note_reachable(const Routes& before) {
 /** Our own list of neighbours was `before`. */
 void Mesh::note_watched(const std::optional<std::vector<NodeId>>& before) {
     const auto& named = own_topology_->neighbours;
+    const bool met = is_newcomer(before) != is_newcomer(named);
     for (const Store::Bucket& bucket : store_.buckets()) {
         for (const wire::RecordPtr& record : bucket) {
             const bool changed = before.has_value() != named.has_value() ||
-                                 contains(before, record->node) != contains(named, record->node);
+                                 contains(before, record->node) != contains(named, record->node) ||
+                                 (met && is_linked(record->node));
             if (record->topology && changed) {
                 actions_.emplace_back(NodeChanged{record->node});
             }
@@ -200,11 +207,11 @@ void Mesh::note_watched(const std::optional<std::vector<NodeId>>& before) {
     }
 }
 
-/** A link to the node came or went: while it has no neighbours that decides who watches it. */
-void Mesh::note_newcomer(const NodeId& node) {
+/** A link to the node came or went: while either has no neighbours that decides who is watched. */
+void Mesh::note_link(const NodeId& node) {
     const wire::Record* record = described(node);
-    if (record != nullptr &&
-        (!record->topology->neighbours || record->topology->neighbours->empty())) {
+    if (record != nullptr && (is_newcomer(record->topology->neighbours) || !own_topology_ ||
+                              is_newcomer(own_topology_->neighbours))) {
         actions_.emplace_back(NodeChanged{node});
     }
 }

@@ -105,6 +105,7 @@ void World::start(std::size_t index, bool forgot_epoch) {
     const auto ports = mesh_ports(node.key);
     mesh::MeshSettings settings;
     settings.limits.nodes = node_limit_;
+    settings.watch_all = view_.watch_all;
     node.mesh = std::make_unique<mesh::Mesh>(node.key, node.epoch, ports, now, settings);
     mesh::ConnectorSettings connecting;
     connecting.max_nodes = node_limit_;

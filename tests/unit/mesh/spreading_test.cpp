@@ -74,17 +74,42 @@ TEST_CASE("who brings what others have brought is asked to announce, once") {
     CHECK(node.counts_of(Kind::records) == Counts{0, 0, 1, 1});
 }
 
-TEST_CASE("in a full mesh nobody is asked to announce") {
+TEST_CASE("out of a mesh of many links a few are branches at first") {
+    Solo node;
+    for (std::uint64_t link = 2; link <= 101; ++link) {
+        node.link(link);
+    }
+    node.mesh.set_partial(true, node.now);
+    node.pass(2s);
+    node.sent.clear();
+    node.hears(2, {record_of(200, {1, 1})});
+    node.pass(100ms);
+    std::size_t pushed = 0;
+    for (std::uint64_t link = 3; link <= 101; ++link) {
+        pushed += node.messages(link, Kind::records);
+    }
+    CHECK(pushed >= 5); // link 2 may be one of the six
+    CHECK(pushed <= 6);
+}
+
+TEST_CASE("in a full mesh the tree is for what comes from afar") {
     Part node;
     node.mesh.set_partial(false, node.now);
-    const auto record = record_of(9, {1, 1});
-    node.hears(2, {record});
-    node.hears(3, {record});
-    node.pass(1s);
+    const auto near = record_of(2, {1, 1});
+    node.hears(2, {near});
+    node.hears(3, {near});
     CHECK(node.counts_of(Kind::prune) == Counts{0, 0, 0, 0});
-    node.pruned_by(4);
+    const auto far = record_of(9, {1, 1});
+    node.hears(2, {far});
+    CHECK(node.counts_of(Kind::records) == Counts{0, 1, 1, 1}); // at once
+    node.hears(3, {far});
+    CHECK(node.counts_of(Kind::prune) == Counts{0, 1, 0, 0});
     node.hears(2, {record_of(10, {1, 1})});
-    CHECK(node.messages(4, Kind::records) == 2);
+    CHECK(node.counts_of(Kind::records) == Counts{0, 1, 2, 2});
+    // What we say ourselves goes to all.
+    CHECK(node.mesh.set_own(9, filler(3), node.now));
+    node.pass(10ms);
+    CHECK(node.counts_of(Kind::records) == Counts{1, 2, 3, 3});
 }
 
 TEST_CASE("what was announced is asked for when the tree has not brought it, and mends the tree") {

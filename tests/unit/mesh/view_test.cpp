@@ -338,6 +338,10 @@ TEST_CASE("who is named, who names us and who has only links yet is watched, nob
     CHECK(info(6).watched);
     CHECK_FALSE(info(7).watched);
     CHECK(solo.mesh.named_by() == std::set{node_of(3), node_of(4)});
+    solo.mesh.set_neighbours(std::set<NodeId>{}, solo.now);
+    CHECK(info(2).watched); // while we have no neighbours ourselves
+    CHECK_FALSE(info(7).watched);
+    solo.mesh.set_neighbours(std::set{node_of(2), node_of(3)}, solo.now);
     solo.pass(1s);
     const auto own = solo.mesh.node(node_of(1));
     CHECK(own->neighbours->size() == 2);
