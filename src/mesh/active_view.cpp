@@ -92,6 +92,7 @@ void ActiveView::on_linked(const NodeId& node, TimePoint now) {
     const bool picked = picks_.erase(node) > 0;
     links_.try_emplace(node, Link{now, picked});
     avoided_.erase(node);
+    std::erase_if(lost_, [&](const Lost& lost) { return lost.node == node; });
     if (!picked) {
         hurry(now); // who comes can be reached, perhaps, and others with it
     }
@@ -117,6 +118,17 @@ void ActiveView::on_unlinked(const NodeId& node, TimePoint now) {
         hurry(now);
     } else {
         avoid(node, true, now); // it takes links, and drops them at once
+    }
+}
+
+void ActiveView::on_lost(const NodeId& node, TimePoint now) {
+    const auto found = links_.find(node);
+    const bool stood = found != links_.end() && now - found->second.since >= settings_.young;
+    const bool remembered = partial_ && stood && !visiting(node) && lost_.size() < settings_.most;
+    on_unlinked(node, now);
+    if (remembered) {
+        lost_.push_back({node, settings_.revisits});
+        next_visit_ = std::min(next_visit_, now + jittered(random_, settings_.revisit_every));
     }
 }
 
@@ -310,13 +322,31 @@ void ActiveView::begin_visit(TimePoint now) {
     if (now < next_visit_) {
         return;
     }
-    next_visit_ = now + jittered(random_, settings_.visit_every);
+    const auto node = visit_ ? std::nullopt : next_lost(); // one may still be being dialled
+    const bool lost = node || !lost_.empty();
+    next_visit_ = now + jittered(random_, lost ? settings_.revisit_every : settings_.visit_every);
     if (visit_) {
-        return; // still being dialled
+        return;
     }
-    if (const auto node = pick(now, true)) {
-        visit_ = Visit{*node};
+    if (const auto other = node ? node : pick(now, true)) {
+        visit_ = Visit{*other};
     }
+}
+
+/** A node whose link broke lately and that is not linked again. */
+std::optional<NodeId> ActiveView::next_lost() {
+    while (!lost_.empty()) {
+        Lost next = lost_.front();
+        lost_.pop_front();
+        if (links_.contains(next.node) || !knows(next.node)) {
+            continue;
+        }
+        if (--next.visits > 0) {
+            lost_.push_back(next);
+        }
+        return next.node;
+    }
+    return std::nullopt;
 }
 
 bool ActiveView::eligible(const NodeId& node) const {

@@ -8,6 +8,7 @@
 #include "mesh/random.hpp"
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <map>
@@ -37,6 +38,9 @@ struct ActiveViewSettings {
     Duration first_settled = std::chrono::seconds(1);
     Duration visit_every = std::chrono::seconds(20);
     Duration visit_for = std::chrono::seconds(3); ///< less than `young`
+    /** The same while links broke lately: those are visited first, each so many times at most. */
+    Duration revisit_every = std::chrono::seconds(5);
+    unsigned revisits = 6;
     /** Between rounds of picking nodes, growing while no link that stands comes of it. */
     Duration first_pause = std::chrono::milliseconds(250);
     Duration pause_cap = std::chrono::seconds(10);
@@ -62,6 +66,8 @@ class ActiveView {
 
     void on_linked(const NodeId& node, TimePoint now);
     void on_unlinked(const NodeId& node, TimePoint now);
+    /** The same, and not because either end wanted it: who comes back may know nobody. */
+    void on_lost(const NodeId& node, TimePoint now);
     /** The node ended the link because it has enough. */
     void on_crowded(const NodeId& node, TimePoint now);
     /** None of the node's endpoints answered. */
@@ -123,6 +129,11 @@ class ActiveView {
         TimePoint ends = TimePoint::max(); ///< until it is linked
     };
 
+    struct Lost {
+        NodeId node;
+        unsigned visits = 0; ///< left
+    };
+
     using Links = std::map<NodeId, Link>;
 
     [[nodiscard]] std::size_t size() const;
@@ -138,6 +149,7 @@ class ActiveView {
     void fill(TimePoint now);
     void name(TimePoint now);
     [[nodiscard]] std::optional<NodeId> pick(TimePoint now, bool visit);
+    [[nodiscard]] std::optional<NodeId> next_lost();
     [[nodiscard]] bool eligible(const NodeId& node) const;
     [[nodiscard]] bool visiting(const NodeId& node) const;
     [[nodiscard]] bool named(const NodeId& node) const;
@@ -160,6 +172,8 @@ class ActiveView {
     TimePoint next_pick_ = TimePoint::min();
     Duration pause_;
     std::optional<Visit> visit_;
+    /** At most `most`. */
+    std::deque<Lost> lost_;
     TimePoint next_visit_ = TimePoint::max();
     std::map<NodeId, Avoided> avoided_;
     std::vector<NodeId> surplus_;

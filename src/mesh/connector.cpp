@@ -335,6 +335,8 @@ void Connector::on_closed(LinkId id, Failure failure, const std::string& reason,
     processes_.ended(link.node, link.instance);
     if (failure == Failure::crowded) {
         view_.on_crowded(link.node, now);
+    } else if (failure == Failure::unreachable) {
+        view_.on_lost(link.node, now);
     } else {
         view_.on_unlinked(link.node, now);
     }

@@ -49,7 +49,7 @@ struct MeshSettings {
     /** What is pushed on waits for so long for more that goes the same way. */
     Duration gather = std::chrono::milliseconds(50);
     /** What was announced is asked for when it has not come by itself after this. */
-    Duration ask_after = std::chrono::milliseconds(500);
+    Duration ask_after = std::chrono::milliseconds(300);
     /** Lines with which one digest is answered; those of the other buckets are told another time.
      */
     std::size_t lines_at_once = 1000;

@@ -17,7 +17,7 @@ constexpr Duration kRequestPatience = std::chrono::seconds(2);
 constexpr Duration kAnnounceDelay = std::chrono::milliseconds(200);
 constexpr std::uint64_t kAnnounceSpreadMs = 300;
 /** Along a tree it has to go from hop to hop. */
-constexpr Duration kTreeDelay = std::chrono::milliseconds(600);
+constexpr Duration kTreeDelay = std::chrono::milliseconds(400);
 /** So many random links a node has, and the mesh is one by them. */
 constexpr std::size_t kFirstBranches = 6;
 

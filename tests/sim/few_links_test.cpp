@@ -41,7 +41,7 @@ void require_few_links(World& world) {
             links[peer].insert(world.id(i));
         }
         CHECK(world.connector(i).partial());
-        CHECK(world.mesh(i).links().size() <= settings.most + 4); // with visits
+        CHECK(world.mesh(i).links().size() <= 2 * settings.most); // with visits
     }
     std::set<weave::NodeId> seen{world.id(0)};
     std::vector<weave::NodeId> queue{world.id(0)};

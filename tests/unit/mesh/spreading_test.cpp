@@ -120,7 +120,7 @@ TEST_CASE("what was announced is asked for when the tree has not brought it, and
     node.mesh.on_message(4, announcement(*late), node.now);
     node.mesh.on_message(4, announcement(*lost), node.now);
     node.mesh.on_message(5, announcement(*lost), node.now);
-    node.pass(400ms);
+    node.pass(200ms);
     node.hears(2, {late});
     node.pass(200ms);
     CHECK(node.counts_of(Kind::request) == Counts{0, 0, 1, 0});
