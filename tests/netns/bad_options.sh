@@ -25,7 +25,7 @@ look() {
     ip -n "$prefix-$1" -o link show | sed 's, <.*,,'
     ip netns pids "$prefix-$1"
     # What was given for an interface that could not be made rests: not who holds what.
-    [[ ! -d $folder_of ]] || (cd "$folder_of" && find . -type f ! -name weaved.log ! -name records ! -name launch.lock ! -name ipam -exec sha256sum {} +)
+    [[ ! -d $folder_of ]] || (cd "$folder_of" && find . -type f ! -name weaved.log ! -name records ! -name launch.lock ! -name ipam ! -name ipam.tmp -exec sha256sum {} +)
     [[ ! -S $folder_of/run/weave.sock ]] || ctl "$1" ipam status | grep '^held'
     [[ ! -S $folder_of/run/weave.sock ]] || { ctl "$1" status targets | awk '{ print $1 }' && ctl "$1" status attachments; }
 }

@@ -103,7 +103,7 @@ for one in transmit receive; do
     between "weave_peer_${one}_bytes_total{peer=\"b\"}" "${!bytes}" $((${!bytes} + 150 * 1042))
 done
 states=$(sed -n 's/^weave_connections{state="\(.*\)"} .*/\1/p' "$folder/page" | sort | xargs)
-[[ $states == "connecting established failed retrying self waiting" ]] || fail "the states of connections are: $states"
+[[ $states == "connecting established failed retrying self spare waiting" ]] || fail "the states of connections are: $states"
 [[ $(value 'weave_connections{state="established"}') -eq 1 ]] || fail "not one connection is established"
 [[ $(value 'weave_connections{state="failed"}') -eq 0 ]] || fail "a connection has failed"
 dropped() { sed -n "s/^weave_drops_total{\(.*,\)\?reason=\"$1\".*} //p" "$folder/page" | awk '{ sum += $1 } END { print NR ? sum : "none" }'; }

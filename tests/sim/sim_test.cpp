@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 using namespace std::chrono_literals;
 using weave::sim::repeat;
@@ -59,23 +60,31 @@ TEST_CASE("what one node sends another one receives, and each counts its own") {
     World world(141, 3);
     weave::sim::boot(world);
     require_converged(world, 20s);
-    const auto all = [&] {
-        weave::sim::Traffic sum;
+    // On its way, or lost with a link that was closed as one too many.
+    const auto open = [&] {
+        std::vector<std::uint64_t> out{
+            2 * world.datagrams(), 2 * world.messages(), 2 * world.message_bytes()};
         for (std::size_t i = 0; i < world.size(); ++i) {
-            sum.tcp_bytes += world.carried(i).tcp_bytes;
-            sum.tcp_messages += world.carried(i).tcp_messages;
-            sum.udp_datagrams += world.carried(i).udp_datagrams;
+            out[0] -= world.carried(i).udp_datagrams;
+            out[1] -= world.carried(i).tcp_messages;
+            out[2] -= world.carried(i).tcp_bytes;
         }
-        return sum;
+        return out;
     };
-    for (int i = 0; i < 1000 && (all().udp_datagrams != 2 * world.datagrams() ||
-                                 all().tcp_messages != 2 * world.messages());
-         ++i) {
-        world.run_for(5ms); // until none is on its way
-    }
-    CHECK(all().udp_datagrams == 2 * world.datagrams());
-    CHECK(all().tcp_messages == 2 * world.messages());
-    CHECK(all().tcp_bytes == 2 * world.message_bytes());
+    const auto least = [&] {
+        auto out = open();
+        for (int i = 0; i < 400; ++i) {
+            world.run_for(5ms);
+            out = std::min(out, open());
+        }
+        return out;
+    };
+    const auto lost = least();
+    const std::uint64_t sent = world.messages();
+    world.run_for(20s);
+    CHECK(world.messages() > sent);
+    CHECK((least() == lost));
+    CHECK(lost[1] <= 2);
     const auto before = world.carried(1);
     CHECK(before.udp_bytes > before.udp_datagrams);
     world.stop(1, false);
