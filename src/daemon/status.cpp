@@ -178,12 +178,15 @@ void Router::fill_peers(api::NodeReport& report, TimePoint now) {
         PeerRow row;
         row.name = mesh_->name_of(view.node);
         row.id = view.node.text();
-        if (const auto info = mesh_->mesh().node(view.node)) {
+        const auto info = mesh_->mesh().node(view.node);
+        if (info) {
             for (const Endpoint& endpoint : info->endpoints) {
                 row.addresses.push_back(endpoint.text());
             }
         }
-        row.path = view.idle ? "idle" : path_text(view.use);
+        // Of those that this node does not try it knows what others say.
+        const bool alive = !info || info->reachable;
+        row.path = view.idle ? (alive ? "idle" : "unreachable") : path_text(view.use);
         row.rtt_ms = view.rtt ? milliseconds(*view.rtt) : 0;
         row.mtu = view.mtu;
         row.transmit_bytes = view.totals.tx_bytes;
