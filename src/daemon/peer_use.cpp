@@ -30,11 +30,15 @@ void Peers::begin(Peer& peer, TimePoint now) {
     if (peer.path->in_use().kind != session::Use::Kind::direct) {
         peer.undirected_since = now;
     }
-    Peer* hop = peer.next_hop ? find(*peer.next_hop) : nullptr;
-    if (hop != nullptr && hop != &peer) {
+    want_hop(peer, now);
+    open(peer, now);
+}
+
+/** What goes by another node needs a session with that one. */
+void Peers::want_hop(const Peer& peer, TimePoint now) {
+    if (Peer* hop = peer.next_hop ? find(*peer.next_hop) : nullptr) {
         want(*hop, now);
     }
-    open(peer, now);
 }
 
 /** Nothing has come or gone for a while. */
@@ -57,10 +61,7 @@ void Peers::watch_use(Peer& peer, const dataplane::PeerState::Totals& totals, Ti
         return;
     }
     peer.used_until = now + kIdle;
-    Peer* hop = peer.next_hop ? find(*peer.next_hop) : nullptr;
-    if (hop != nullptr) {
-        want(*hop, now);
-    }
+    want_hop(peer, now);
 }
 
 void Peers::set_routes(const mesh::Routes& routes, TimePoint now) {
@@ -87,7 +88,7 @@ void Peers::set_next_hop(const NodeId& node, const mesh::Routes& routes, TimePoi
     peer->path->set_relay(hop, now);
     touch();
     if (hop && peer->wanted(now)) {
-        want(*hop, now);
+        want_hop(*peer, now);
         if (!sessions_.usable(node)) {
             open(*peer, now);
         }

@@ -178,6 +178,7 @@ class Peers {
     }
 
     void want(Peer& peer, TimePoint now);
+    void want_hop(const Peer& peer, TimePoint now);
     void begin(Peer& peer, TimePoint now);
     void close(Peer& peer, TimePoint now);
     void open(Peer& peer, TimePoint now);
