@@ -266,7 +266,7 @@ bool Mesh::store_record(wire::RecordPtr record,
 std::uint64_t Mesh::some_buckets(std::uint64_t mask) {
     std::uint64_t out = 0;
     std::size_t lines = 0;
-    const std::size_t first = random_number(wire::kDigestBuckets);
+    const std::size_t first = random_below(ports_.random, wire::kDigestBuckets);
     for (std::size_t i = 0; i < wire::kDigestBuckets && lines < settings_.lines_at_once; ++i) {
         const std::size_t bucket = (first + i) % wire::kDigestBuckets;
         if (((mask >> bucket) & 1) != 0) {
@@ -338,8 +338,8 @@ void Mesh::compare(LinkId id, Link& link, TimePoint now) {
             send(id, wire::encode_digest(store_.digest()));
         }
     } else if (self_ < link.peer) {
-        link.digest_at =
-            now + kDigestDelay + std::chrono::milliseconds(random_number(kDigestSpreadMs));
+        link.digest_at = now + kDigestDelay +
+                         std::chrono::milliseconds(random_below(ports_.random, kDigestSpreadMs));
     }
 }
 

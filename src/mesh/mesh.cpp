@@ -381,14 +381,4 @@ MeshSizes Mesh::sizes() const {
     return out;
 }
 
-std::uint64_t Mesh::random_number(std::uint64_t below) {
-    std::array<std::uint8_t, 8> bytes{};
-    ports_.random(bytes);
-    std::uint64_t value = 0;
-    for (const std::uint8_t byte : bytes) {
-        value = (value << 8) | byte;
-    }
-    return value % below;
-}
-
 } // namespace weave::mesh

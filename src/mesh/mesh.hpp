@@ -217,7 +217,6 @@ class Mesh {
     void count(const char* name) { actions_.emplace_back(Counted{name}); }
 
     void send(LinkId link, Bytes message);
-    std::uint64_t random_number(std::uint64_t below);
 
     wire::RecordKey key_;
     Ports ports_;

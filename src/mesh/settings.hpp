@@ -5,6 +5,7 @@
 #include "base/bytes.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "mesh/random.hpp"
 #include "mesh/store.hpp"
 #include "wire/record.hpp"
 
@@ -23,7 +24,7 @@ struct Ports {
      */
     std::function<Result<wire::RecordPtr>(ByteView raw)> decode;
     wire::Identify identify;
-    std::function<void(ByteSpan)> random;
+    Random random;
 };
 
 struct MeshSettings {

@@ -33,7 +33,7 @@ void Mesh::set_partial(bool partial, TimePoint now) {
     std::size_t left = links_.size();
     std::size_t wanted = std::min(branches, left);
     for (auto& [id, link] : links_) {
-        link.lazy = random_number(left--) >= wanted;
+        link.lazy = random_below(ports_.random, left--) >= wanted;
         wanted -= link.lazy ? 0U : 1U;
     }
 }
@@ -80,7 +80,8 @@ void Mesh::spread_on_tree(const wire::Record& record,
 /** Says, in a while, that we have it; the peer asks if it does not. */
 void Mesh::announce(Link& link, const wire::RecordId& id, TimePoint now) {
     if (!link.records.contains(id)) {
-        const auto spread = std::chrono::milliseconds(random_number(kAnnounceSpreadMs));
+        const auto spread =
+            std::chrono::milliseconds(random_below(ports_.random, kAnnounceSpreadMs));
         link.lines.insert(id);
         link.lines_at =
             std::min(link.lines_at, now + (partial_ ? kTreeDelay : kAnnounceDelay) + spread);
